@@ -15,7 +15,7 @@ export REPO_ROOT
 die() {
   printf 'error: %s\n' "$1" >&2
   shift
-  printf '       %s\n' "$@" >&2
+  (($# == 0)) || printf '       %s\n' "$@" >&2
   exit 1
 }
 
@@ -42,16 +42,10 @@ sys.exit(sys.implementation.name != 'cpython' or '%d.%d' % sys.version_info[:2] 
 " >/dev/null 2>&1
 }
 
-# search_python VERSION: prints the first interpreter that works: an explicit variable, pyenv, PATH,
-# then uv's own interpreters. A pyenv shim on PATH fails where its version is not selected, which
+# search_python VERSION: prints the first interpreter that works: pyenv, PATH, then uv's own. A pyenv shim on PATH fails where its version is not selected, which
 # is why every candidate is run before it is believed.
 search_python() {
-  local version="$1" variable="QUERYLAKE_PYTHON${1/./}" candidate
-  if [[ -n "${!variable:-}" ]]; then
-    is_python "$version" "${!variable}" || die "$variable=${!variable} is not a CPython $version with venv."
-    printf '%s\n' "${!variable}"
-    return
-  fi
+  local version="$1" candidate
   while IFS= read -r candidate; do
     if is_python "$version" "$candidate"; then
       printf '%s\n' "$candidate"
@@ -72,10 +66,17 @@ search_python() {
   return 1
 }
 
-# find_python VERSION: like search_python, with the answer remembered, and a clear end if none is found.
+# find_python VERSION: prints the interpreter that a variable names, or else what was found before, or
+# else what a search finds; ends clearly if that is none.
 find_python() {
   local version="$1" memo="$QUERYLAKE_CACHE_DIR/python-$1" variable="QUERYLAKE_PYTHON${1/./}" found
-  if [[ -z "${!variable:-}" && -f "$memo" ]]; then
+  if [[ -n "${!variable:-}" ]]; then
+    is_python "$version" "${!variable}" ||
+      die "$variable=${!variable} is not a CPython $version with venv."
+    printf '%s\n' "${!variable}"
+    return
+  fi
+  if [[ -f "$memo" ]]; then
     found="$(<"$memo")"
     if [[ -x "$found" ]]; then
       printf '%s\n' "$found"
@@ -88,10 +89,8 @@ find_python() {
     "  pyenv install $version" \
     "  apt-get install python$version python$version-venv" \
     "or point $variable at one."
-  if [[ -z "${!variable:-}" ]]; then
-    printf '%s\n' "$found" >"$memo.$$"
-    mv -f "$memo.$$" "$memo"
-  fi
+  printf '%s\n' "$found" >"$memo.$$"
+  mv -f "$memo.$$" "$memo"
   printf '%s\n' "$found"
 }
 
@@ -104,12 +103,12 @@ ensure_tool() {
   if [[ ! -x "$target/bin/python" ]]; then
     note "Installing $name into $QUERYLAKE_CACHE_DIR (once) ..."
     mkdir -p "$QUERYLAKE_CACHE_DIR/tools"
-    rm -f "$target" # a link whose interpreter or folder has gone
     build="$(mktemp -d "$target.XXXXXX")"
     "$python" -m venv "$build" &&
       "$build/bin/python" -m pip --quiet --disable-pip-version-check install \
         --no-deps --require-hashes --requirement "$lock" >"$build/install.log" 2>&1 ||
       { tail -n 20 "$build/install.log" >&2; rm -rf "$build"; die "$name could not be installed from the package index; see above."; }
+    [[ -x "$target/bin/python" ]] || rm -f "$target" # a link whose interpreter or folder has gone
     ln -sn "$build" "$target" 2>/dev/null || rm -rf "$build"
   fi
   printf '%s\n' "$target"

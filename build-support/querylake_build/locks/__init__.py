@@ -1,0 +1,1 @@
+"""Making, upgrading and checking the hashed locks in 3rdparty/python."""
