@@ -1,0 +1,89 @@
+# BUILD macros: the architecture as rules, written once. Pants reads this file before every BUILD file.
+
+
+def component(uses=(), stacks=(), application=False):
+    """Say what a component may depend on: itself, other components, and requirements of its stacks.
+
+    Args:
+        uses: first-party packages below src/python that it may import.
+        stacks: the resolves whose requirements it may take.
+        application: nothing but itself and its tests may depend on it.
+    """
+    first_party = [f"//src/python/{package}/**" for package in uses]
+    third_party = [f"//3rdparty/python:{stack}#*" for stack in stacks]
+    __dependencies_rules__(("*", "/**", *first_party, *third_party, "!*"))
+    if application:
+        __dependents_rules__(("*", "/**", "//tests/**", "!*"))
+
+
+def library(stacks, heavy=(), heavy_only=(), needs=()):
+    """Declare the sources of a package for each stack that may hold it.
+
+    Heavy stacks take the same sources unchecked: a type check there would install the engine only to
+    repeat what the light stack has shown.
+
+    Args:
+        stacks: light resolves.
+        heavy: resolves of several gigabytes.
+        heavy_only: files that import an engine, and so exist in heavy stacks alone.
+        needs: requirements of the only stack that nothing imports: plug-ins, models, what is found by
+            its metadata. No import tells Pants of them.
+    """
+    python_sources(
+        name="lib",
+        sources=["**/*.py", *(f"!{file}" for file in heavy_only)],
+        dependencies=[f"//3rdparty/python:{stacks[0]}#{requirement}" for requirement in needs],
+        resolve=parametrize(*stacks) if len(stacks) > 1 else stacks[0],
+    )
+    for stack in heavy:
+        python_sources(
+            name=stack,
+            sources=["**/*.py"],
+            resolve=stack,
+            skip_mypy=True,
+            tags=["heavy"],
+        )
+
+
+def program(package, stack, output=None, heavy=False):
+    """Declare the PEX that `./pants package` writes to dist/ for a package with a `__main__.py`.
+
+    A heavy PEX is a folder (`layout="packed"`): a single zip file over 2 GB does not start.
+    """
+    pex_binary(
+        name=f"{output}_pex" if output else "pex",
+        entry_point=f"{package}.__main__",
+        dependencies=[f":{stack}" if heavy else ":lib"],
+        resolve=stack,
+        output_path=f"{output or package}.pex",
+        layout="packed" if heavy else "zipapp",
+        execution_mode="venv",
+        tags=["heavy"] if heavy else [],
+    )
+
+
+def tests_of(stack, fixtures=(), dependencies=()):
+    """Declare the tests and fixtures of one tests/<package> folder, which run in one stack.
+
+    Args:
+        stack: the resolve.
+        fixtures: the files that are no tests, such as conftest.py.
+        dependencies: what the tests need and do not import, e.g. files.
+    """
+    python_tests(
+        name="tests",
+        resolve=stack,
+        dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
+        batch_compatibility_tag=stack,
+    )
+    if fixtures:
+        python_test_utils(name="fixtures", sources=fixtures, resolve=stack)
+
+
+def testing_library(stacks):
+    """Declare a package of test doubles that the tests of several folders import."""
+    python_test_utils(
+        name="lib",
+        sources=["**/*.py"],
+        resolve=parametrize(*stacks) if len(stacks) > 1 else stacks[0],
+    )
