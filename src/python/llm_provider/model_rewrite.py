@@ -1,0 +1,196 @@
+"""Changing the model's name in JSON and in event streams, and not one byte besides.
+
+Documents are not parsed and written again: that would lose spacing, number formats and the order of
+keys, and cost more. Instead the place of the top-level `model` value is found and replaced. Nothing
+nested is touched, whatever it looks like. Bytes that are not JSON pass unchanged or nearly so: only
+what follows a top-level `"model":` is ever replaced.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from llm_provider.sse import BYTE_ORDER_MARK, DEFAULT_MAX_EVENT_BYTES, END_OF_LINE, EventSplitter
+
+_KEY = b'"model"'
+_ESCAPED_LETTER = b"\\u006"
+"""How an escaped `m`, `o`, `d`, `e` or `l` begins: a key may be spelt with them."""
+
+_QUOTE = ord('"')
+_OPENING = b"{["
+
+# A string with the colon after it, if there is one; a bracket; or a quote that never closes. The
+# quantifiers are possessive, so that hostile input costs linear time.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:\s*+)?+|[{}\[\]]|"', re.DOTALL)
+
+_DATA = b"data: "
+
+
+def rewrite_request_model(body: bytes, model: str) -> bytes:
+    """Return a JSON object with its top-level `model` replaced. An object without it is unchanged.
+
+    If the key occurs more than once, every occurrence is replaced, so that no parser can see an old
+    one.
+    """
+    return _replace(body, model_spans(body), orjson.dumps(model))
+
+
+def rewrite_response_model(body: bytes, model: str) -> bytes:
+    """Return an answer with its top-level `model` replaced. See `rewrite_request_model`."""
+    return rewrite_request_model(body, model)
+
+
+def model_spans(document: bytes, start: int = 0) -> list[tuple[int, int]]:
+    """Return where the string values of the top-level key `model` lie, quotes included.
+
+    Args:
+        document: a JSON document; anything else gives any spans or none, and no error.
+        start: where to begin; what lies before is not looked at.
+    """
+    if not _may_hold_key(document, start):
+        return []
+    spans: list[tuple[int, int]] = []
+    depth = 0
+    for token in _TOKEN.finditer(document, start):
+        first = document[token.start()]
+        if first != _QUOTE:
+            depth += 1 if first in _OPENING else -1
+        elif token.end() == token.start() + 1:
+            break
+        elif depth == 1 and token[1] is not None and _is_model(document, token):
+            value = _TOKEN.match(document, token.end())
+            if value is None or document[value.start()] != _QUOTE or value[0] == b'"':
+                continue
+            end = value.end() if value[1] is None else value.start(1)
+            spans.append((value.start(), end))
+            # Asked once: asked after every occurrence, hostile input would cost quadratic time.
+            if len(spans) == 1 and not _may_hold_key(document, end):
+                break
+    return spans
+
+
+def _may_hold_key(document: bytes, start: int) -> bool:
+    return document.find(_KEY, start) >= 0 or document.find(_ESCAPED_LETTER, start) >= 0
+
+
+def _is_model(document: bytes, token: re.Match[bytes]) -> bool:
+    key = document[token.start() : token.start(1)]
+    if b"\\" not in key:
+        return key == _KEY
+    try:
+        return bool(orjson.loads(key) == "model")
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _replace(document: bytes, spans: list[tuple[int, int]], value: bytes) -> bytes:
+    if not spans:
+        return document
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in spans:
+        pieces += (document[done:start], value)
+        done = end
+    pieces.append(document[done:])
+    return b"".join(pieces)
+
+
+class StreamModelRewriter:
+    """Rewrites the model in every event of a stream, as its bytes arrive.
+
+    What `feed` returns always ends between two events, and holds every event that is complete:
+    nobody can read half an event, so nothing is gained by passing it on.
+
+    Args:
+        model: the name that the reader is to see.
+        upstream: named in errors.
+        max_event_bytes: the size of an event at most.
+    """
+
+    __slots__ = ("_known", "_replacement", "_splitter", "_value")
+
+    def __init__(
+        self, model: str, upstream: str = "", *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
+    ) -> None:
+        self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
+        self._value = orjson.dumps(model)
+        # How the last event began, up to the end of its model, and what that became. Engines begin
+        # the events of an answer alike, and a JSON text that begins alike has its model there too.
+        self._known: bytes | None = None
+        self._replacement = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the events that are now complete, rewritten.
+
+        Raises:
+            EventTooLarge: an event does not end within the limit. Nothing can be fed afterwards.
+        """
+        blocks = self._splitter.feed(chunk)
+        if len(blocks) == 1:
+            return self._rewrite(blocks[0])
+        return b"".join([self._rewrite(block) for block in blocks])
+
+    def finish(self) -> bytes:
+        """Return what is left when the stream has ended: an event that its sender did not end."""
+        return self._rewrite(self._splitter.finish())
+
+    def _rewrite(self, block: bytes) -> bytes:
+        known = self._known
+        if (
+            known is not None
+            and block.startswith(known)
+            and block.find(_KEY, len(known)) < 0
+            and _ESCAPED_LETTER not in block
+        ):
+            return self._replacement + block[len(known) :]
+        if _KEY not in block and _ESCAPED_LETTER not in block:
+            return block
+        return self._rewrite_lines(block)
+
+    def _rewrite_lines(self, block: bytes) -> bytes:
+        values = _data_values(block)
+        document = b"\n".join([block[start:end] for start, end in values])
+        spans = _spans_in_block(model_spans(document), values)
+        if len(spans) == 1 and len(values) == 1 and block.startswith(_DATA):
+            start, end = spans[0]
+            self._known = block[:end]
+            self._replacement = block[:start] + self._value
+        return _replace(block, spans, self._value)
+
+
+def _data_values(block: bytes) -> list[tuple[int, int]]:
+    """Return where the values of the `data` lines of a block lie."""
+    values: list[tuple[int, int]] = []
+    start = len(BYTE_ORDER_MARK) if block.startswith(BYTE_ORDER_MARK) else 0
+    while start < len(block):
+        line_end = END_OF_LINE.search(block, start)
+        end = len(block) if line_end is None else line_end.start()
+        if block.startswith(b"data:", start):
+            values.append((start + (6 if block.startswith(_DATA, start) else 5), end))
+        start = len(block) if line_end is None else line_end.end()
+    return values
+
+
+def _spans_in_block(
+    spans: list[tuple[int, int]], values: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Move spans in the joined values to where they are in the block.
+
+    A JSON string holds no line end. A span that crosses from one value to the next is not JSON and
+    is left out: replaced, it would take the line end with it.
+    """
+    moved: list[tuple[int, int]] = []
+    position = 0
+    remaining = iter(spans)
+    span = next(remaining, None)
+    for start, end in values:
+        size = end - start
+        while span is not None and span[1] <= position + size:
+            if span[0] >= position:
+                offset = start - position
+                moved.append((span[0] + offset, span[1] + offset))
+            span = next(remaining, None)
+        position += size + 1
+    return moved

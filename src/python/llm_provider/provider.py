@@ -1,0 +1,111 @@
+"""The boundary itself: what QueryLake may ask of an engine, whatever the engine is.
+
+Requests are JSON objects that pass through untouched except for `model`, so a new engine feature
+needs no release of ours. Bodies are bytes: callers that must look inside parse once, themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a probe saw.
+
+    Attributes:
+        ok: the engine answered its health endpoint with 2xx.
+        detail: one clause for a human: the status, or why no answer came.
+        latency: seconds that the probe took.
+    """
+
+    ok: bool
+    detail: str
+    latency: float
+
+
+class Relay(Protocol):
+    """An answer whose head has arrived and whose body is still to be read.
+
+    Leaving the `async with` block in any way, also by cancellation, ends the upstream request.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    """Header names are lower-case."""
+
+    async def __aenter__(self) -> Relay: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield body bytes as they arrive, never joined or held back.
+
+        Raises:
+            UpstreamTimeout: phase `idle` or `total`.
+            StreamInterrupted: the connection ended before the body did.
+        """
+        ...
+
+    async def read(self) -> bytes:
+        """Return the whole body. Raises as `chunks` does."""
+        ...
+
+
+class LLMProvider(Protocol):
+    """One upstream engine, however it is reached."""
+
+    name: str
+
+    async def relay(
+        self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
+    ) -> Relay:
+        """Send one request and return once the answer's head is there, whatever its status.
+
+        Args:
+            method: the HTTP method.
+            path: relative to the upstream's base URL, e.g. `/chat/completions`.
+            body: a JSON document.
+            request_id: sent as `x-request-id`.
+
+        Raises:
+            UpstreamUnavailable, UpstreamTimeout, BreakerOpen: no head arrived.
+        """
+        ...
+
+    async def chat(self, request: JsonObject, *, request_id: str | None = None) -> JsonObject:
+        """Answer a chat completion. Raises `ProviderError` for every status but 2xx."""
+        ...
+
+    def stream_chat(
+        self, request: JsonObject, *, request_id: str | None = None
+    ) -> AsyncIterator[JsonObject]:
+        """Yield chat completion chunks until `[DONE]`.
+
+        Raises `UpstreamFailed` on an in-band error and `StreamInterrupted` on a missing end marker.
+        """
+        ...
+
+    async def embed(self, request: JsonObject, *, request_id: str | None = None) -> JsonObject:
+        """Answer an embeddings request."""
+        ...
+
+    async def rerank(self, request: JsonObject, *, request_id: str | None = None) -> JsonObject:
+        """Answer a rerank request (`query`, `documents`, `top_n`)."""
+        ...
+
+    async def models(self) -> list[JsonObject]:
+        """Return the engine's own model list."""
+        ...
+
+    async def health(self) -> Health:
+        """Probe the engine; a failure is a `Health`, never an exception."""
+        ...
+
+    async def close(self) -> None:
+        """Release every connection."""
+        ...

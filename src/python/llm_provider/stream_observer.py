@@ -1,0 +1,161 @@
+"""What became of a stream of chat or text completions, told from its events alone. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import orjson
+
+from llm_provider.provider import JsonObject
+from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES, EventSplitter, data_of
+
+Ending = Literal["complete", "in_band_error", "malformed", "truncated"]
+
+DONE = b"[DONE]"
+
+_CONTENT_FIELDS = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "audio",
+)
+"""Where a delta carries what the model made. A role alone is none of it."""
+
+
+class StreamObserver:
+    """Fed a stream as it passes, in any pieces; never changes it and never raises on its content.
+
+    Args:
+        upstream: named in errors.
+        max_event_bytes: the size of an event at most.
+
+    Attributes:
+        content_chunks: events that carried something the model made. The first of them is the first
+            token; the opening event that holds only a role is not.
+        usage: the last token usage that was reported.
+        finish_reasons: by choice.
+        in_band_error: the first error that came as an event, as the engine wrote it.
+        done: `[DONE]` was seen. Engines send it after an in-band error too.
+        malformed: events that are neither JSON objects nor `[DONE]`.
+    """
+
+    __slots__ = (
+        "_choices",
+        "_splitter",
+        "content_chunks",
+        "done",
+        "finish_reasons",
+        "in_band_error",
+        "malformed",
+        "usage",
+    )
+
+    def __init__(
+        self, upstream: str = "", *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
+    ) -> None:
+        self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
+        self._choices: set[int] = set()
+        self.content_chunks = 0
+        self.usage: JsonObject | None = None
+        self.finish_reasons: dict[int, str] = {}
+        self.in_band_error: JsonObject | None = None
+        self.done = False
+        self.malformed = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes of the stream.
+
+        Raises:
+            EventTooLarge: an event does not end within the limit.
+        """
+        for block in self._splitter.feed(chunk):
+            data = data_of(block)
+            if data is not None:
+                self.observe(data)
+
+    def observe(self, data: bytes) -> JsonObject | None:
+        """Look at the data of one event and return it parsed, or None if it is no object."""
+        if data == DONE:
+            self.done = True
+            return None
+        try:
+            document = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            self.malformed += 1
+            return None
+        self._observe_document(document)
+        return document
+
+    @property
+    def truncated(self) -> bool:
+        """Whether, if nothing more comes, the answer lacks its end.
+
+        The end is `[DONE]` and a finish reason for every choice that was begun: either alone is
+        also what a dying engine leaves behind.
+        """
+        return (
+            not self.done
+            or not self.finish_reasons
+            or not self._choices.issubset(self.finish_reasons)
+        )
+
+    @property
+    def ending(self) -> Ending:
+        """How the stream ended, if nothing more comes."""
+        if self.in_band_error is not None:
+            return "in_band_error"
+        if self.truncated:
+            return "truncated"
+        return "malformed" if self.malformed else "complete"
+
+    def _observe_document(self, document: JsonObject) -> None:
+        choices = document.get("choices")
+        if choices.__class__ is list:
+            has_content = False
+            for choice in choices:
+                if choice.__class__ is dict and self._observe_choice(choice):
+                    has_content = True
+            if has_content:
+                self.content_chunks += 1
+        usage = document.get("usage")
+        if usage.__class__ is dict:
+            self.usage = usage
+        if self.in_band_error is None:
+            self.in_band_error = error_in(document)
+
+    def _observe_choice(self, choice: JsonObject) -> bool:
+        """Take note of a choice and return whether it brings content."""
+        index = choice.get("index", 0)
+        if index.__class__ is not int:
+            index = 0
+        self._choices.add(index)
+        reason = choice.get("finish_reason")
+        if reason.__class__ is str:
+            self.finish_reasons[index] = reason
+        delta = choice.get("delta")
+        if delta.__class__ is dict:
+            return _carries_content(delta)
+        return bool(choice.get("text"))
+
+
+def error_in(document: JsonObject) -> JsonObject | None:
+    """Return the error that an OpenAI-shaped document is or holds, or None.
+
+    Older engines send the error's fields at the top, with `object` as `error`.
+    """
+    error: Any = document.get("error")
+    if error:
+        return error if isinstance(error, dict) else {"message": str(error)}
+    return document if document.get("object") == "error" else None
+
+
+def _carries_content(delta: JsonObject) -> bool:
+    for field in _CONTENT_FIELDS:  # noqa: SIM110 - a generator would cost as much as the rest
+        if delta.get(field):
+            return True
+    return False

@@ -1,0 +1,185 @@
+"""An engine that does exactly what a test tells it, down to the byte and the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """A request as it reached the engine. Header names are lower-case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+
+class Exchange:
+    """One request and the means to answer it."""
+
+    def __init__(
+        self, request: EngineRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.request = request
+        self._reader = reader
+        self._writer = writer
+
+    async def whole(
+        self,
+        body: bytes | object,
+        *,
+        status: int = 200,
+        content_type: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Send a whole answer; anything but bytes is sent as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        lines = [f"HTTP/1.1 {status} X", f"content-type: {content_type}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        lines += [f"content-length: {len(content)}", "", ""]
+        await self.raw("\r\n".join(lines).encode() + content)
+
+    async def begin_stream(self) -> None:
+        """Send the head of an event stream."""
+        await self.raw(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+            b"transfer-encoding: chunked\r\n\r\n"
+        )
+
+    async def piece(self, content: bytes) -> None:
+        """Send one piece of a stream, which need not be an event."""
+        await self.raw(b"%x\r\n%b\r\n" % (len(content), content))
+
+    async def token(self, text: str, *, finish_reason: str | None = None) -> None:
+        """Send one chunk of a chat answer."""
+        delta = {"content": text}
+        chunk = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": self.request.json()["model"],
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+        }
+        await self.piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+    async def end_stream(self, *, done: bool = True) -> None:
+        """End a stream as HTTP wants it, with or without `[DONE]`."""
+        if done:
+            await self.piece(b"data: [DONE]\n\n")
+        await self.raw(b"0\r\n\r\n")
+
+    async def raw(self, content: bytes) -> None:
+        """Send bytes."""
+        self._writer.write(content)
+        await self._writer.drain()
+
+    def hang_up(self) -> None:
+        """Close the connection without another word."""
+        self._writer.close()
+
+    def reset(self) -> None:
+        """Break the connection off as a crash does, so that the other side sees a reset."""
+        connection: socket.socket = self._writer.get_extra_info("socket")
+        # Lingering for no time at all turns the close into a reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    async def caller_gone(self) -> None:
+        """Wait until the other side closes the connection."""
+        with suppress(ConnectionError):
+            while await self._reader.read(1024):
+                pass
+
+
+Script = Callable[[Exchange], Awaitable[None]]
+
+
+async def answer_chat(exchange: Exchange) -> None:
+    """Answer as a healthy engine would."""
+    request = exchange.request
+    if request.method == "GET":
+        await exchange.whole({"object": "list", "data": []})
+    elif request.json().get("stream"):
+        await exchange.begin_stream()
+        await exchange.token("one")
+        await exchange.token(" two")
+        await exchange.token(" three", finish_reason="stop")
+        await exchange.end_stream()
+    else:
+        await exchange.whole(completion(request.json()["model"]))
+
+
+def completion(model: str) -> dict[str, object]:
+    """Return a chat completion."""
+    message = {"role": "assistant", "content": "one two three"}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6},
+    }
+
+
+@dataclass
+class ScriptedEngine:
+    """A listening engine.
+
+    Attributes:
+        script: what it does with each request; may be replaced at any time.
+        requests: what has reached it.
+        connections: how many it has accepted.
+    """
+
+    url: str
+    script: Script = answer_chat
+    requests: list[EngineRequest] = field(default_factory=list)
+    connections: int = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                request = await _read_request(reader)
+                self.requests.append(request)
+                await self.script(Exchange(request, reader, writer))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> EngineRequest:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
+    method, path, _ = head[0].split(" ")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
+    }
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return EngineRequest(method, path, headers, body)
+
+
+@asynccontextmanager
+async def scripted_engine() -> AsyncIterator[ScriptedEngine]:
+    """Start an engine on a free port of loopback."""
+    engine = ScriptedEngine("")
+    server = await asyncio.start_server(engine.handle, "127.0.0.1", 0)
+    engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    try:
+        yield engine
+    finally:
+        server.close()
