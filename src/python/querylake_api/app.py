@@ -1,0 +1,163 @@
+"""The application: hot routes first, FastAPI for everything else, one observer around both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from llm_provider.openai_http import OpenAIHTTPProvider
+from llm_provider.provider import LLMProvider
+from querylake_api.asgi import RECORD, AsgiApp, Message, Receive, Scope, Send, tell
+from querylake_api.configuration.loading import Configuration
+from querylake_api.error_handlers import add_error_handlers
+from querylake_api.errors import internal_error, shutting_down
+from querylake_api.health.endpoints import router as health_router
+from querylake_api.health.service import Readiness
+from querylake_api.inference.catalog import Catalog, Model
+from querylake_api.inference.dispatch import LeastOutstanding
+from querylake_api.inference.endpoints import router as models_router
+from querylake_api.inference.openapi import document_inference_routes
+from querylake_api.inference.routes import InferenceRoute, inference_routes
+from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.endpoints import router as keys_router
+from querylake_api.keys.repository import KeyRepository
+from querylake_api.keys.ring import KeyRing
+from querylake_api.keys.service import KeyService
+from querylake_api.observability.log_writer import LogWriter
+from querylake_api.observability.metrics import Metrics
+from querylake_api.observability.observer import Observer
+from querylake_api.observability.request_record import RequestRecord, outcome_of_status
+from querylake_api.persistence.database import Database, open_database
+from querylake_api.persistence.migrate import migrate
+from querylake_api.services import Services
+from querylake_version import VERSION
+
+_log = logging.getLogger(__name__)
+
+
+class Application:
+    """The ASGI application.
+
+    The routes that carry the traffic are found by a dictionary look-up ahead of FastAPI, whose
+    routing and middleware cost more than the rest of such a request.
+    """
+
+    def __init__(
+        self, hot: Mapping[str, InferenceRoute], documented: AsgiApp, observer: Observer
+    ) -> None:
+        self._hot = hot
+        self._documented = documented
+        self.observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection scope."""
+        if scope["type"] != "http":
+            await self._documented(scope, receive, send)
+            return
+        record = self.observer.begin(scope)
+        scope[RECORD] = record
+        try:
+            route = self._hot.get(scope["path"])
+            if route is not None:
+                await route(scope, receive, send, record)
+            else:
+                await self._documented(scope, receive, _observed(send, record))
+                record.route = getattr(scope.get("route"), "path", "")
+        except Exception:  # noqa: BLE001 - the last boundary: what nobody foresaw is logged here
+            _log.exception("request %s failed", record.request_id)
+            await tell(send, internal_error(record.request_id), record)
+        except asyncio.CancelledError:
+            # The drain timeout. This is the end of the request's task, so it need not go further.
+            await tell(send, shutting_down(), record)
+        finally:
+            self.observer.finish(record)
+
+
+def _observed(send: Send, record: RequestRecord) -> Send:
+    """Return a `send` that adds the request's id and notes the status."""
+
+    async def observed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            status: int = message["status"]
+            record.settle(status, outcome_of_status(status), record.error_code)
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", record.request_id.encode()),
+            ]
+        await send(message)
+
+    return observed
+
+
+@asynccontextmanager
+async def running_application(
+    configuration: Configuration, writer: LogWriter | None = None
+) -> AsyncIterator[Application]:
+    """Start everything that the application needs, give it, and stop everything.
+
+    Args:
+        writer: where access lines go; None for nowhere.
+
+    Raises:
+        OperatorError: the database cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(configuration))
+        revision = await migrate(database)
+        _log.info("database ready at revision %s", revision)
+        ring = KeyRing(KeyRepository(database))
+        await ring.refresh()
+        follower = asyncio.create_task(ring.follow(), name="key-ring")
+        stack.callback(follower.cancel)
+        providers: dict[str, LLMProvider] = {}
+        for name, upstream in configuration.upstreams().items():
+            providers[name] = OpenAIHTTPProvider(upstream)
+            stack.push_async_callback(providers[name].close)
+        yield _assemble(configuration, database, ring, providers, writer)
+
+
+def _assemble(
+    configuration: Configuration,
+    database: Database,
+    ring: KeyRing,
+    providers: Mapping[str, LLMProvider],
+    writer: LogWriter | None,
+) -> Application:
+    settings = configuration.settings
+    catalog = Catalog(
+        Model.configured(name, model, providers) for name, model in settings.models.items()
+    )
+    metrics = Metrics()
+    observer = Observer(metrics, writer)
+    services = Services(
+        configuration=configuration,
+        catalog=catalog,
+        authenticator=Authenticator(ring),
+        keys=KeyService(KeyRepository(database), settings.models, ring),
+        readiness=Readiness(database, catalog, providers),
+        metrics=metrics,
+        observer=observer,
+        started_at=int(time.time()),
+    )
+    hot = inference_routes(
+        authenticator=services.authenticator,
+        catalog=catalog,
+        dispatcher=LeastOutstanding(),
+        server=settings.server,
+    )
+    return Application(hot, _documented_application(services), observer)
+
+
+def _documented_application(services: Services) -> FastAPI:
+    app = FastAPI(title="QueryLake", version=VERSION, redoc_url=None, redirect_slashes=False)
+    app.state.services = services
+    for router in (models_router, keys_router, health_router):
+        app.include_router(router)
+    add_error_handlers(app)
+    document_inference_routes(app)
+    return app

@@ -1,0 +1,85 @@
+"""ASGI's types, and the few messages that this package sends by hand.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from querylake_api.errors import ApiError
+from querylake_api.observability.request_record import (
+    Outcome,
+    RequestRecord,
+    outcome_of_status,
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+RECORD = "querylake.record"
+"""Where a request's record is found in its scope."""
+
+JSON = b"application/json"
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+
+async def send_document(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    request_id: str,
+    content_type: bytes = JSON,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> None:
+    """Send a whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", content_type),
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", request_id.encode()),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def tell(send: Send, error: ApiError, record: RequestRecord) -> None:
+    """Tell the client of an error, in whatever way it can still be told, and note it.
+
+    Before the first byte it is an answer of its own, in a stream it is the last event, and in a
+    document that has begun it can only be a broken connection.
+    """
+    if record.outcome is not None:
+        return
+    if record.streaming:
+        record.settle(200, outcome_of(error), error.code)
+        last = {"type": "http.response.body", "body": error.event(), "more_body": False}
+        await send(last)
+        return
+    record.settle(error.status, outcome_of(error), error.code)
+    await send_document(
+        send,
+        error.status,
+        error.body(),
+        request_id=record.request_id,
+        headers=tuple((name.encode(), value.encode()) for name, value in error.headers.items()),
+    )
+
+
+def outcome_of(error: ApiError) -> Outcome:
+    """Return what an error says about the request that ended with it."""
+    if error.type == "upstream_error":
+        return "upstream_error"
+    if error.code == "shutting_down":
+        return "shutdown"
+    return outcome_of_status(error.status)

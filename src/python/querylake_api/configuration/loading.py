@@ -1,0 +1,162 @@
+"""Reading the configuration, and refusing it with every fault named at once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from llm_provider.config import Timeouts, UpstreamConfig
+from querylake_api.configuration.checks import cross_check
+from querylake_api.configuration.problems import explain, unknown_variables
+from querylake_api.errors import EX_CONFIG, OperatorError
+from querylake_api.settings import EMBEDDED_SCHEME, Settings, UpstreamSettings
+
+
+class ConfigurationError(OperatorError):
+    """The configuration cannot be used.
+
+    Attributes:
+        problems: one sentence each.
+    """
+
+    exit_code = EX_CONFIG
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings that passed every check, and the file that relative paths start from."""
+
+    settings: Settings
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the configuration file."""
+        return self.path.resolve().parent
+
+    def embedded_folder(self) -> Path | None:
+        """Return where the embedded PostgreSQL keeps its data, or None if another one is used."""
+        url = self.settings.database.url.get_secret_value()
+        if not url.startswith(EMBEDDED_SCHEME):
+            return None
+        return self.folder / Path(url.removeprefix(EMBEDDED_SCHEME)).expanduser()
+
+    def upstreams(self) -> dict[str, UpstreamConfig]:
+        """Return every upstream with its key resolved.
+
+        Raises:
+            ConfigurationError: a key's variable or file is missing or empty.
+        """
+        problems: list[str] = []
+        resolved: dict[str, UpstreamConfig] = {}
+        for name, upstream in self.settings.upstreams.items():
+            try:
+                key = _upstream_key(upstream, self.folder)
+            except ValueError as error:
+                problems.append(f"upstreams.{name}.{error}")
+                continue
+            resolved[name] = UpstreamConfig(
+                name=name,
+                base_url=upstream.base_url,
+                api_key=key,
+                timeouts=Timeouts(
+                    connect=upstream.timeouts.connect,
+                    first_byte=upstream.timeouts.first_byte,
+                    idle=upstream.timeouts.idle,
+                    total=upstream.timeouts.total,
+                ),
+                max_connections=upstream.max_connections,
+            )
+        if problems:
+            raise ConfigurationError(self.path, problems)
+        return resolved
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read a TOML file and the `QUERYLAKE_*` environment, and check them.
+
+    Raises:
+        ConfigurationError: with every problem that could be found at once.
+    """
+    if not path.is_file():
+        raise ConfigurationError(
+            path, ["no such file; write one, or name another with --config or QUERYLAKE_CONFIG"]
+        )
+    problems = unknown_variables(os.environ)
+    try:
+        settings = _settings_class(path)()
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(path, [f"not valid TOML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(path, [f"cannot be read: {error}"]) from None
+    except SettingsError as error:
+        raise ConfigurationError(path, [*problems, f"environment: {error}"]) from None
+    except ValidationError as error:
+        raise ConfigurationError(path, problems + explain(error, os.environ)) from None
+    problems += cross_check(settings)
+    configuration = Configuration(settings, path)
+    if problems:
+        raise ConfigurationError(path, problems)
+    configuration.upstreams()
+    return configuration
+
+
+def _settings_class(path: Path) -> type[Settings]:
+    """Return `Settings` bound to a file: pydantic-settings takes its sources from the class."""
+
+    class SettingsFromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    return SettingsFromFile
+
+
+def _upstream_key(upstream: UpstreamSettings, folder: Path) -> str | None:
+    if upstream.api_key_env is not None:
+        key = os.environ.get(upstream.api_key_env, "").strip()
+        if not key:
+            raise ValueError(
+                f"api_key_env: the environment variable {upstream.api_key_env} is not set; "
+                "export it, or use api_key_file"
+            )
+        return _printable(key, "api_key_env")
+    if upstream.api_key_file is not None:
+        file = folder / upstream.api_key_file.expanduser()
+        try:
+            key = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            raise ValueError(f"api_key_file: {file} cannot be read: {reason}") from None
+        if not key:
+            raise ValueError(f"api_key_file: {file} is empty; put the engine's key in it")
+        return _printable(key, "api_key_file")
+    return None
+
+
+def _printable(key: str, option: str) -> str:
+    """Return a key that can travel in a header. The message must not show it."""
+    if not key.isascii() or not key.isprintable():
+        raise ValueError(f"{option}: the key holds characters that no HTTP header can carry")
+    return key

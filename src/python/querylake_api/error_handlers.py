@@ -1,0 +1,106 @@
+"""Every error that FastAPI can raise, in the one shape that clients know."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from querylake_api.asgi import RECORD
+from querylake_api.configuration.problems import key_path
+from querylake_api.errors import ApiError, internal_error, invalid_request
+from querylake_api.keys.errors import database_unavailable
+from querylake_api.observability.request_record import RequestRecord
+from querylake_api.persistence.errors import DatabaseUnavailable
+
+_PARTS_OF_REQUEST = ("body", "query", "path", "header", "cookie")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make an application answer every error as OpenAI's API would."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _response(request: Request, error: ApiError) -> Response:
+    record: RequestRecord = request.scope[RECORD]
+    record.error_code = error.code
+    return Response(
+        error.body(), error.status, headers=error.headers, media_type="application/json"
+    )
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    return _response(request, cast("ApiError", error))
+
+
+async def _database_unavailable(request: Request, _: Exception) -> Response:
+    return _response(request, database_unavailable())
+
+
+async def _unforeseen(request: Request, _: Exception) -> Response:
+    """Answer for a fault of ours. Starlette raises it again, so the outermost layer logs it."""
+    record: RequestRecord = request.scope[RECORD]
+    return _response(request, internal_error(record.request_id))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    raised = cast("HTTPException", error)
+    if raised.status_code == 404:
+        return _response(request, unknown_url(request.method, request.url.path))
+    if raised.status_code == 405:
+        allow = (raised.headers or {}).get("Allow", "")
+        return _response(request, wrong_method(request.method, request.url.path, allow))
+    return _response(
+        request,
+        invalid_request(str(raised.detail), status=raised.status_code),
+    )
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    problems = cast("RequestValidationError", error).errors()
+    first = problems[0]
+    if first["type"] == "json_invalid":
+        reason = first["ctx"]["error"]
+        return _response(
+            request,
+            invalid_request(f"The request body is not valid JSON: {reason}.", code="invalid_json"),
+        )
+    sentences = [f"{_param(problem['loc'])}: {problem['msg']}" for problem in problems]
+    return _response(
+        request,
+        invalid_request(
+            "; ".join(sentences), status=422, code="invalid_value", param=_param(first["loc"])
+        ),
+    )
+
+
+def _param(location: tuple[str | int, ...]) -> str:
+    inside = location[1:] if location[0] in _PARTS_OF_REQUEST else location
+    return key_path(inside) or str(location[0])
+
+
+def unknown_url(method: str, path: str) -> ApiError:
+    """Nothing is served there."""
+    return invalid_request(
+        f"There is nothing at {method} {path[:200]}. See /docs for what there is.",
+        status=404,
+        code="unknown_url",
+    )
+
+
+def wrong_method(method: str, path: str, allow: str) -> ApiError:
+    """Something is served there, but not to this method."""
+    error = invalid_request(
+        f"{path[:200]} does not take {method}. Use {allow or 'another method'}.",
+        status=405,
+        code="method_not_allowed",
+    )
+    if allow:
+        error.headers["allow"] = allow
+    return error

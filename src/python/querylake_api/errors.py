@@ -1,0 +1,119 @@
+"""The package's error tree, in two branches: what a caller is told, and what an operator is told.
+
+Every message is a sentence that says what happened, with which value, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import orjson
+
+ErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "rate_limit_error",
+    "upstream_error",
+    "server_error",
+]
+
+EX_UNAVAILABLE = 69
+"""Exit code: something this program needs is missing or taken (sysexits.h)."""
+
+EX_CONFIG = 78
+"""Exit code: the configuration is wrong, so starting again will not help (sysexits.h)."""
+
+
+class QueryLakeError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class OperatorError(QueryLakeError):
+    """A command cannot go on; its message is for the person at the terminal.
+
+    Attributes:
+        exit_code: what the process ends with.
+    """
+
+    exit_code = EX_UNAVAILABLE
+
+
+class ApiError(QueryLakeError):
+    """An answer that is not a success, in the shape that OpenAI clients understand.
+
+    https://platform.openai.com/docs/guides/error-codes
+
+    Attributes:
+        status: the HTTP status.
+        type: the class of the error, for programs.
+        code: the exact error, for programs.
+        param: the field of the request that is at fault, if one is.
+        headers: extra response headers, e.g. `retry-after`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        type: ErrorType,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """Return the body as a JSON object."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def body(self) -> bytes:
+        """Return the body of the answer."""
+        return orjson.dumps(self.document())
+
+    def event(self) -> bytes:
+        """Return the error as one server-sent event, for a stream that has already begun."""
+        return b"data: " + self.body() + b"\n\n"
+
+
+def invalid_request(
+    message: str, *, status: int = 400, code: str = "invalid_request", param: str | None = None
+) -> ApiError:
+    """Return an error that the caller can mend by sending another request."""
+    return ApiError(message, status=status, type="invalid_request_error", code=code, param=param)
+
+
+def internal_error(request_id: str) -> ApiError:
+    """Return what a caller is told of a fault of ours; the log has the rest."""
+    return ApiError(
+        f"QueryLake failed to handle this request. Report it with request id {request_id}.",
+        status=500,
+        type="server_error",
+        code="internal_error",
+    )
+
+
+def shutting_down() -> ApiError:
+    """The drain timeout passed while this request was in flight."""
+    return ApiError(
+        "QueryLake is shutting down and could not finish this request. Send it again.",
+        status=503,
+        type="server_error",
+        code="shutting_down",
+        headers={"retry-after": "1"},
+    )

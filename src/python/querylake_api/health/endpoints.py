@@ -1,0 +1,42 @@
+"""`/healthz`, `/readyz` and `/metrics`: for load balancers and Prometheus, without a key."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from querylake_api.health.service import ReadinessReport
+from querylake_api.services import ServicesDep
+from querylake_version import VERSION
+
+router = APIRouter(tags=["health"])
+
+
+class Liveness(BaseModel):
+    """The process runs."""
+
+    status: Literal["ok"] = "ok"
+    version: str = VERSION
+
+
+@router.get("/healthz")
+async def healthz() -> Liveness:
+    """Say that the process runs, whatever it depends on does."""
+    return Liveness()
+
+
+@router.get("/readyz", responses={503: {"model": ReadinessReport}})
+async def readyz(services: ServicesDep, response: Response) -> ReadinessReport:
+    """Say whether requests can be served, and name each dependency with its state."""
+    report = await services.readiness.report()
+    if report.status == "unavailable":
+        response.status_code = 503
+    return report
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(services: ServicesDep) -> Response:
+    """Return every metric in Prometheus' text format."""
+    return Response(services.metrics.exposition(), media_type=services.metrics.content_type)

@@ -1,0 +1,1 @@
+"""Requests to models: which engine serves them, and how bytes get there and back."""

@@ -1,0 +1,44 @@
+"""Reading a request's body, within bounds of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from querylake_api.asgi import Receive, Scope
+from querylake_api.inference.disconnect import ClientLeft
+from querylake_api.inference.errors import body_too_large, body_too_slow
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        ApiError: 413 when it is larger than `limit` bytes, 408 when it takes longer than `seconds`.
+        ClientLeft: the client went away in the middle of it.
+    """
+    if _declared_length(scope) > limit:
+        raise body_too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                piece: bytes = message.get("body", b"")
+                size += len(piece)
+                if size > limit:
+                    raise body_too_large(limit)
+                pieces.append(piece)
+                if not message.get("more_body", False):
+                    return b"".join(pieces)
+    except TimeoutError:
+        raise body_too_slow(seconds) from None
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0

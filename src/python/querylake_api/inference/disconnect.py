@@ -1,0 +1,58 @@
+"""Ending the work for a client that has left, whatever phase the work is in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from querylake_api.asgi import Receive
+from querylake_api.observability.request_record import RequestRecord
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before it had its answer."""
+
+
+class WhileConnected:
+    """Runs a block only as long as the client is there.
+
+    Like `asyncio.timeout`, but the clock is the client's connection: when it closes, the block is
+    cancelled wherever it waits, and `ClientLeft` comes out of it. To be entered when the request's
+    body has been read, since from then on a disconnect is all that ASGI's `receive` can report.
+
+    Args:
+        record: once it is settled, the answer is out but for its last bytes, and the block may end
+            in its own time.
+
+    Raises:
+        ClientLeft: from the block's end.
+    """
+
+    __slots__ = ("_left", "_receive", "_record", "_task", "_watcher")
+
+    def __init__(self, receive: Receive, record: RequestRecord) -> None:
+        self._receive = receive
+        self._record = record
+        self._left = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: object
+    ) -> None:
+        self._watcher.cancel()
+        # With more cancellations than ours pending, somebody else wants the task to end too.
+        ours = self._left and self._task.uncancel() == 0
+        if ours and exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
+            raise ClientLeft from exc
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        # ASGI reports the end of the answer in the same words; then there is nothing to cancel.
+        if self._record.outcome is None:
+            self._left = True
+            self._task.cancel()

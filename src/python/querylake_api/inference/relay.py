@@ -1,0 +1,44 @@
+"""Passing an engine's answer on to the client."""
+
+from __future__ import annotations
+
+from llm_provider.model_rewrite import rewrite_response_model
+from querylake_api.asgi import Send, send_document
+from querylake_api.inference.call import Call
+from querylake_api.inference.dispatch import Answer
+from querylake_api.inference.errors import upstream_nonsense
+from querylake_api.inference.refusals import error_in_success, refusal
+from querylake_api.inference.stream import pass_on_stream
+from querylake_api.observability.request_record import RequestRecord
+
+
+async def pass_on(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+    """Send the answer on: whole, or event by event as it comes.
+
+    Raises:
+        ApiError: the engine's answer is no success, and nothing was sent.
+        ProviderError: the answer broke off before anything was sent.
+    """
+    relay = answer.relay
+    if not 200 <= relay.status < 300:
+        record.detail = f"upstream status {relay.status}"
+        raise refusal(relay.status, relay.headers, await relay.read(), call.name)
+    if call.stream and relay.headers.get("content-type", "").startswith("text/event-stream"):
+        await pass_on_stream(answer, call, send, record)
+    else:
+        await _pass_on_whole(answer, call, send, record)
+
+
+async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+    body = await answer.relay.read()
+    if not body.lstrip().startswith(b"{"):
+        record.detail = "upstream status 200 without a JSON object"
+        raise upstream_nonsense(call.name)
+    error = error_in_success(body, call.name)
+    if error is not None:
+        record.detail = "upstream status 200 with an error inside"
+        raise error
+    if answer.target.model != call.name:
+        body = rewrite_response_model(body, call.name)
+    record.settle(200, "success")
+    await send_document(send, 200, body, request_id=record.request_id)

@@ -1,0 +1,106 @@
+"""The routes that carry the traffic, as bare ASGI: one life of a request from key to last byte."""
+
+from __future__ import annotations
+
+from llm_provider.errors import ProviderError
+from querylake_api.asgi import Receive, Scope, Send, tell
+from querylake_api.error_handlers import wrong_method
+from querylake_api.errors import ApiError
+from querylake_api.inference.body import read_body
+from querylake_api.inference.call import Call, Endpoint, parse_body
+from querylake_api.inference.catalog import Catalog
+from querylake_api.inference.disconnect import ClientLeft, WhileConnected
+from querylake_api.inference.dispatch import Dispatcher
+from querylake_api.inference.errors import from_provider
+from querylake_api.inference.relay import pass_on
+from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.models import Scope as KeyScope
+from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
+from querylake_api.settings import ServerSettings
+
+ENDPOINTS = (
+    Endpoint("/v1/chat/completions", "/chat/completions", "chat", streams=True),
+    Endpoint("/v1/completions", "/completions", "completions", streams=True),
+    Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False),
+    Endpoint("/v1/rerank", "/rerank", "rerank", streams=False),
+)
+
+
+class InferenceRoute:
+    """Serves one endpoint."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        authenticator: Authenticator,
+        catalog: Catalog,
+        dispatcher: Dispatcher,
+        server: ServerSettings,
+    ) -> None:
+        self._endpoint = endpoint
+        self._authenticator = authenticator
+        self._catalog = catalog
+        self._dispatcher = dispatcher
+        self._server = server
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
+    ) -> None:
+        """Handle one request to its end, whatever that is."""
+        record.route = self._endpoint.path
+        try:
+            call = await self._understand(scope, receive, record)
+            async with (
+                WhileConnected(receive, record),
+                self._dispatcher.dispatch(call) as answer,
+            ):
+                record.upstream = answer.target.upstream
+                record.stack = answer.target.stack
+                await pass_on(answer, call, send, record)
+        except ApiError as error:
+            await tell(send, error, record)
+        except ProviderError as failure:
+            record.upstream = failure.upstream
+            record.detail = str(failure)
+            await tell(send, from_provider(failure, record.model), record)
+        except ClientLeft:
+            record.settle(CLIENT_CLOSED, "client_abort")
+
+    async def _understand(self, scope: Scope, receive: Receive, record: RequestRecord) -> Call:
+        endpoint = self._endpoint
+        if scope["method"] != "POST":
+            raise wrong_method(scope["method"], endpoint.path, "POST")
+        key = await self._authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
+        record.key_id = key.id
+        body = await read_body(
+            scope,
+            receive,
+            limit=self._server.max_body_bytes,
+            seconds=self._server.body_timeout_seconds,
+        )
+        name, stream = parse_body(body, endpoint)
+        model = self._catalog.find_for(name, key, endpoint.capability)
+        record.model = model.id
+        record.streamed = stream
+        return Call(endpoint, model, name, body, stream, key, record.request_id)
+
+
+def inference_routes(
+    *,
+    authenticator: Authenticator,
+    catalog: Catalog,
+    dispatcher: Dispatcher,
+    server: ServerSettings,
+) -> dict[str, InferenceRoute]:
+    """Return every hot route by its path."""
+    return {
+        endpoint.path: InferenceRoute(
+            endpoint,
+            authenticator=authenticator,
+            catalog=catalog,
+            dispatcher=dispatcher,
+            server=server,
+        )
+        for endpoint in ENDPOINTS
+    }

@@ -1,0 +1,72 @@
+"""From the headers of a request to the key that it may act with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from querylake_api.keys.errors import (
+    expired_key,
+    missing_key,
+    missing_scope,
+    unknown_key,
+    unverifiable_key,
+)
+from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.keys.ring import KeyRing
+from querylake_api.persistence.errors import DatabaseUnavailable
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+MAX_KEY_LENGTH = 512
+"""Longer values are refused before they are hashed."""
+
+
+class Authenticator:
+    """Decides who a request comes from. The key's text is never kept, logged or repeated."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    async def authenticate(self, headers: RawHeaders, scope: Scope) -> ApiKey:
+        """Return the key of a request, if it is valid now and has the scope.
+
+        Raises:
+            ApiError: 401 without a valid key, 403 without the scope, 503 if the key is not known
+                here and the database is away.
+        """
+        secret = presented_key(headers)
+        if secret is None:
+            raise missing_key()
+        key = self._ring.find(secret)
+        if key is None:
+            key = await self._look_up(secret)
+        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+            raise expired_key(key.expires_at)
+        if scope not in key.scopes:
+            raise missing_scope(scope)
+        return key
+
+    async def _look_up(self, secret: str) -> ApiKey:
+        if len(secret) > MAX_KEY_LENGTH:
+            raise unknown_key()
+        try:
+            key = await self._ring.look_up(secret)
+        except DatabaseUnavailable:
+            raise unverifiable_key() from None
+        if key is None:
+            raise unknown_key()
+        return key
+
+
+def presented_key(headers: RawHeaders) -> str | None:
+    """Return the key in `Authorization: Bearer`, else the one in `x-api-key`, else None."""
+    alternative: str | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, credentials = value.partition(b" ")
+            if scheme.lower() == b"bearer" and credentials.strip():
+                return credentials.strip().decode("latin-1")
+        elif name == b"x-api-key" and value.strip():
+            alternative = value.strip().decode("latin-1")
+    return alternative

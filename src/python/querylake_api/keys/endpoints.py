@@ -1,0 +1,40 @@
+"""`/admin/keys`: creating, listing and revoking keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.schemas import MAX_PAGE, CreatedKey, KeyPage, KeyRequest, KeyView
+from querylake_api.services import ServicesDep
+
+router = APIRouter(prefix="/admin/keys", tags=["keys"])
+
+
+@router.post("", status_code=201)
+async def create_key(request: KeyRequest, services: ServicesDep, _: AdminKey) -> CreatedKey:
+    """Create a key. This answer is the only one that ever holds it."""
+    new = await services.keys.create(request)
+    return CreatedKey.with_secret(new.key, new.secret)
+
+
+@router.get("")
+async def list_keys(
+    services: ServicesDep,
+    _: AdminKey,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: str | None = None,
+    include_revoked: bool = False,
+) -> KeyPage:
+    """List keys, newest first."""
+    keys = await services.keys.page(limit=limit + 1, after=after, revoked=include_revoked)
+    page = [KeyView.of(key) for key in keys[:limit]]
+    return KeyPage(data=page, has_more=len(keys) > limit, last_id=page[-1].id if page else None)
+
+
+@router.delete("/{key_id}")
+async def revoke_key(key_id: str, services: ServicesDep, _: AdminKey) -> KeyView:
+    """Revoke a key for good; within a second it opens nothing anywhere."""
+    return KeyView.of(await services.keys.revoke(key_id))

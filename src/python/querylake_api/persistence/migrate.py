@@ -1,0 +1,83 @@
+"""Bringing the tables to the newest form, from inside the package, without an ini file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.errors import SchemaOutdated, SchemaTooNew
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+# Any constant will do, as long as every QueryLake process takes the same one.
+_ADVISORY_LOCK = 0x71756572796C616B
+
+
+def newest_revision() -> str:
+    """Return the revision that this version of the package works with."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise RuntimeError(f"no migrations in {MIGRATIONS}: the package was built without them")
+    return head
+
+
+async def migrate(database: Database) -> str:
+    """Upgrade the schema. Safe when several processes start at once: one works, the others wait.
+
+    Returns:
+        The revision that the database is now at.
+
+    Raises:
+        DatabaseUnavailable: the database does not answer.
+        SchemaTooNew: a newer QueryLake has been here.
+    """
+    newest = newest_revision()
+    # A migration, or waiting for another process's, may take longer than any other statement.
+    patient = Database(database.url, statement_seconds=None)
+    try:
+        async with patient.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            await connection.run_sync(_upgrade)
+    except CommandError as error:
+        raise SchemaTooNew(database.where, str(error)) from error
+    finally:
+        await patient.close()
+    return newest
+
+
+async def require_schema(database: Database) -> None:
+    """Create the schema in an empty database, and refuse one of another version.
+
+    A command must not change the schema under the feet of servers that run an older version.
+
+    Raises:
+        SchemaOutdated: `serve` or `migrate` has to bring it up first.
+    """
+    async with database.begin() as connection:
+        revision = await connection.run_sync(
+            lambda sync: MigrationContext.configure(sync).get_current_revision()
+        )
+    if revision is None:
+        await migrate(database)
+    elif revision != newest_revision():
+        raise SchemaOutdated(database.where, revision, newest_revision())
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    # Alembic reads `%` in option values as interpolation.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

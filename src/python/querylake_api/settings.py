@@ -1,0 +1,146 @@
+"""What an operator can configure: one TOML file, overridden by `QUERYLAKE_SECTION__KEY` variables.
+
+These are shapes and ranges only. `configuration.loading` reads them from disk and checks them
+against each other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Capability = Literal["chat", "completions", "embeddings", "rerank"]
+Role = Literal["stable", "candidate"]
+
+ENV_PREFIX = "QUERYLAKE_"
+ENV_DELIMITER = "__"
+
+EMBEDDED_SCHEME = "embedded:"
+"""A database URL with this scheme names a folder in which QueryLake runs PostgreSQL itself."""
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL like http://host:8001/v1")
+    if parts.username or parts.password:
+        raise ValueError("must not carry credentials; use api_key_env or api_key_file")
+    if parts.query or parts.fragment:
+        raise ValueError("must end with its path, without `?` or `#`")
+    return value.rstrip("/")
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if not url.startswith((EMBEDDED_SCHEME, "postgresql://", "postgres://")):
+        raise ValueError("must be embedded:FOLDER or postgresql://user@host/database")
+    if url == EMBEDDED_SCHEME:
+        raise ValueError("must name a folder after `embedded:`")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where and how the API listens.
+
+    Attributes:
+        host: the address to bind; loopback unless told otherwise.
+        port: 0 picks a free one.
+        drain_seconds: how long streams in flight may go on after SIGTERM.
+        max_body_bytes: larger requests are answered 413.
+        body_timeout_seconds: a client that takes longer to send its request is answered 408.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    drain_seconds: float = Field(default=30.0, ge=0)
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    body_timeout_seconds: Seconds = 60.0
+
+
+class DatabaseSettings(_Section):
+    """Where keys are kept. A URL may hold a password, so it is never shown."""
+
+    url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr(
+        "embedded:.querylake/postgres"
+    )
+
+
+class TimeoutSettings(_Section):
+    """The four deadlines of a call to an engine, in seconds; see `llm_provider.config.Timeouts`."""
+
+    connect: Seconds = 5.0
+    first_byte: Seconds = 300.0
+    idle: Seconds = 60.0
+    total: Seconds | None = None
+
+
+class UpstreamSettings(_Section):
+    """One engine endpoint.
+
+    Attributes:
+        base_url: up to and including `/v1`.
+        api_key_env: the environment variable that holds the engine's own key.
+        api_key_file: the file that holds it, relative to the configuration file.
+        timeouts: deadlines of every call.
+        max_connections: open connections at most; 0 means no limit.
+        runtime_url: where the engine's supervisor answers `/runtime/status`.
+    """
+
+    base_url: HttpUrl
+    api_key_env: Name | None = None
+    api_key_file: Path | None = None
+    timeouts: TimeoutSettings = TimeoutSettings()
+    max_connections: int = Field(default=0, ge=0)
+    runtime_url: HttpUrl | None = None
+
+
+class TargetSettings(_Section):
+    """A place where a model is served: an upstream, and the model's name there."""
+
+    upstream: Name
+    model: Name
+    role: Role = "stable"
+
+
+class ModelSettings(_Section):
+    """A model as clients know it.
+
+    Attributes:
+        capabilities: which endpoints it answers.
+        aliases: other names that clients may use for it.
+        targets: stable ones share the traffic; candidates get none until a rollout gives it.
+    """
+
+    capabilities: list[Capability] = Field(min_length=1)
+    aliases: list[Name] = []
+    targets: list[TargetSettings] = Field(min_length=1)
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    upstreams: dict[Name, UpstreamSettings] = {}
+    models: dict[Name, ModelSettings] = {}

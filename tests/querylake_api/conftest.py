@@ -1,0 +1,92 @@
+"""Fixtures of the API's tests."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
+from querylake_api_testing.databases import TestPostgres
+from querylake_api_testing.running import RunningApi, running_api, write_config
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
+    """Give the run's PostgreSQL."""
+    server = TestPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    yield server
+    server.stop()
+
+
+@pytest.fixture()
+async def database_url(postgres: TestPostgres) -> AsyncIterator[str]:
+    """Give the URL of a fresh, migrated database."""
+    async with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[ScriptedEngine]:
+    """Give an engine that answers chats until it is told to do something else."""
+    async with scripted_engine() as running:
+        yield running
+
+
+CHAT_MODEL = "org/chatty"
+"""What clients call the engine's model; `default` is an alias."""
+
+ENGINE_MODEL = "Real/Chatty-7B"
+ENGINE_KEY = "engine-secret"
+
+
+@pytest.fixture
+def config_file(
+    tmp_path: Path, database_url: str, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Give a configuration with a chat model, an embedder, and a model whose engine is away."""
+    monkeypatch.setenv("TEST_ENGINE_KEY", ENGINE_KEY)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+    timeouts = {"connect": 2.0, "first_byte": 0.5, "idle": 0.5}
+    return write_config(
+        tmp_path,
+        database=database_url,
+        server={"drain_seconds": 5, "max_body_bytes": 100_000, "body_timeout_seconds": 0.5},
+        upstreams={
+            "engine": {
+                "base_url": engine.url,
+                "api_key_env": "TEST_ENGINE_KEY",
+                "timeouts": timeouts,
+            },
+            "away": {"base_url": nobody, "timeouts": timeouts},
+        },
+        models={
+            CHAT_MODEL: {
+                "capabilities": ["chat", "completions"],
+                "aliases": ["default"],
+                "targets": [
+                    {"upstream": "engine", "model": ENGINE_MODEL},
+                    {"upstream": "away", "model": ENGINE_MODEL, "role": "candidate"},
+                ],
+            },
+            "embedder": {
+                "capabilities": ["embeddings", "rerank"],
+                "targets": [{"upstream": "engine", "model": "embedder"}],
+            },
+            "gone": {
+                "capabilities": ["chat"],
+                "targets": [{"upstream": "away", "model": "gone"}],
+            },
+        },
+    )
+
+
+@pytest.fixture
+async def api(config_file: Path) -> AsyncIterator[RunningApi]:
+    """Give the API in front of the engine."""
+    async with running_api(config_file) as running:
+        yield running

@@ -1,0 +1,141 @@
+"""The command line: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from querylake_api.cli import main
+from querylake_api_testing.databases import TestPostgres
+from querylake_version import VERSION
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function that runs a command and returns its exit code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["querylake_api.pex", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), printed.out, printed.err
+
+    return run
+
+
+def test_the_version(run: Run) -> None:
+    assert run("--version") == (0, VERSION + "\n", "")
+
+
+def test_a_good_configuration(run: Run, config_file: Path) -> None:
+    code, out, err = run("check-config", "--config", str(config_file))
+    assert (code, err) == (0, "")
+    assert f"{config_file}: good." in out
+    assert "model org/chatty: chat, completions from engine (stable), away (candidate)" in out
+
+
+def test_a_bad_configuration(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[server]\nprt = 1\n", encoding="utf-8")
+    assert run("check-config", "-c", str(path)) == (
+        78,
+        "",
+        f"querylake_api.pex: {path}: server.prt: unknown key; did you mean 'port'?\n",
+    )
+
+
+def test_the_configuration_may_be_named_by_a_variable(
+    run: Run, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUERYLAKE_CONFIG", str(config_file))
+    assert run("check-config")[0] == 0
+
+
+def test_keys_are_created_listed_and_revoked(run: Run, config_file: Path) -> None:
+    config = ("--config", str(config_file))
+    code, out, _ = run("keys", "create", *config, "--name", "team", "--expires-in-days", "30")
+    assert code == 0
+    [secret] = re.findall(r"^sk-[0-9A-Za-z]{48}$", out, re.MULTILINE)
+
+    scopes = ("--scope", "inference", "--scope", "admin", "--model", "default")
+    _, out, _ = run("keys", "create", *config, "--name", "second", "--json", *scopes)
+    created = json.loads(out)
+    assert created["scopes"] == ["admin", "inference"]
+    assert created["models"] == ["org/chatty"]
+    assert re.fullmatch(r"sk-[0-9A-Za-z]{48}", created["key"])
+
+    _, out, _ = run("keys", "list", *config)
+    assert created["id"] in out
+    assert "sk-..." + secret[-4:] in out
+    assert secret not in out
+
+    code, out, _ = run("keys", "revoke", *config, created["id"])
+    assert code == 0
+    assert created["id"] in out
+    _, out, _ = run("keys", "list", *config, "--json")
+    assert [json.loads(line)["name"] for line in out.splitlines()] == ["team"]
+    _, out, _ = run("keys", "list", *config, "--include-revoked", "--json")
+    assert len(out.splitlines()) == 2
+
+
+def test_mistakes_with_keys_are_sentences(run: Run, config_file: Path) -> None:
+    config = ("--config", str(config_file))
+    code, _, err = run("keys", "revoke", *config, "key_nope")
+    assert (code, err) == (
+        69,
+        "querylake_api.pex: There is no API key with the id 'key_nope'. "
+        "List them to see their ids.\n",
+    )
+    code, _, err = run("keys", "create", *config, "--name", "n", "--model", "nope")
+    assert code == 69
+    assert "No such model: 'nope'" in err
+    code, _, err = run("keys", "create", *config, "--name", "n", "--expires-in-days", "0")
+    assert code == 2
+    assert "--expires-in-days" in err
+
+
+def test_migrate_says_where_it_is(run: Run, config_file: Path) -> None:
+    code, out, _ = run("migrate", "--config", str(config_file))
+    assert code == 0
+    assert re.search(r"is at revision \d{4}\.$", out.strip())
+
+
+def test_a_database_that_is_away(run: Run, tmp_path: Path, postgres: TestPostgres) -> None:
+    path = tmp_path / "querylake.toml"
+    url = "postgresql://me:hidden@127.0.0.1:1/nowhere"
+    path.write_text(f"[database]\nurl = '{url}'\n", encoding="utf-8")
+    for command in (("keys", "list"), ("migrate",), ("serve", "--port", "0")):
+        code, _, err = run(*command, "--config", str(path))
+        assert code == 69
+        assert "the database at 127.0.0.1/nowhere cannot be used" in err
+        assert "hidden" not in err
+        assert "Traceback" not in err
+
+
+def test_a_port_that_is_taken(run: Run, config_file: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = run("serve", "--config", str(config_file), "--port", str(port))
+    assert code == 69
+    assert err == (
+        f"querylake_api.pex: port {port} on 127.0.0.1 is in use by another program; stop it, or "
+        "choose another port with --port or server.port\n"
+    )
+
+
+def test_a_host_that_is_none(run: Run, config_file: Path) -> None:
+    code, _, err = run("serve", "--config", str(config_file), "--host", "no such host")
+    assert code == 69
+    assert "server.host: 'no such host' cannot be resolved" in err

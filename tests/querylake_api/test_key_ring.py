@@ -1,0 +1,176 @@
+"""Keys in memory: fresh within a second, and good without the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from querylake_api.errors import ApiError
+from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.models import Scope
+from querylake_api.keys.repository import KeyRepository
+from querylake_api.keys.ring import KeyRing
+from querylake_api.keys.schemas import KeyRequest
+from querylake_api.keys.secret import generate_key
+from querylake_api.keys.service import KeyService
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.persistence.location import asyncpg_url
+from querylake_api.settings import ModelSettings, TargetSettings
+from querylake_api_testing.databases import TestPostgres
+
+MODELS = {
+    "chatty": ModelSettings(
+        capabilities=["chat"],
+        aliases=["default"],
+        targets=[TargetSettings(upstream="a", model="b")],
+    )
+}
+
+
+@pytest.fixture()
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(asyncpg_url(database_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture()
+def elsewhere(database: Database) -> KeyService:
+    """Give a service that works on the same keys as another process would."""
+    return KeyService(KeyRepository(database), MODELS)
+
+
+@pytest.fixture()
+async def ring(database: Database) -> AsyncIterator[KeyRing]:
+    ring = KeyRing(KeyRepository(database))
+    await ring.refresh()
+    following = asyncio.create_task(ring.follow())
+    yield ring
+    following.cancel()
+
+
+def bearer(secret: str) -> list[tuple[bytes, bytes]]:
+    return [(b"authorization", b"Bearer " + secret.encode())]
+
+
+async def refusal(ring: KeyRing, secret: str) -> ApiError:
+    with pytest.raises(ApiError) as raised:
+        await Authenticator(ring).authenticate(bearer(secret), Scope.INFERENCE)
+    assert secret not in str(raised.value)
+    return raised.value
+
+
+async def test_a_key_made_elsewhere_works_at_once(ring: KeyRing, elsewhere: KeyService) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    assert await Authenticator(ring).authenticate(bearer(new.secret), Scope.INFERENCE) == new.key
+
+
+async def test_a_key_revoked_elsewhere_stops_working_within_a_second(
+    ring: KeyRing, elsewhere: KeyService
+) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    await elsewhere.revoke(new.key.id)
+    revoked_at = time.monotonic()
+    while ring.find(new.secret) is not None:
+        assert time.monotonic() - revoked_at < 1
+        await asyncio.sleep(0.01)
+    assert (await refusal(ring, new.secret)).code == "invalid_api_key"
+
+
+async def test_changes_made_by_hand_are_seen(
+    ring: KeyRing, elsewhere: KeyService, postgres: TestPostgres, database_url: str
+) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    await postgres.execute(database_url, "DELETE FROM api_keys")
+    await ring.refresh()
+    assert ring.find(new.secret) is None
+
+
+async def test_known_keys_work_without_the_database(
+    ring: KeyRing, elsewhere: KeyService, postgres: TestPostgres, database_url: str
+) -> None:
+    known = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    await postgres.set_reachable(database_url, False)
+    with pytest.raises(DatabaseUnavailable):
+        await ring.refresh()
+
+    assert (
+        await Authenticator(ring).authenticate(bearer(known.secret), Scope.INFERENCE) == known.key
+    )
+    unknown = await refusal(ring, generate_key())
+    assert (unknown.status, unknown.code) == (503, "key_database_unavailable")
+    assert unknown.headers["retry-after"]
+
+    await postgres.set_reachable(database_url, True)
+    await ring.refresh()
+    assert (await refusal(ring, generate_key())).status == 401
+
+
+async def test_unknown_keys_share_one_look_at_the_database(
+    ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    generation = KeyRepository.generation
+
+    async def counted(self: KeyRepository) -> int:
+        nonlocal looks
+        looks += 1
+        return await generation(self)
+
+    monkeypatch.setattr(KeyRepository, "generation", counted)
+    refusals = await asyncio.gather(*(refusal(ring, generate_key()) for _ in range(50)))
+    assert {each.status for each in refusals} == {401}
+    assert looks <= 3
+
+
+async def test_expired_keys_say_so(ring: KeyRing, elsewhere: KeyService) -> None:
+    new = await elsewhere.create(KeyRequest(name="n", expires_in_days=1e-9))
+    error = await refusal(ring, new.secret)
+    assert (error.status, error.code) == (401, "expired_api_key")
+
+
+async def test_scopes_are_separate(ring: KeyRing, elsewhere: KeyService) -> None:
+    new = await elsewhere.create(KeyRequest(name="n", scopes=[Scope.ADMIN]))
+    error = await refusal(ring, new.secret)
+    assert (error.status, error.code) == (403, "insufficient_scope")
+
+
+async def test_no_key_and_an_absurd_key(ring: KeyRing) -> None:
+    with pytest.raises(ApiError) as raised:
+        await Authenticator(ring).authenticate([], Scope.INFERENCE)
+    assert (raised.value.status, raised.value.code) == (401, "missing_api_key")
+    assert (await refusal(ring, "x" * 10_000)).code == "invalid_api_key"
+
+
+async def test_an_allow_list_takes_aliases_and_keeps_ids(elsewhere: KeyService) -> None:
+    new = await elsewhere.create(KeyRequest(name="n", models=["default"]))
+    assert new.key.models == frozenset({"chatty"})
+    with pytest.raises(ApiError, match="No such model: 'nope'. The models are: chatty, default."):
+        await elsewhere.create(KeyRequest(name="n", models=["nope"]))
+
+
+async def test_pages_cover_every_key_once(elsewhere: KeyService) -> None:
+    made = [(await elsewhere.create(KeyRequest(name=str(n)))).key for n in range(5)]
+    await elsewhere.revoke(made[2].id)
+    seen: list[str] = []
+    after: str | None = None
+    while page := await elsewhere.page(limit=2, after=after):
+        seen += [key.name for key in page]
+        after = page[-1].id
+    assert seen == ["4", "3", "1", "0"]
+    assert len(await elsewhere.page(limit=9, revoked=True)) == 5
+
+
+async def test_the_text_of_a_key_is_not_stored(elsewhere: KeyService, database: Database) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    async with database.begin() as connection:
+        rows = (await connection.exec_driver_sql("SELECT * FROM api_keys")).all()
+    assert new.secret not in str(rows)
+    assert new.secret not in repr(new)

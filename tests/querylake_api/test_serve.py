@@ -1,0 +1,147 @@
+"""`serve` as a process: its database, its signals, and what becomes of streams in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
+from querylake_api_testing.process import environment, serve_process
+from querylake_api_testing.running import write_config
+
+CHAT = {"model": "m", "messages": []}
+
+
+def embedded_config(folder: Path, engine: ScriptedEngine, drain_seconds: float) -> Path:
+    return write_config(
+        folder,
+        database="embedded:state/postgres",
+        server={"port": 0, "drain_seconds": drain_seconds},
+        upstreams={"engine": {"base_url": engine.url}},
+        models={"m": {"capabilities": ["chat"], "targets": [{"upstream": "engine", "model": "m"}]}},
+    )
+
+
+async def keys(config: Path, *arguments: str) -> dict[str, str]:
+    """Run a `keys` command beside the server."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "querylake_api",
+        "keys",
+        *arguments,
+        "--config",
+        str(config),
+        "--json",
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    document: dict[str, str] = json.loads(out)
+    return document
+
+
+def postgres_running(config: Path) -> bool:
+    return (config.parent / "state" / "postgres" / "postmaster.pid").exists()
+
+
+async def test_a_life_with_an_embedded_database(tmp_path: Path, engine: ScriptedEngine) -> None:
+    config = embedded_config(tmp_path, engine, drain_seconds=10)
+    finish = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.token("one")
+        await finish.wait()
+        await exchange.token(" two", finish_reason="stop")
+        await exchange.end_stream()
+
+    engine.script = script
+    async with serve_process(config) as server, httpx.AsyncClient(trust_env=False) as client:
+        # The command line shares the embedded PostgreSQL with the server that runs.
+        key = await keys(config, "create", "--name", "n")
+        headers = {"authorization": f"Bearer {key['key']}"}
+        async with client.stream(
+            "POST",
+            f"{server.url}/v1/chat/completions",
+            json={**CHAT, "stream": True},
+            headers=headers,
+        ) as response:
+            pieces = response.aiter_bytes()
+            assert b"one" in await anext(pieces)
+            ending = asyncio.create_task(server.end(signal.SIGTERM))
+            while await accepts(server.url):
+                await asyncio.sleep(0.02)
+            finish.set()
+            rest = b"".join([piece async for piece in pieces])
+        assert b" two" in rest
+        assert rest.endswith(b"data: [DONE]\n\n")
+        assert await ending == 0
+    assert not postgres_running(config)
+
+    # A server that was killed leaves PostgreSQL behind; the next one takes it over and stops it.
+    async with serve_process(config) as server:
+        await keys(config, "list")
+        assert await server.end(signal.SIGKILL) == -signal.SIGKILL
+    assert postgres_running(config)
+    async with serve_process(config) as server:
+        assert await server.end(signal.SIGINT) == 0
+    assert not postgres_running(config)
+
+
+async def accepts(url: str) -> bool:
+    """Return whether anything listens there."""
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_what_the_drain_timeout_cuts_is_told_so(
+    config_file: Path, engine: ScriptedEngine
+) -> None:
+    config_file.write_text(
+        config_file.read_text(encoding="utf-8").replace("drain_seconds = 5", "drain_seconds = 0"),
+        encoding="utf-8",
+    )
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.request.json().get("stream"):
+            await exchange.begin_stream()
+            await exchange.token("one")
+        await exchange.caller_gone()
+
+    engine.script = script
+    text = config_file.read_text(encoding="utf-8")
+    config_file.write_text(text.replace("0.5}", "30.0}"), encoding="utf-8")
+    async with serve_process(config_file, "--port", "0") as server:
+        secret = (await keys(config_file, "create", "--name", "n"))["key"]
+        headers = {"authorization": f"Bearer {secret}"}
+        url = f"{server.url}/v1/chat/completions"
+        body = {"model": "default", "messages": []}
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            waiting = asyncio.create_task(client.post(url, json=body, headers=headers))
+            async with client.stream(
+                "POST", url, json={**body, "stream": True}, headers=headers
+            ) as response:
+                pieces = response.aiter_bytes()
+                assert b"one" in await anext(pieces)
+                ending = asyncio.create_task(server.end(signal.SIGTERM))
+                rest = b"".join([piece async for piece in pieces])
+            assert b'"code":"shutting_down"' in rest
+            assert (await ending) == 0
+            refused = await waiting
+            assert refused.status_code == 503
+            assert refused.json()["error"]["code"] == "shutting_down"
+        outcomes = [line["outcome"] for line in server.log if line["event"] == "request"]
+        assert outcomes == ["shutdown", "shutdown"]
+        assert [line for line in server.log if "exception" in line] == []

@@ -1,0 +1,79 @@
+"""One PostgreSQL for a whole test run, and in it a fresh database for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]  # ships none
+from sqlalchemy import URL
+
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.embedded import EmbeddedPostgres
+from querylake_api.persistence.location import asyncpg_url
+from querylake_api.persistence.migrate import migrate
+
+_TEMPLATE = "migrated_template"
+_numbers = itertools.count()
+
+
+class TestPostgres:
+    """A running server that hands out databases."""
+
+    __test__ = False
+
+    def __init__(self, folder: Path) -> None:
+        self._server = EmbeddedPostgres(folder)
+        self._maintenance = self._server.start()
+        self._template_ready = False
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.stop()
+
+    @asynccontextmanager
+    async def database(self, *, migrated: bool = True) -> AsyncIterator[str]:
+        """Give the URL of a database that nobody has used, and drop it afterwards."""
+        if migrated and not self._template_ready:
+            await self._make_template()
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        template = f' TEMPLATE "{_TEMPLATE}"' if migrated else ""
+        await self._execute(f'CREATE DATABASE "{name}"{template}')
+        try:
+            yield self._url(name).render_as_string()
+        finally:
+            await self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    async def execute(self, url: str, statement: str) -> None:
+        """Run a statement in a database that was handed out."""
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def set_reachable(self, url: str, reachable: bool) -> None:
+        """Take a database away from its clients at once, or give it back."""
+        name = url.split("/")[3].split("?")[0]
+        await self._execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {reachable}')
+        if not reachable:
+            await self._execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                f"WHERE datname = '{name}'"
+            )
+
+    async def _make_template(self) -> None:
+        await self._execute(f'CREATE DATABASE "{_TEMPLATE}"')
+        database = Database(asyncpg_url(self._url(_TEMPLATE).render_as_string()))
+        await migrate(database)
+        await database.close()
+        self._template_ready = True
+
+    def _url(self, name: str) -> URL:
+        return self._maintenance.set(database=name)
+
+    async def _execute(self, statement: str) -> None:
+        await self.execute(self._maintenance.render_as_string(), statement)
