@@ -1,0 +1,95 @@
+"""Every process that an engine started, found through /proc, whoever its parent is by now.
+
+vLLM's engine cores and workers outlive an API server that is killed: they get another parent, keep
+decoding and keep their memory. They stay in its session, though, and whatever once descended from
+it is remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_GONE = "ZX"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at one moment.
+
+    Attributes:
+        started: when, in clock ticks since boot; tells a process from a later one of the same id.
+        state: the kernel's letter, such as `R`, or `T` for stopped.
+        rss: resident memory in bytes.
+    """
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+    state: str
+    rss: int
+    name: str
+
+
+class ProcessFamily:
+    """The processes of one engine, which leads a session of its own."""
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+        self._known: dict[int, int] = {}
+
+    def alive(self) -> list[Process]:
+        """Return every member that has not ended; a zombie has."""
+        members: dict[int, Process] = {}
+        others: list[Process] = []
+        for process in _all_processes():
+            if process.session == self._leader or self._known.get(process.pid) == process.started:
+                members[process.pid] = process
+            else:
+                others.append(process)
+        while children := [each for each in others if each.parent in members]:
+            members.update((child.pid, child) for child in children)
+            others = [each for each in others if each.parent not in members]
+        self._known = {process.pid: process.started for process in members.values()}
+        return [process for process in members.values() if process.state not in _GONE]
+
+    def signal(self, number: signal.Signals) -> int:
+        """Send a signal to every member, and return to how many."""
+        members = self.alive()
+        for process in members:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, number)
+        return len(members)
+
+
+def _all_processes() -> Iterator[Process]:
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            stat = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it has ended meanwhile
+            continue
+        yield _parse(stat)
+
+
+def _parse(stat: str) -> Process:
+    """Read a line of /proc/PID/stat, proc(5); the name may hold spaces and parentheses."""
+    pid, _, rest = stat.partition(" (")
+    name, _, numbers = rest.rpartition(") ")
+    fields = numbers.split()
+    return Process(
+        pid=int(pid),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+        state=fields[0],
+        rss=int(fields[21]) * _PAGE,
+        name=name,
+    )

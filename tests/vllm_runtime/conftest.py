@@ -1,0 +1,161 @@
+"""A supervisor on top of the fake engine, and ways to drive both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vllm_runtime.engine_command import engine_for
+from vllm_runtime.limits import Limits
+from vllm_runtime.profiles import Profile
+from vllm_runtime.restart_budget import RestartPolicy
+from vllm_runtime.status import State, Status
+from vllm_runtime.supervisor import Supervisor
+
+FAKE_ENGINE = str(Path(__file__).with_name("fake_engine.py"))
+
+SECONDS = 10.0
+"""No single wait of a test may take longer, on however busy a machine."""
+
+NO_RESTART = RestartPolicy(max_restarts=0)
+QUICK = {"poll": 0.01, "drain_notice": 0.05, "term": 0.3, "dead": 0.1, "restarts": NO_RESTART}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Running:
+    """A supervisor at work."""
+
+    def __init__(self, supervisor: Supervisor, port: int, events: Path) -> None:
+        self.supervisor = supervisor
+        self.said: list[str] = []
+        self.shown: list[str] = []
+        self.result: asyncio.Task[bool] | None = None
+        self._port = port
+        self._events = events
+
+    @property
+    def status(self) -> Status:
+        return self.supervisor.status()
+
+    def events(self) -> list[str]:
+        """What the engines have noted, oldest first."""
+        return self._events.read_text().splitlines() if self._events.exists() else []
+
+    def core_pid(self) -> int:
+        return int(next(each for each in self.events() if each.startswith("core")).split()[1])
+
+    def core_runs(self) -> bool:
+        """Whether the engine's core is there and is no zombie."""
+        try:
+            stat = Path(f"/proc/{self.core_pid()}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(") ")[2][0] not in "ZX"
+
+    async def until(self, condition: Callable[[Status], bool]) -> Status:
+        """Wait until the status is so, and return it."""
+        async with asyncio.timeout(SECONDS):
+            while not condition(self.status):
+                await asyncio.sleep(0.002)
+        return self.status
+
+    async def ready(self) -> Status:
+        return await self.until(lambda status: status.ready)
+
+    async def tell(self, **wish: Any) -> None:
+        """Change the engine's behaviour."""
+        await asyncio.to_thread(self._post, json.dumps(wish).encode())
+
+    async def ended(self) -> Status:
+        """Wait until it has failed or was stopped, and return its last status."""
+        assert self.result is not None
+        async with asyncio.timeout(SECONDS):
+            succeeded = await self.result
+        assert succeeded == (self.status.state is State.STOPPED)
+        return self.status
+
+    def _post(self, body: bytes) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/fake", data=body)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS):
+                pass
+        except ConnectionError:
+            pass  # it may end before it has answered
+
+
+class Supervise:
+    """Starts supervisors, each on a fake engine that behaves in a certain way."""
+
+    def __init__(self, folder: Path) -> None:
+        self._events = folder / "events"
+
+    @asynccontextmanager
+    async def __call__(
+        self,
+        *,
+        oom_kills: Callable[[], int | None] = lambda: 0,
+        limits: dict[str, Any] | None = None,
+        port: int | None = None,
+        environment: dict[str, str] | None = None,
+        interpreter: str = sys.executable,
+        **behaviour: Any,
+    ) -> AsyncIterator[Running]:
+        port = free_port() if port is None else port
+        engine = engine_for(
+            "fake/model",
+            Profile(),
+            [],
+            host="127.0.0.1",
+            port=port,
+            serve=(interpreter, "-S", FAKE_ENGINE),
+            inherited={
+                **os.environ,
+                **(environment or {}),
+                "FAKE_ENGINE": json.dumps(behaviour),
+                "FAKE_EVENTS": str(self._events),
+            },
+        )
+        said: list[str] = []
+        shown: list[str] = []
+        supervisor = Supervisor(
+            engine,
+            Limits(**{**QUICK, **(limits or {})}),
+            versions={"vllm": None},
+            say=said.append,
+            show=shown.append,
+            oom_kills=oom_kills,
+        )
+        running = Running(supervisor, port, self._events)
+        running.said, running.shown = said, shown
+        running.result = asyncio.create_task(supervisor.run())
+        try:
+            yield running
+        finally:
+            supervisor.stop()
+            supervisor.stop()
+            await asyncio.gather(running.result, return_exceptions=True)
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Supervise:
+    return Supervise(tmp_path)
+
+
+@pytest.fixture(name="free_port")
+def a_free_port() -> int:
+    return free_port()
