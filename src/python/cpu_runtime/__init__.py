@@ -1,0 +1,1 @@
+"""Small real models on a CPU behind an OpenAI-compatible API. Imports nothing else of QueryLake."""

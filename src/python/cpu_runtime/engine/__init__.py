@@ -1,0 +1,1 @@
+"""llama.cpp's server as child processes: starting, asking and ending it."""
