@@ -1,0 +1,148 @@
+"""The command line: `./querylake up`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local_stack.errors import LocalStackError, OutputGone
+from local_stack.layout import Repository
+from local_stack.stack import Options, up
+from local_stack.supervision import Children
+from local_stack.terminal import Terminal
+from querylake_version import VERSION
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 also when the user ends it."""
+    repository = Repository.here()
+    parser = _parser(repository)
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        parser.print_help()
+        return EXIT_USAGE
+    options = Options(
+        data_dir=given.data_dir,
+        port=given.port,
+        build=given.build,
+        config=given.config,
+        chat_model=given.chat_model,
+    )
+    try:
+        asyncio.run(_until_signal(options, repository, Terminal(sys.stdout)))
+    except LocalStackError as error:
+        _report(str(error), error.evidence)
+        return EXIT_FAILURE
+    except OSError as error:
+        _report(f"{error.filename or 'a system call'}: {error.strerror}")
+        return EXIT_FAILURE
+    return 0
+
+
+class _Stop:
+    """Asking for the end: the first time politely, the second time at once."""
+
+    def __init__(self, work: asyncio.Task[None], children: Children, terminal: Terminal) -> None:
+        self._work = work
+        self._children = children
+        self._terminal = terminal
+        self._asked = False
+        self.failure: LocalStackError | None = None
+
+    def ask(self) -> None:
+        """Stop, because somebody wants it."""
+        if self._asked:
+            self._children.kill()
+            return
+        self._asked = True
+        self._terminal.line("Stopping (again to stop at once) ...")
+        self._work.cancel()
+
+    def output_gone(self, reason: str) -> None:
+        """Stop, because nobody reads any more."""
+        if not self._asked:
+            self._asked = True
+            self.failure = OutputGone(reason)
+            self._work.cancel()
+
+
+async def _until_signal(options: Options, repository: Repository, terminal: Terminal) -> None:
+    children = Children()
+    work = asyncio.create_task(up(options, repository, children, terminal))
+    stop = _Stop(work, children, terminal)
+    terminal.on_gone = stop.output_gone
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if stop.failure is not None:
+            raise stop.failure from None
+        terminal.line("Stopped.")
+
+
+def _report(message: str, evidence: Sequence[str] = ()) -> None:
+    lines = [f"  {line}" for line in evidence]
+    if lines:
+        lines.insert(0, "Its last words:")
+    print(*lines, f"error: {message}", sep="\n", file=sys.stderr)
+
+
+def _parser(repository: Repository) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="querylake", description="Runs QueryLake on this machine, with a small real model."
+    )
+    parser.add_argument("--version", action="version", version=f"querylake {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    start = commands.add_parser(
+        "up",
+        help="build what is needed, start everything, print a key; Ctrl-C stops it",
+        description="Builds the API and the CPU engine if their sources have changed, starts them "
+        "with an embedded PostgreSQL, and prints a key and a curl line that works. Ctrl-C stops "
+        "everything.",
+    )
+    start.add_argument(
+        "--port",
+        type=_port,
+        metavar="N",
+        help="where the API listens; 0 picks a free port (default: the configuration's, 8000)",
+    )
+    start.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="FOLDER",
+        default=repository.root / ".querylake",
+        help="database, keys, logs, configuration (default: .querylake beside this command)",
+    )
+    start.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a configuration of your own, used as it is (default: one is generated)",
+    )
+    start.add_argument(
+        "--chat-model",
+        type=Path,
+        metavar="FILE.gguf",
+        help="the model that chats (default: the small one that is built in)",
+    )
+    start.add_argument(
+        "--no-build",
+        dest="build",
+        action="store_false",
+        help="take the programs in dist/ as they are",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; name a number from 0 to 65535")
+    return int(text)

@@ -1,0 +1,1 @@
+"""What the tests of `./querylake up` stand on: a stand-in checkout, and `up` as a process."""
