@@ -1,0 +1,93 @@
+"""An engine and the API in front of it, as the documentation says to start them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+
+from e2e_testing.programs import free_port, run, running, wait_until_ready
+
+CHAT_MODEL = "smollm2-135m-instruct"
+EMBEDDING_MODEL = "all-minilm-l6-v2"
+
+_CONFIG = """\
+[server]
+port = {port}
+
+[database]
+url = "embedded:postgres"
+
+[upstreams.cpu]
+base_url = "{runtime_url}/v1"
+api_key_env = "CPU_RUNTIME_API_KEY"
+
+[models."smollm2-135m-instruct"]
+capabilities = ["chat", "completions"]
+aliases = ["default"]
+targets = [{{ upstream = "cpu", model = "smollm2-135m-instruct" }}]
+
+[models."all-minilm-l6-v2"]
+capabilities = ["embeddings", "rerank"]
+targets = [{{ upstream = "cpu", model = "all-minilm-l6-v2" }}]
+"""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An engine and the API in front of it.
+
+    Attributes:
+        runtime_key: the engine's own key, which no client knows.
+    """
+
+    url: str
+    key: str
+    runtime_url: str
+    runtime_key: str
+    folder: Path
+
+    def client(self, key: str | None = None) -> openai.OpenAI:
+        """Return the official client."""
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, timeout=60
+        )
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[Stack]:
+    """Start the CPU engine and the API, and create a key, as the documentation says."""
+    runtime_key = secrets.token_urlsafe()
+    runtime_port, port = free_port(), free_port()
+    runtime_url = f"http://127.0.0.1:{runtime_port}"
+    config = folder / "querylake.toml"
+    config.write_text(_CONFIG.format(runtime_url=runtime_url, port=port))
+    with running(
+        *("cpu_runtime.pex", "serve", "--port", str(runtime_port)),
+        cwd=folder,
+        CPU_RUNTIME_API_KEY=runtime_key,
+    ) as runtime:
+        runtime.until("cpu_runtime ready on ")
+        with running(
+            *("querylake_api.pex", "serve", "--config", str(config)),
+            cwd=folder,
+            CPU_RUNTIME_API_KEY=runtime_key,
+        ) as api:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(f"{url}/readyz")
+            created = run(
+                *("querylake_api.pex", "keys", "create", "--name", "e2e"),
+                *("--config", str(config), "--json"),
+                cwd=folder,
+                CPU_RUNTIME_API_KEY=runtime_key,
+            )
+            assert created.returncode == 0, created.stderr
+            key = json.loads(created.stdout)["key"]
+            yield Stack(url, key, runtime_url, runtime_key, folder)
+            assert api.stop() == 0, "".join(api.output)
+        assert runtime.stop() == 0, "".join(runtime.output)
