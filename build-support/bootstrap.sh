@@ -42,8 +42,8 @@ sys.exit(sys.implementation.name != 'cpython' or '%d.%d' % sys.version_info[:2] 
 " >/dev/null 2>&1
 }
 
-# search_python VERSION: prints the first interpreter that works: pyenv, PATH, then uv's own. A pyenv shim on PATH fails where its version is not selected, which
-# is why every candidate is run before it is believed.
+# search_python VERSION: prints the first interpreter that works: pyenv, PATH, then uv's own. A pyenv
+# shim on PATH fails where its version is not selected, so every candidate is run before it is believed.
 search_python() {
   local version="$1" candidate
   while IFS= read -r candidate; do
@@ -103,12 +103,13 @@ ensure_tool() {
   if [[ ! -x "$target/bin/python" ]]; then
     note "Installing $name into $QUERYLAKE_CACHE_DIR (once) ..."
     mkdir -p "$QUERYLAKE_CACHE_DIR/tools"
+    # A link whose interpreter or folder has gone. Before the build, because afterwards it may be another's.
+    rm -f "$target"
     build="$(mktemp -d "$target.XXXXXX")"
     "$python" -m venv "$build" &&
       "$build/bin/python" -m pip --quiet --disable-pip-version-check install \
         --no-deps --require-hashes --requirement "$lock" >"$build/install.log" 2>&1 ||
       { tail -n 20 "$build/install.log" >&2; rm -rf "$build"; die "$name could not be installed from the package index; see above."; }
-    [[ -x "$target/bin/python" ]] || rm -f "$target" # a link whose interpreter or folder has gone
     ln -sn "$build" "$target" 2>/dev/null || rm -rf "$build"
   fi
   printf '%s\n' "$target"

@@ -35,6 +35,9 @@ def library(stacks, heavy=(), heavy_only=(), needs=()):
         dependencies=[f"//3rdparty/python:{stacks[0]}#{requirement}" for requirement in needs],
         resolve=parametrize(*stacks) if len(stacks) > 1 else stacks[0],
     )
+    if heavy_only:
+        # For light tests that run such a file where its engine is missing.
+        resources(name="heavy_only", sources=heavy_only)
     for stack in heavy:
         python_sources(
             name=stack,

@@ -38,7 +38,7 @@ async def vectors_of(
         count(used, 0)
         rows.extend(_row(each) for each in sorted(answer["data"], key=lambda each: each["index"]))
     matrix = np.stack(rows)
-    # llama.cpp normalises too; rounding to 32 bits and models without a norm are why we do it again.
+    # llama.cpp normalises too, but rounds to 32 bits, and some models have no norm.
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return (matrix / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32), tokens
 
