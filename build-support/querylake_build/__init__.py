@@ -1,1 +1,1 @@
-"""Build tools: locks and boundary checks. Standard library only, so that they run before any build."""
+"""The build's own tools. Standard library only: they run before any environment exists."""

@@ -173,7 +173,7 @@ def test_without_an_engine_the_real_probe_says_so(tmp_path: Path) -> None:
         timeout=30,
         check=False,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
     )
     assert done.returncode == 1
     assert done.stderr == ""

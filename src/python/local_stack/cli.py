@@ -13,7 +13,7 @@ from local_stack.errors import LocalStackError, OutputGone
 from local_stack.layout import Repository
 from local_stack.stack import Options, up
 from local_stack.supervision import Children
-from local_stack.terminal import Terminal
+from local_stack.terminal import Terminal, lead_to_nowhere
 from querylake_version import VERSION
 
 EXIT_FAILURE = 1
@@ -92,7 +92,10 @@ def _report(message: str, evidence: Sequence[str] = ()) -> None:
     lines = [f"  {line}" for line in evidence]
     if lines:
         lines.insert(0, "Its last words:")
-    print(*lines, f"error: {message}", sep="\n", file=sys.stderr)
+    try:
+        print(*lines, f"error: {message}", sep="\n", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        lead_to_nowhere(sys.stderr)  # nobody reads it; the exit code still tells
 
 
 def _parser(repository: Repository) -> argparse.ArgumentParser:

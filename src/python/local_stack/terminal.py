@@ -16,6 +16,13 @@ _RESET = "\x1b[0m"
 _TICK_SECONDS = 0.5
 
 
+def lead_to_nowhere(stream: TextIO) -> None:
+    """Discard what is written: what a stream still holds is flushed at exit, and must not fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 class Terminal:
     """Writes to a stream, with live lines and colour if a person looks at it.
 
@@ -56,14 +63,8 @@ class Terminal:
             self._stream.flush()
         except OSError as error:
             self._gone = True
-            self._discard()
+            lead_to_nowhere(self._stream)
             self.on_gone(f"the output cannot be written: {error.strerror}")
-
-    def _discard(self) -> None:
-        """Lead the stream to nowhere: what it still holds is written at exit, and must not fail."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
 
 
 class Activity:
