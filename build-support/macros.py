@@ -10,7 +10,7 @@ def component(uses=(), stacks=(), application=False):
         application: nothing but itself and its tests may depend on it.
     """
     first_party = [f"//src/python/{package}/**" for package in uses]
-    third_party = [f"//3rdparty/python:{stack}#*" for stack in stacks]
+    third_party = [f"//3rdparty/python/{stack}#*" for stack in stacks]
     __dependencies_rules__(("*", "/**", *first_party, *third_party, "!*"))
     if application:
         __dependents_rules__(("*", "/**", "//tests/**", "!*"))
