@@ -48,10 +48,18 @@ def library(stacks, heavy=(), heavy_only=(), needs=()):
         )
 
 
-def program(package, stack, output=None, heavy=False):
+def program(package, stack, output=None, heavy=False, unmet=False):
     """Declare the PEX that `./pants package` writes to dist/ for a package with a `__main__.py`.
 
     A heavy PEX is a folder (`layout="packed"`): a single zip file over 2 GB does not start.
+
+    Args:
+        package: the package.
+        stack: the resolve.
+        output: the file's name without `.pex`, if it is not the package's.
+        heavy: whether it holds an engine of several gigabytes.
+        unmet: whether its lock leaves out dependencies on purpose (see locks.toml). Without this,
+            the PEX would look for them when it starts.
     """
     pex_binary(
         name=f"{output}_pex" if output else "pex",
@@ -61,6 +69,7 @@ def program(package, stack, output=None, heavy=False):
         output_path=f"{output or package}.pex",
         layout="packed" if heavy else "zipapp",
         execution_mode="venv",
+        ignore_errors=unmet,
         tags=["heavy"] if heavy else [],
     )
 

@@ -7,13 +7,13 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from querylake_build.boundaries.policy import Violation
+from querylake_build.boundaries.policy import BoundaryError, Violation
 
 SETTINGS_RULE = "pants-settings"
 RULE = "pants"
 
 _SECONDS = 600
-_UNOWNED = re.compile(r"imports in the target (?P<target>\S+):\n(?P<imports>(?:  \* .+\n?)+)")
+_UNOWNED = re.compile(r"imports in the target (?P<target>\S+):\n+(?P<imports>(?:  \* .+\n)+)")
 _DENIED = re.compile(r"^\s+(?P<origin>\S+ \S+) -> (?P<target>\S+ \S+)$", re.M)
 
 
@@ -42,6 +42,9 @@ def check_pants(repository: Path, *, daemon: bool = True) -> tuple[list[Violatio
 
     Args:
         daemon: use Pants' daemon; not for a copy of the repository that will soon be gone.
+
+    Raises:
+        BoundaryError: Pants fails for another reason.
     """
     done = subprocess.run(
         [
@@ -64,7 +67,11 @@ def check_pants(repository: Path, *, daemon: bool = True) -> tuple[list[Violatio
 
 
 def _violations(said: str) -> list[Violation]:
-    """Return what Pants complains of; the end of its output if that is something unknown."""
+    """Return what Pants complains of.
+
+    Raises:
+        BoundaryError: it complains of something else, and so has not looked at dependencies.
+    """
     found = [
         Violation(RULE, match["target"], f"imports what its stack does not have: {name.strip()}")
         for match in _UNOWNED.finditer(said)
@@ -74,4 +81,6 @@ def _violations(said: str) -> list[Violation]:
         Violation(RULE, match["origin"], f"must not depend on {match['target']}")
         for match in _DENIED.finditer(said)
     ]
-    return found or [Violation(RULE, "./pants dependencies ::", said.strip()[-1000:])]
+    if not found:
+        raise BoundaryError(f"`./pants dependencies ::` failed:\n{said.strip()[-2000:]}")
+    return found
