@@ -48,7 +48,7 @@ def library(stacks, heavy=(), heavy_only=(), needs=()):
         )
 
 
-def program(package, stack, output=None, heavy=False, unmet=False):
+def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
     """Declare the PEX that `./pants package` writes to dist/ for a package with a `__main__.py`.
 
     A heavy PEX is a folder (`layout="packed"`): a single zip file over 2 GB does not start.
@@ -58,13 +58,18 @@ def program(package, stack, output=None, heavy=False, unmet=False):
         stack: the resolve.
         output: the file's name without `.pex`, if it is not the package's.
         heavy: whether it holds an engine of several gigabytes.
+        needs: requirements of the stack that only the program needs, such as models.
         unmet: whether its lock leaves out dependencies on purpose (see locks.toml). Without this,
-            the PEX would look for them when it starts.
+            the PEX would refuse to start. Tests and checks cannot leave them out, so such
+            requirements are needs of the program and not of the library.
     """
     pex_binary(
         name=f"{output}_pex" if output else "pex",
         entry_point=f"{package}.__main__",
-        dependencies=[f":{stack}" if heavy else ":lib"],
+        dependencies=[
+            f":{stack}" if heavy else ":lib",
+            *(f"//3rdparty/python:{stack}#{requirement}" for requirement in needs),
+        ],
         resolve=stack,
         output_path=f"{output or package}.pex",
         layout="packed" if heavy else "zipapp",

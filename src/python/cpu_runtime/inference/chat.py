@@ -35,9 +35,10 @@ def chat(body: Body, model: Model) -> Generation:
     return generation("/v1/chat/completions", body, "messages")
 
 
-def _message(message: Any, where: str) -> Body:
-    if not isinstance(message, dict):
+def _message(value: Any, where: str) -> Body:
+    if not isinstance(value, dict):
         raise invalid(f"{where} must be an object with 'role' and 'content'.", where)
+    message: Body = value
     role, content = message.get("role"), message.get("content")
     if role not in _ROLES:
         raise invalid(f"{where}.role must be one of {', '.join(_ROLES)}.", f"{where}.role")

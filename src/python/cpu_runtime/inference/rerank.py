@@ -64,11 +64,13 @@ async def rerank(body: Body, served: Served, count: Callable[[int, int], None]) 
 def _documents(value: Any) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_DOCUMENTS:
         raise invalid(f"'documents' must have from 1 to {MAX_DOCUMENTS} entries.", "documents")
-    texts = [each.get("text") if isinstance(each, dict) else each for each in value]
-    for index, text in enumerate(texts):
+    texts: list[str] = []
+    for index, each in enumerate(value):
+        text = each.get("text") if isinstance(each, dict) else each
         if not isinstance(text, str) or not text:
             raise invalid(
                 f"documents[{index}] must be a text or an object with 'text', and not empty.",
                 "documents",
             )
+        texts.append(text)
     return texts
