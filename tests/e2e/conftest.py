@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,11 @@ from e2e_testing.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Start an engine and the API, and stop them when every test has run."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as started:
+    # Not pytest's folder, which it may close to the user that PostgreSQL runs as.
+    with (
+        tempfile.TemporaryDirectory(prefix="querylake-") as folder,
+        running_stack(Path(folder)) as started,
+    ):
         yield started

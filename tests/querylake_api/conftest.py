@@ -9,19 +9,27 @@ from pathlib import Path
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
-from querylake_api_testing.databases import TestPostgres
+from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestPostgres]:
+def postgres() -> Iterator[TestPostgres]:
     """Give the run's PostgreSQL."""
-    server = TestPostgres(tmp_path_factory.mktemp("postgres") / "data")
-    yield server
-    server.stop()
+    with database_folder() as folder:
+        server = TestPostgres(folder / "data")
+        yield server
+        server.stop()
 
 
-@pytest.fixture()
+@pytest.fixture
+def postgres_folder() -> Iterator[Path]:
+    """Give a folder in which a program can have a PostgreSQL of its own."""
+    with database_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
 async def database_url(postgres: TestPostgres) -> AsyncIterator[str]:
     """Give the URL of a fresh, migrated database."""
     async with postgres.database() as url:

@@ -51,8 +51,10 @@ def postgres_running(config: Path) -> bool:
     return (config.parent / "state" / "postgres" / "postmaster.pid").exists()
 
 
-async def test_a_life_with_an_embedded_database(tmp_path: Path, engine: ScriptedEngine) -> None:
-    config = embedded_config(tmp_path, engine, drain_seconds=10)
+async def test_a_life_with_an_embedded_database(
+    postgres_folder: Path, engine: ScriptedEngine
+) -> None:
+    config = embedded_config(postgres_folder, engine, drain_seconds=10)
     finish = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # ships none
@@ -18,6 +19,17 @@ from querylake_api.persistence.migrate import migrate
 
 _TEMPLATE = "migrated_template"
 _numbers = itertools.count()
+
+
+@contextmanager
+def database_folder() -> Iterator[Path]:
+    """Give a folder that an embedded PostgreSQL can be in.
+
+    pytest's own folders will not do for root, under whom PostgreSQL runs as another user: every
+    test run that starts takes away others' access to those of the runs that go on.
+    """
+    with tempfile.TemporaryDirectory(prefix="querylake-") as folder:
+        yield Path(folder)
 
 
 class TestPostgres:

@@ -158,7 +158,8 @@ def test_a_denied_dependency_is_reported_with_both_ends(repository: Path) -> Non
     pants_that(
         repository,
         "cat >&2 <<'EOF'\n"
-        "DependencyRuleActionDeniedError: src/python/x/cli.py:lib has 1 dependency violation:\n\n"
+        "DependencyRuleActionDeniedError: src/python/x/cli.py:lib has 1 dependency violation:"
+        "\n\n"
         "  * src/python/x/BUILD[!*] -> 3rdparty/python/BUILD[*] : DENY\n"
         "    python_sources src/python/x/cli.py:lib -> python_requirements 3rdparty/python:api#ray\n"
         "EOF\nexit 1",
