@@ -161,7 +161,8 @@ def test_a_denied_dependency_is_reported_with_both_ends(repository: Path) -> Non
         "DependencyRuleActionDeniedError: src/python/x/cli.py:lib has 1 dependency violation:"
         "\n\n"
         "  * src/python/x/BUILD[!*] -> 3rdparty/python/BUILD[*] : DENY\n"
-        "    python_sources src/python/x/cli.py:lib -> python_requirements 3rdparty/python:api#ray\n"
+        "    python_sources src/python/x/cli.py:lib -> "
+        "python_requirements 3rdparty/python:api#ray\n"
         "EOF\nexit 1",
     )
     [violation] = pants.check_pants(repository)[0]
