@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from cuda_drivers import driver_at_least, minimum_driver
 from vllm_runtime import check_command, driver
 from vllm_runtime.cli import main
-from vllm_runtime.cuda_drivers import driver_at_least, minimum_driver
 from vllm_runtime.errors import LockUnreadable
 
 FAKE_PROBE = str(Path(__file__).with_name("fake_probe.py"))

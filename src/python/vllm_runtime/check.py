@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from querylake_version import VERSION
-from vllm_runtime.cuda_drivers import (
+from cuda_drivers import (
     driver_at_least,
     minimum_driver,
     runs_with_minor_compatibility,
 )
+from querylake_version import VERSION
 from vllm_runtime.probe_run import Probed, ProbeResult, TorchStep, VllmStep
 
 Package = Literal["torch", "vllm"]
