@@ -71,7 +71,6 @@ async def test_each_event_goes_out_before_the_next_comes_in(
 
     async def script(exchange: Exchange) -> None:
         await exchange.begin_stream()
-        await seen.acquire()  # the head
         for number in range(5):
             await exchange.token(str(number))
             await seen.acquire()
@@ -79,7 +78,6 @@ async def test_each_event_goes_out_before_the_next_comes_in(
 
     engine.script = script
     async with streamed(api) as response:
-        seen.release()
         arrived = 0
         async for piece in response.aiter_bytes():
             arrived += piece.count(b'"content"')
@@ -186,3 +184,14 @@ async def test_many_streams_at_once(api: RunningApi) -> None:
     assert all(events(stream)[-1] == "[DONE]" for stream in streams)
     lines = [line for line in api.log_lines() if line["event"] == "request"]
     assert [line["outcome"] for line in lines] == ["success"] * 40
+
+
+async def test_a_stream_that_ends_before_it_began(api: RunningApi, engine: ScriptedEngine) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.end_stream(done=False)
+
+    engine.script = script
+    async with streamed(api) as response:
+        assert response.status_code == 502
+        assert json.loads(await response.aread())["error"]["code"] == "upstream_interrupted"

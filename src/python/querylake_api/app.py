@@ -18,6 +18,7 @@ from querylake_api.error_handlers import add_error_handlers
 from querylake_api.errors import internal_error, shutting_down
 from querylake_api.health.endpoints import router as health_router
 from querylake_api.health.service import Readiness
+from querylake_api.inference.assignment import AlwaysStable
 from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.dispatch import LeastOutstanding
 from querylake_api.inference.endpoints import router as models_router
@@ -147,7 +148,7 @@ def _assemble(
     hot = inference_routes(
         authenticator=services.authenticator,
         catalog=catalog,
-        dispatcher=LeastOutstanding(),
+        dispatcher=LeastOutstanding(AlwaysStable()),
         server=settings.server,
     )
     return Application(hot, _documented_application(services), observer)

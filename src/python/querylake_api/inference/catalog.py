@@ -58,6 +58,10 @@ class Model:
             candidates=tuple(target for target in targets if target.stack == "candidate"),
         )
 
+    def targets_of(self, stack: Role) -> tuple[Target, ...]:
+        """Return the targets of a stack; those of `stable` where there are no candidates."""
+        return self.candidates or self.stable if stack == "candidate" else self.stable
+
 
 class Catalog:
     """Every configured model, found by id or alias."""

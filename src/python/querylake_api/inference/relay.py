@@ -17,20 +17,18 @@ async def pass_on(answer: Answer, call: Call, send: Send, record: RequestRecord)
 
     Raises:
         ApiError: the engine's answer is no success, and nothing was sent.
-        ProviderError: the answer broke off before anything was sent.
     """
-    relay = answer.relay
-    if not 200 <= relay.status < 300:
-        record.detail = f"upstream status {relay.status}"
-        raise refusal(relay.status, relay.headers, await relay.read(), call.name)
-    if call.stream and relay.headers.get("content-type", "").startswith("text/event-stream"):
-        await pass_on_stream(answer, call, send, record)
+    if not 200 <= answer.status < 300:
+        record.detail = f"upstream status {answer.status}"
+        raise refusal(answer.status, answer.headers, answer.body, call.name)
+    if answer.rest is not None:
+        await pass_on_stream(answer, answer.rest, call, send, record)
     else:
         await _pass_on_whole(answer, call, send, record)
 
 
 async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
-    body = await answer.relay.read()
+    body = answer.body
     if not body.lstrip().startswith(b"{"):
         record.detail = "upstream status 200 without a JSON object"
         raise upstream_nonsense(call.name)

@@ -53,7 +53,7 @@ class InferenceRoute:
             call = await self._understand(scope, receive, record)
             async with (
                 WhileConnected(receive, record),
-                self._dispatcher.dispatch(call) as answer,
+                self._dispatcher.dispatch(call, record) as answer,
             ):
                 record.upstream = answer.target.upstream
                 record.stack = answer.target.stack

@@ -7,6 +7,7 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
@@ -27,17 +28,20 @@ _OUTCOMES: dict[Ending, Outcome] = {
 }
 
 
-async def pass_on_stream(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+async def pass_on_stream(
+    answer: Answer, rest: AsyncIterator[bytes], call: Call, send: Send, record: RequestRecord
+) -> None:
     """Send every event on, then end the stream in a way that tells how it went.
 
-    The client's last event is `[DONE]` if the engine's was, and otherwise an error.
+    The head goes out with the first piece: until then, the request can go to another engine. The
+    client's last event is `[DONE]` if the engine's was, and otherwise an error.
     """
     await send(_head(record.request_id))
     record.streaming = True
     observer = StreamObserver(answer.target.upstream)
     failure: ProviderError | None = None
     try:
-        await _pump(answer, call, send, record, observer)
+        await _pump(answer, rest, call, send, record, observer)
     except ProviderError as error:
         failure = error
     if observer.done or observer.in_band_error is not None:
@@ -56,21 +60,32 @@ async def pass_on_stream(answer: Answer, call: Call, send: Send, record: Request
 
 
 async def _pump(
-    answer: Answer, call: Call, send: Send, record: RequestRecord, observer: StreamObserver
+    answer: Answer,
+    rest: AsyncIterator[bytes],
+    call: Call,
+    send: Send,
+    record: RequestRecord,
+    observer: StreamObserver,
 ) -> None:
     rewriter = StreamModelRewriter(call.name, answer.target.upstream)
-    async for chunk in answer.relay.chunks():
-        events = rewriter.feed(chunk)
-        if not events:
-            continue
-        observer.feed(events)
-        if record.first_token_at is None and observer.content_chunks:
-            record.first_token_at = time.perf_counter()
-        await send(_body(events, more=True))
+    await _forward(rewriter.feed(answer.body), send, record, observer)
+    async for chunk in rest:
+        await _forward(rewriter.feed(chunk), send, record, observer)
     if rewriter.finish().rstrip() == b"data: [DONE]":
         # Half an event by the standard, since the empty line is missing; yet it says what it says.
         observer.feed(_DONE)
         await send(_body(_DONE, more=True))
+
+
+async def _forward(
+    events: bytes, send: Send, record: RequestRecord, observer: StreamObserver
+) -> None:
+    if not events:
+        return
+    observer.feed(events)
+    if record.first_token_at is None and observer.content_chunks:
+        record.first_token_at = time.perf_counter()
+    await send(_body(events, more=True))
 
 
 def _outcome(failure: ProviderError) -> Outcome:

@@ -57,6 +57,7 @@ def _fields(record: RequestRecord, duration: float) -> dict[str, object]:
         "key": record.key_id,
         "model": record.model,
         "upstream": record.upstream,
+        "assigned_stack": record.assigned_stack,
         "stack": record.stack,
         "stream": record.streamed,
         "seconds": round(duration, 6),

@@ -32,7 +32,8 @@ class RequestRecord:
     Attributes:
         route: the template of the route; empty if none matched, so that it is safe as a label.
         model: the id of the model; empty until it is known to exist.
-        stack: `stable` or `candidate`, once a target was chosen.
+        assigned_stack: `stable` or `candidate`: which of the two the request was given to.
+        stack: where its answer came from, or was expected from.
         streamed: whether the answer was a stream.
         streaming: whether the head of a stream has gone out and its end has not.
         detail: what happened behind us, for the log only.
@@ -50,6 +51,7 @@ class RequestRecord:
     key_id: str | None = None
     model: str = ""
     upstream: str = ""
+    assigned_stack: str = ""
     stack: str = ""
     streamed: bool = False
     streaming: bool = False
