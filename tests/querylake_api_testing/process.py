@@ -60,8 +60,14 @@ def environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serve_process(config: Path, *options: str) -> AsyncIterator[ServeProcess]:
-    """Run `serve` until the block ends, at the latest."""
+async def serve_process(
+    config: Path, *options: str, wait: bool = True
+) -> AsyncIterator[ServeProcess]:
+    """Run `serve` until the block ends, at the latest.
+
+    Args:
+        wait: give it only when it listens.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -75,7 +81,8 @@ async def serve_process(config: Path, *options: str) -> AsyncIterator[ServeProce
     )
     running = ServeProcess(process)
     try:
-        await running.ready()
+        if wait:
+            await running.ready()
         yield running
     finally:
         if process.returncode is None:

@@ -30,6 +30,7 @@ _TEMPLATE = """\
 host = "127.0.0.1"
 port = {port}
 drain_seconds = 2
+state_dir = {state}
 
 [database]
 url = {database}
@@ -93,6 +94,7 @@ def generate(data: DataDir, *, port: int, runtime_port: int) -> None:
     """
     text = _TEMPLATE.format(
         port=port,
+        state=_quoted(str(data.state)),
         database=_quoted(_EMBEDDED + str(data.postgres)),
         base_url=_quoted(f"http://127.0.0.1:{runtime_port}/v1"),
         key_variable=RUNTIME_KEY_VARIABLE,

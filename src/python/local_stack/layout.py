@@ -47,6 +47,11 @@ class DataDir:
         return self.root / "querylake.toml"
 
     @property
+    def state(self) -> Path:
+        """What the API's processes share."""
+        return self.root / "state"
+
+    @property
     def postgres(self) -> Path:
         """The database's files."""
         return self.root / "postgres"

@@ -36,6 +36,7 @@ from querylake_api.observability.request_record import RequestRecord, outcome_of
 from querylake_api.persistence.database import Database, open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.services import Services
+from querylake_api.workers.worker import Worker, claim_worker
 from querylake_version import VERSION
 
 _log = logging.getLogger(__name__)
@@ -49,11 +50,16 @@ class Application:
     """
 
     def __init__(
-        self, hot: Mapping[str, InferenceRoute], documented: AsgiApp, observer: Observer
+        self,
+        hot: Mapping[str, InferenceRoute],
+        documented: AsgiApp,
+        observer: Observer,
+        worker: Worker,
     ) -> None:
         self._hot = hot
         self._documented = documented
         self.observer = observer
+        self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -105,9 +111,10 @@ async def running_application(
         writer: where access lines go; None for nowhere.
 
     Raises:
-        OperatorError: the database cannot be used.
+        OperatorError: the database or the state folder cannot be used.
     """
     async with AsyncExitStack() as stack:
+        worker = stack.enter_context(claim_worker(configuration.state_folder()))
         database = await stack.enter_async_context(open_database(configuration))
         revision = await migrate(database)
         _log.info("database ready at revision %s", revision)
@@ -119,7 +126,7 @@ async def running_application(
         for name, upstream in configuration.upstreams().items():
             providers[name] = OpenAIHTTPProvider(upstream)
             stack.push_async_callback(providers[name].close)
-        yield _assemble(configuration, database, ring, providers, writer)
+        yield _assemble(configuration, database, ring, providers, writer, worker)
 
 
 def _assemble(
@@ -128,6 +135,7 @@ def _assemble(
     ring: KeyRing,
     providers: Mapping[str, LLMProvider],
     writer: LogWriter | None,
+    worker: Worker,
 ) -> Application:
     settings = configuration.settings
     catalog = Catalog(
@@ -143,6 +151,7 @@ def _assemble(
         readiness=Readiness(database, catalog, providers),
         metrics=metrics,
         observer=observer,
+        worker=worker,
         started_at=int(time.time()),
     )
     hot = inference_routes(
@@ -151,7 +160,7 @@ def _assemble(
         dispatcher=LeastOutstanding(AlwaysStable()),
         server=settings.server,
     )
-    return Application(hot, _documented_application(services), observer)
+    return Application(hot, _documented_application(services), observer, worker)
 
 
 def _documented_application(services: Services) -> FastAPI:

@@ -14,8 +14,6 @@ from querylake_api.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.errors import EX_UNAVAILABLE, ApiError, OperatorError
 from querylake_api.keys.commands import app as keys_app
-from querylake_api.observability.log_writer import LogWriter
-from querylake_api.observability.logs import configure_logging
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate as migrate_database
 from querylake_api.server import listen
@@ -53,17 +51,18 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Overrides server.port; 0 picks one.", min=0, max=65535)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Overrides server.workers: how many processes.", min=1, max=64),
+    ] = None,
 ) -> None:
     """Migrate the database and serve until SIGTERM."""
-    configuration = load_configuration(config)
+    given = {"host": host, "port": port, "workers": workers}
+    configuration = load_configuration(config).overridden(
+        {key: value for key, value in given.items() if value is not None}
+    )
     server = configuration.settings.server
-    listener = listen(server.host if host is None else host, server.port if port is None else port)
-    writer = LogWriter()
-    configure_logging(writer)
-    try:
-        serve_until_signal(configuration, listener, writer)
-    finally:
-        writer.close()
+    serve_until_signal(configuration, listen(server.host, server.port))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
+from querylake_api.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Services:
     """The parts of one running application.
 
     Attributes:
+        worker: which of several processes this is, and the folder that they share.
         started_at: Unix seconds.
     """
 
@@ -31,6 +33,7 @@ class Services:
     readiness: Readiness
     metrics: Metrics
     observer: Observer
+    worker: Worker
     started_at: int
 
 

@@ -61,6 +61,9 @@ class ServerSettings(_Section):
         drain_seconds: how long streams in flight may go on after SIGTERM.
         max_body_bytes: larger requests are answered 413.
         body_timeout_seconds: a client that takes longer to send its request is answered 408.
+        workers: how many processes serve the port.
+        state_dir: the folder in which processes of this machine keep what they share, relative to
+            the configuration file.
     """
 
     host: str = "127.0.0.1"
@@ -68,6 +71,8 @@ class ServerSettings(_Section):
     drain_seconds: float = Field(default=30.0, ge=0)
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     body_timeout_seconds: Seconds = 60.0
+    workers: int = Field(default=1, ge=1, le=64)
+    state_dir: Path = Path(".querylake/state")
 
 
 class DatabaseSettings(_Section):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -48,12 +49,21 @@ class Configuration:
         """The folder of the configuration file."""
         return self.path.resolve().parent
 
+    def overridden(self, server: Mapping[str, object]) -> Configuration:
+        """Return the configuration with keys of `[server]` as the command line has them."""
+        changed = self.settings.server.model_copy(update=dict(server))
+        return replace(self, settings=self.settings.model_copy(update={"server": changed}))
+
     def embedded_folder(self) -> Path | None:
         """Return where the embedded PostgreSQL keeps its data, or None if another one is used."""
         url = self.settings.database.url.get_secret_value()
         if not url.startswith(EMBEDDED_SCHEME):
             return None
         return self.folder / Path(url.removeprefix(EMBEDDED_SCHEME)).expanduser()
+
+    def state_folder(self) -> Path:
+        """Return where the processes of this machine keep what they share."""
+        return self.folder / self.settings.server.state_dir.expanduser()
 
     def upstreams(self) -> dict[str, UpstreamConfig]:
         """Return every upstream with its key resolved.

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import threading
 from collections import deque
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol
 
 MAX_LINES = 50_000
 """Lines kept while the reader is stuck; beyond that the oldest are dropped and counted."""
 
 BATCH_SECONDS = 0.02
 """Lines are gathered for this long and written at once: one system call, one thread switch."""
+
+
+class LineSink(Protocol):
+    """Takes the lines of a log."""
+
+    def write(self, line: bytes) -> None:
+        """Take one line, without its line feed."""
+        ...
+
+
+class DirectWriter:
+    """Writes each line at once, without a thread, for a process that says little and forks.
+
+    A line that the reader has no room for is dropped: whoever waits for it does nothing else.
+    """
+
+    def write(self, line: bytes) -> None:
+        """Write one line to standard error."""
+        try:
+            if select.select((), (2,), (), 0)[1]:
+                os.write(2, line + b"\n")
+        except OSError:
+            return  # the reader is gone, and there is nowhere left to say so
 
 
 class LogWriter:
@@ -56,7 +82,23 @@ class LogWriter:
         if not lines:
             return
         try:
-            self._stream.write(b"\n".join(lines) + b"\n")
-            self._stream.flush()
+            for piece in _pieces(lines):
+                self._stream.write(piece)
+                self._stream.flush()
         except (OSError, ValueError):
             return  # the reader is gone, and there is nowhere left to say so
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield whole lines in pieces that a pipe takes in one go, unless a line alone is longer.
+
+    Several processes may write to the same pipe, and a longer piece could be torn by another's.
+    """
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) >= select.PIPE_BUF:
+            yield piece
+            piece = b""
+        piece += line + b"\n"
+    if piece:
+        yield piece

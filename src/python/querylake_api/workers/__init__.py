@@ -1,0 +1,1 @@
+"""Several processes behind one socket: their numbers, their parent, and how the two sides talk."""
