@@ -3,93 +3,121 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import upgrade_gates.__main__  # noqa: F401 - run as a module
 from querylake_version import VERSION
+from upgrade_gates.context import read_context
+from upgrade_gates.context_file import change
+from upgrade_gates.errors import ContextUnusable
+from upgrade_gates_testing.process import run
+from upgrade_gates_testing.workspaces import finding, make_workspace
 
-DOCUMENT = """# Upgrade
-## Gate 0 - Choose
-- [ ] Pick [bold]one[/bold] of A, B
-## Gate 1 - Drive
-- [x] Reboot
-"""
+ALL_GATES = 8
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "upgrade_gates", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
+def test_an_upgrade_begins_with_every_line_open(tmp_path: Path) -> None:
+    lock = tmp_path / "3rdparty/python/inference.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("torch==2.9.0\n")
+    begun = run(
+        tmp_path,
+        *("init", "--serving-url", "http://127.0.0.1:1/v1/", "--model", "m"),
+        *("--artefact", "model=weights.gguf"),
     )
-
-
-@pytest.fixture()
-def repository(tmp_path: Path) -> Path:
-    """A repository with a document where it usually is."""
-    document = tmp_path / "docs" / "deps_upgrade" / "UPGRADE_GATES.md"
-    document.parent.mkdir(parents=True)
-    document.write_text(DOCUMENT, encoding="utf-8")
-    return tmp_path
-
-
-def test_every_line_is_open_and_that_is_exit_code_1(repository: Path) -> None:
-    deeper = repository / "src" / "deep"
+    assert (begun.returncode, begun.stderr) == (0, "")
+    context = read_context(tmp_path / ".upgrade/upgrade.toml")
+    assert context.artefacts.runtime_lock == Path("3rdparty/python/inference.lock")
+    assert context.artefacts.model == Path("weights.gguf")
+    assert context.serving is not None
+    assert context.serving.url == "http://127.0.0.1:1/v1"
+    deeper = tmp_path / "src" / "deep"
     deeper.mkdir(parents=True)
-    done = run(deeper, "status")
-    assert (done.returncode, done.stderr) == (1, "")
-    rows = [line.split() for line in done.stdout.splitlines() if re.search(r" gate\d-", line)]
-    assert [row[0] for row in rows] == ["open", "open"]
-    assert "Gate 0  Choose" in done.stdout
-    assert "Pick [bold]one[/bold] of A, B" in done.stdout
-    assert "this version has no checks" in done.stdout
-
-
-def test_json(repository: Path) -> None:
-    done = run(repository, "status", "--json")
-    assert (done.returncode, done.stderr) == (1, "")
-    report = json.loads(done.stdout)
+    shown = run(deeper, "status")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert "no gate holds" in shown.stdout
+    assert "$ upgrade_gates serving verify" in shown.stdout
+    report = json.loads(run(deeper, "status", "--json").stdout)
     assert report["holds"] is False
-    assert report["version"] == VERSION
-    assert Path(report["document"]).samefile(repository / "docs/deps_upgrade/UPGRADE_GATES.md")
-    assert [gate["number"] for gate in report["gates"]] == [0, 1]
-    (line,) = report["gates"][1]["lines"]
-    assert line.pop("id").startswith("gate1-")
-    assert line == {"section": [], "text": "Reboot", "state": "open", "ticked_in_document": True}
+    assert [gate["number"] for gate in report["gates"]] == list(range(ALL_GATES))
+    states = {line["state"] for gate in report["gates"] for line in gate["lines"]}
+    assert states == {"open", "not needed"}
 
 
-def test_a_named_document_goes_before_the_one_of_the_repository(repository: Path) -> None:
-    other = repository / "other.md"
-    other.write_text("\ufeff# Gate 9\r\n- [ ] only this\r\n", encoding="utf-8")
-    report = json.loads(run(repository, "status", "--json", "--document", "other.md").stdout)
-    assert [line["text"] for gate in report["gates"] for line in gate["lines"]] == ["only this"]
+def test_one_gate_holds_or_not(tmp_path: Path) -> None:
+    session = make_workspace(tmp_path)
+    lines = [
+        *("2.environment", "2.install.torch", "2.install.vllm"),
+        *("2.sanity.torch", "2.sanity.vllm"),
+    ]
+    session.store.append([finding(line) for line in lines], command=["x"])
+    held = run(tmp_path, "status", "--gate", "2", "--json")
+    assert held.returncode == 0, held.stdout
+    assert [gate["number"] for gate in json.loads(held.stdout)["gates"]] == [2]
+    assert run(tmp_path, "status", "--gate", "2", "--gate", "3").returncode == 1
+    missing = run(tmp_path, "status", "--gate", "9")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "there is no gate 9" in missing.stderr
+
+
+def test_damaged_evidence_fails_status_and_is_named(tmp_path: Path) -> None:
+    session = make_workspace(tmp_path)
+    session.store.append([finding("2.environment")] * 2, command=["x"])
+    assert run(tmp_path, "evidence", "verify").returncode == 0
+    file = session.workspace.evidence / "000001-2.environment.json"
+    file.write_text(file.read_text().replace('"seen"', '"forged"'))
+    damaged = run(tmp_path, "evidence", "verify")
+    assert damaged.returncode == 1
+    assert f"damaged  {file.name}" in damaged.stdout
+    assert file.name in run(tmp_path, "status").stdout
+    assert json.loads(run(tmp_path, "evidence", "show", "2").stdout)["predicate"]["sequence"] == 2
+    assert run(tmp_path, "evidence", "show", "1").returncode == 2
 
 
 def test_what_cannot_be_answered_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    (tmp_path / "latin.md").write_bytes(b"# Gate 1\n\xe9")
-    (tmp_path / "empty.md").write_text("# Plan\n- [ ] no gate", encoding="utf-8")
-    for arguments, reason in (
-        ((), "there is no docs/deps_upgrade/UPGRADE_GATES.md in"),
-        (("--document", "absent.md"), "absent.md cannot be read: No such file"),
-        (("--document", "latin.md"), "latin.md is not UTF-8 at byte 9"),
-        (("--document", "empty.md"), "empty.md has no gates"),
+    absent = run(tmp_path, "status")
+    assert absent.returncode == 2
+    assert "upgrade_gates init" in absent.stderr
+    for text, reason in (
+        ("matrix = 'C'", "matrix: "),
+        ("[serving]\nurl = 'gpu1'\nmodel = 'm'", "serving.url: "),
+        ("[artefact]\n", "artefact: there is no such key"),
+        ("[", "is not TOML"),
     ):
-        done = run(tmp_path, "status", *arguments)
+        make_workspace_file(tmp_path, text)
+        done = run(tmp_path, "status")
         assert (done.returncode, done.stdout) == (2, "")
         assert reason in done.stderr
         assert done.stderr.count("\n") == 1
+    again = run(tmp_path, "init")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    wrong = run(tmp_path, "init", "--workspace", "other", "--artefact", "engine=x")
+    assert wrong.returncode == 2
+    assert "write NAME=PATH" in wrong.stderr
     assert run(tmp_path, "status", "--nonsense").returncode == 2
+
+
+def make_workspace_file(folder: Path, text: str) -> None:
+    file = folder / ".upgrade" / "upgrade.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+
+
+def test_a_value_is_changed_and_comments_stay(tmp_path: Path) -> None:
+    file = tmp_path / "upgrade.toml"
+    file.write_text('# opening\n\n[serving] # mine\nurl = "http://a/v1"\nmodel = "m"\n')
+    change(file, {"matrix": "B", "owner": "Ada"})
+    change(file, {"matrix": "A"})
+    context = read_context(file)
+    assert (context.matrix, context.owner) == ("A", "Ada")
+    assert "[serving] # mine" in file.read_text()
+    assert file.read_text().startswith("# opening\n")
+    before = file.read_text()
+    with pytest.raises(ContextUnusable, match="matrix"):
+        change(file, {"matrix": "C"})
+    assert file.read_text() == before
 
 
 def test_version_and_help(tmp_path: Path) -> None:

@@ -1,22 +1,23 @@
-"""The command line: `upgrade_gates.pex status`."""
+"""The command line: `upgrade_gates.pex init|status|...`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from querylake_version import VERSION
-from upgrade_gates.document import USUAL_PLACE, find_document, read_document
+from upgrade_gates.checklist.gates import GATES, gate_numbered
+from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.errors import GatesError
-from upgrade_gates.status import SUMMARY, as_json, as_table
-
-EXIT_NOT_HELD = 1
-"""What was asked does not hold."""
+from upgrade_gates.evidence.commands import app as evidence_app
+from upgrade_gates.init_command import init
+from upgrade_gates.session import open_session
+from upgrade_gates.status.view import as_json, as_table
+from upgrade_gates.verification import EXIT_NOT_HELD
 
 EXIT_USAGE = 2
 """What was asked cannot be answered. The same code as for a wrong option."""
@@ -27,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The gates of a dependency upgrade. Ends with 0 only when what was asked holds.",
 )
+app.command()(init)
+app.add_typer(evidence_app, name="evidence")
 
 
 def _print_version(wanted: bool) -> None:
@@ -47,24 +50,26 @@ def options(
 
 @app.command()
 def status(
-    document: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"The document with the gates; else {USUAL_PLACE}, here or in a folder above.",
-        ),
+    workspace: WorkspaceOption = None,
+    gate: Annotated[
+        list[int] | None, typer.Option(help="Only this gate; repeat for several.")
     ] = None,
-    as_json_: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read large files again that look unchanged.")
+    ] = False,
+    json_: JsonOption = False,
 ) -> None:
-    """Show the state of every line of every gate. This version has no checks: all are open."""
-    path = find_document(Path.cwd()) if document is None else document
-    gates = read_document(path)
-    if as_json_:
-        typer.echo(json.dumps(as_json(path, gates), indent=2))
+    """Show every line: done, stale and why, failing, open, or not checkable. 0 only if all hold."""
+    asked = GATES if gate is None else tuple(gate_numbered(number) for number in gate)
+    judge = open_session(workspace, fresh_digests=rehash).judge()
+    gates = judge.gates(asked)
+    damages = judge.chain.damages
+    holds = all(each.holds for each in gates) and not damages
+    if json_:
+        typer.echo(json.dumps(as_json(gates, damages, holds=holds), indent=2))
     else:
-        Console().print(as_table(gates))
-        typer.echo(f"\n{SUMMARY}")
-    raise typer.Exit(EXIT_NOT_HELD)
+        Console().print(as_table(gates, damages))
+    raise typer.Exit(0 if holds else EXIT_NOT_HELD)
 
 
 def main() -> None:

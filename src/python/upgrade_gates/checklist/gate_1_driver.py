@@ -1,0 +1,58 @@
+"""Gate 1: the driver, changed by a person and verified by the program."""
+
+from __future__ import annotations
+
+from upgrade_gates.checklist.line import Gate, Line, summed_up
+
+_VERIFY = "upgrade_gates driver verify"
+
+GATE = Gate(
+    1,
+    "Upgrade the driver, and show that it works",
+    (
+        Line(
+            id="1.rollback-plan",
+            text="The way back to the present driver is written down for this host",
+            command="upgrade_gates driver rollback-plan",
+            binds=("setting:matrix",),
+        ),
+        Line(
+            id="1.install",
+            text="The driver series of the matrix is installed, from the distribution's packages",
+            command=_VERIFY,
+            who="person",
+            plan="in the window, the owner runs the script of: upgrade_gates driver plan",
+            binds=("setting:matrix",),
+        ),
+        Line(
+            id="1.reboot",
+            text="The host was rebooted after that",
+            command=_VERIFY,
+            who="person",
+            plan="the owner reboots",
+            binds=("setting:matrix",),
+        ),
+        *summed_up(
+            "1.validate",
+            "The GPU can be used",
+            Line(
+                id="1.validate.series",
+                text="nvidia-smi shows the expected driver series",
+                command=_VERIFY,
+                binds=("setting:matrix",),
+            ),
+            Line(
+                id="1.validate.cuda",
+                text="nvidia-smi shows a CUDA version, and it is enough for the matrix",
+                command=_VERIFY,
+                binds=("setting:matrix",),
+            ),
+            Line(
+                id="1.validate.torch",
+                text="A trivial torch computation runs on the GPU, in any clean environment",
+                command=f"{_VERIFY} --torch-python PYTHON",
+                binds=("setting:matrix",),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,82 @@
+"""Gate 3: the engine serves, alone."""
+
+from __future__ import annotations
+
+from upgrade_gates.checklist.line import Gate, Line, summed_up
+
+_VERIFY = "upgrade_gates serving verify"
+_BINDS = ("setting:serving", "runtime_lock", "runtime_pex", "model")
+
+GATE = Gate(
+    3,
+    "The engine serves on its own, before anything is integrated",
+    (
+        Line(
+            id="3.serve",
+            text="The engine serves one small model",
+            command=_VERIFY,
+            who="person",
+            plan="start it: dist/vllm_runtime.pex/__main__.py serve MODEL --port 8001",
+            binds=_BINDS,
+            days=30,
+        ),
+        *summed_up(
+            "3.endpoints",
+            "Its endpoints keep to the protocol",
+            Line(
+                id="3.endpoints.models",
+                text="GET /v1/models lists the model",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=30,
+            ),
+            Line(
+                id="3.endpoints.chat",
+                text="POST /v1/chat/completions answers",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=30,
+            ),
+            Line(
+                id="3.endpoints.stream",
+                text="POST /v1/chat/completions streams: role first, then text, a finish reason, "
+                "the usage, and [DONE]",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=30,
+            ),
+            Line(
+                id="3.endpoints.errors",
+                text="An unknown model, bad JSON and a bad field are refused with an error object",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=30,
+            ),
+        ),
+        *summed_up(
+            "3.baseline",
+            "The baseline is measured, and is no worse than the last one",
+            Line(
+                id="3.baseline.ttft",
+                text="Time to first token, and between tokens",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=90,
+            ),
+            Line(
+                id="3.baseline.throughput",
+                text="Tokens per second with 1, 4 and 16 requests at once",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=90,
+            ),
+            Line(
+                id="3.baseline.gpu-memory",
+                text="GPU memory in use (nvidia-smi)",
+                command=_VERIFY,
+                binds=_BINDS,
+                days=90,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,96 @@
+"""Gate 6: smoke tests, canary, promotion, and a rollback that was tried."""
+
+from __future__ import annotations
+
+from upgrade_gates.checklist.line import Gate, Line, summed_up
+
+_VERIFY = "upgrade_gates rollout verify"
+_API = ("setting:api", "api_config")
+_ROLLOUT = ("setting:api", "runtime_lock", "model")
+
+GATE = Gate(
+    6,
+    "Test, roll out, and be able to go back",
+    (
+        *summed_up(
+            "6.smoke",
+            "Smoke tests through the API",
+            Line(
+                id="6.smoke.chat",
+                text="/v1/chat/completions answers for the target model, whole and streamed",
+                command=_VERIFY,
+                binds=_API,
+                days=7,
+            ),
+            Line(
+                id="6.smoke.embeddings",
+                text="/v1/embeddings answers",
+                command=_VERIFY,
+                binds=_API,
+                days=7,
+                needs="api.embeddings_model",
+            ),
+            Line(
+                id="6.smoke.rerank",
+                text="/v1/rerank answers",
+                command=_VERIFY,
+                binds=_API,
+                days=7,
+                needs="api.rerank_model",
+            ),
+            Line(
+                id="6.smoke.ocr",
+                text="/v1/ocr answers",
+                command=_VERIFY,
+                binds=_API,
+                days=7,
+                needs="api.ocr",
+            ),
+        ),
+        *summed_up(
+            "6.canary",
+            "Canary",
+            Line(
+                id="6.canary.route",
+                text="A share of the traffic, or a set of keys, went to the new stack",
+                command=_VERIFY,
+                who="person",
+                plan="start a rollout: querylake_api.pex rollout create --model MODEL",
+                binds=_ROLLOUT,
+            ),
+            Line(
+                id="6.canary.triggers",
+                text="Rollback triggers are set: error rate, latency, out of memory",
+                command=_VERIFY,
+                binds=_ROLLOUT,
+            ),
+        ),
+        *summed_up(
+            "6.promote",
+            "The new stack is the default, and the way back is open",
+            Line(
+                id="6.promote.default",
+                text="The rollout was promoted",
+                command=_VERIFY,
+                who="person",
+                plan="promote it: querylake_api.pex rollout promote ID",
+                binds=_ROLLOUT,
+            ),
+            Line(
+                id="6.promote.old-stack",
+                text="The old stack still answers",
+                command=_VERIFY,
+                binds=("setting:old",),
+                days=1,
+            ),
+            Line(
+                id="6.promote.rollback",
+                text="A rollback was tried, and its flip time is known",
+                command=_VERIFY,
+                who="person",
+                plan="roll a rollout back once: querylake_api.pex rollout rollback ID",
+                binds=_ROLLOUT,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What the evidence says of each line today."""

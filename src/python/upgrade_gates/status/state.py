@@ -1,0 +1,155 @@
+"""The state of a line, from its last record and the artefacts as they are now."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from upgrade_gates.artefacts import CurrentArtefacts
+from upgrade_gates.checklist.line import Gate, Line
+from upgrade_gates.context import UpgradeContext
+from upgrade_gates.evidence.chain import Chain, Record
+from upgrade_gates.evidence.statement import Verdict
+
+
+class State(StrEnum):
+    """What is known of a line. The order is that of a summary: the first that occurs counts."""
+
+    FAILING = "failing"
+    STALE = "stale"
+    """It was shown, of something that is different now, or too long ago."""
+    OPEN = "open"
+    """Nothing has shown it."""
+    NOT_CHECKABLE = "not checkable"
+    """Where the check last ran, it could not look; the reason says what was missing."""
+    DONE = "done"
+    NOT_NEEDED = "not needed"
+    """What it is about is not enabled in `upgrade.toml`."""
+
+
+HOLDS = (State.DONE, State.NOT_NEEDED)
+
+
+@dataclass(frozen=True)
+class LineStatus:
+    """A line today.
+
+    Attributes:
+        why: one sentence; empty where the state says it all.
+        record: the evidence, if there is any.
+    """
+
+    line: Line
+    state: State
+    why: str
+    record: Record | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state in HOLDS
+
+
+@dataclass(frozen=True)
+class GateStatus:
+    """A gate today."""
+
+    gate: Gate
+    lines: tuple[LineStatus, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether each of its lines does."""
+        return all(line.holds for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges lines at one moment.
+
+    Attributes:
+        now: with a time zone.
+    """
+
+    context: UpgradeContext
+    chain: Chain
+    artefacts: CurrentArtefacts
+    now: datetime.datetime
+
+    def gates(self, gates: Sequence[Gate]) -> tuple[GateStatus, ...]:
+        """Return the state of every line."""
+        return tuple(self.gate(gate) for gate in gates)
+
+    def gate(self, gate: Gate) -> GateStatus:
+        """Return the state of every line of a gate."""
+        single = {line.id: self._line(line) for line in gate.lines if not line.parts}
+        return GateStatus(
+            gate,
+            tuple(
+                (
+                    _summary(line, [single[part] for part in line.parts])
+                    if line.parts
+                    else single[line.id]
+                )
+                for line in gate.lines
+            ),
+        )
+
+    def _line(self, line: Line) -> LineStatus:
+        if line.needs is not None and not self._value(line.needs):
+            return LineStatus(line, State.NOT_NEEDED, f"{line.needs} is not set in upgrade.toml")
+        record = self.chain.latest(line.id)
+        if record is None:
+            return LineStatus(line, State.OPEN, line.plan)
+        found = record.statement.predicate
+        if found.verdict is Verdict.NOT_CHECKABLE:
+            return LineStatus(line, State.NOT_CHECKABLE, found.reason, record)
+        change = self._change(line, record)
+        if change is not None:
+            before = "it failed, and since then " if found.verdict is Verdict.FAIL else ""
+            return LineStatus(line, State.STALE, before + change, record)
+        if found.verdict is Verdict.FAIL:
+            return LineStatus(line, State.FAILING, found.reason, record)
+        if found.verdict is Verdict.INCONCLUSIVE:
+            return LineStatus(line, State.OPEN, f"inconclusive: {found.reason}", record)
+        return LineStatus(line, State.DONE, found.reason, record)
+
+    def _change(self, line: Line, record: Record) -> str | None:
+        """Return what has changed since a record was written, or None."""
+        recorded = record.statement.digests()
+        changes = []
+        for name, digest in recorded.items():
+            if not self.artefacts.known(name):
+                continue
+            now = self.artefacts.digest(name)
+            if now is None:
+                gone = "is gone" if self.artefacts.named(name) else "is no longer in upgrade.toml"
+                changes.append(f"{name} {gone}")
+            elif now != digest:
+                changes.append(f"{name} changed")
+        changes += [
+            f"{name} was not looked at"
+            for name in line.binds
+            if name not in recorded and self.artefacts.named(name)
+        ]
+        finished = record.statement.predicate.finished_at
+        if line.max_age is not None and self.now - finished > line.max_age:
+            changes.append(f"it is older than {line.days} days")
+        return "; ".join(changes) or None
+
+    def _value(self, name: str) -> object:
+        table, _, key = name.partition(".")
+        value = getattr(self.context, table)
+        return value if value is None or not key else getattr(value, key)
+
+
+def _summary(line: Line, parts: Sequence[LineStatus]) -> LineStatus:
+    """Return the state of a line that sums up others: the first of `State` that occurs."""
+    order = list(State)
+    state = min((part.state for part in parts), key=order.index)
+    if state in HOLDS:
+        return LineStatus(line, state, "")
+    behind = [part.line.id for part in parts if part.state is state]
+    return LineStatus(line, state, ", ".join(behind))

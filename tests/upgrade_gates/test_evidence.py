@@ -1,0 +1,161 @@
+"""Records: in-toto's form, a chain that shows every change, and several writers at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from upgrade_gates.errors import EvidenceUnusable
+from upgrade_gates.evidence.chain import Chain
+from upgrade_gates.evidence.store import INLINE_OUTPUT_BYTES, EvidenceStore
+from upgrade_gates_testing.workspaces import finding
+
+DIGEST = "a" * 64
+
+
+@pytest.fixture()
+def folder(tmp_path: Path) -> Path:
+    """A store with four records; the third has a long output."""
+    store = EvidenceStore(tmp_path / "evidence")
+    for number in range(1, 5):
+        output = "long " * INLINE_OUTPUT_BYTES if number == 3 else f"output {number}"
+        store.append([finding("2.environment", output=output)], command=["upgrade_gates", "x"])
+    return tmp_path / "evidence"
+
+
+def record(folder: Path, number: int) -> Path:
+    (found,) = folder.glob(f"{number:06}-*.json")
+    return found
+
+
+def damaged(chain: Chain) -> list[str]:
+    return [damage.record for damage in chain.damages]
+
+
+def test_a_record_is_an_in_toto_statement(tmp_path: Path) -> None:
+    store = EvidenceStore(tmp_path)
+    first, second = store.append(
+        [
+            finding("2.environment", subjects={"runtime_lock": DIGEST}, output="torch 2.9.0\n"),
+            finding("2.install.torch"),
+        ],
+        command=["upgrade_gates", "runtime", "verify"],
+    )
+    statement = json.loads(first.file.read_text())
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["subject"] == [{"name": "runtime_lock", "digest": {"sha256": DIGEST}}]
+    assert statement["predicateType"].startswith("urn:querylake:")
+    predicate = statement["predicate"]
+    assert predicate["command"] == ["upgrade_gates", "runtime", "verify"]
+    assert (predicate["verdict"], predicate["reason"]) == ("pass", "seen")
+    assert predicate["output"]["text"] == "torch 2.9.0\n"
+    assert predicate["output"]["sha256"] == hashlib.sha256(b"torch 2.9.0\n").hexdigest()
+    assert predicate["host"]["name"]
+    assert predicate["started_at"].endswith("Z")
+    following = json.loads(second.file.read_text())["predicate"]
+    assert following["previous"] == hashlib.sha256(first.file.read_bytes()).hexdigest()
+    assert (predicate["sequence"], following["sequence"]) == (1, 2)
+
+
+def test_what_was_written_is_whole(folder: Path) -> None:
+    chain = EvidenceStore(folder).read()
+    assert [each.sequence for each in chain.records] == [1, 2, 3, 4]
+    assert chain.damages == ()
+    assert chain.records[2].statement.predicate.output.text is None
+    assert EvidenceStore(folder / "absent").read() == Chain((), ())
+
+
+def edit(file: Path) -> None:
+    file.write_text(file.read_text().replace('"seen"', '"forged"'))
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("change", [edit, truncate, Path.unlink])
+def test_every_change_is_named(folder: Path, number: int, change: Callable[[Path], object]) -> None:
+    file = record(folder, number)
+    change(file)
+    chain = EvidenceStore(folder).read()
+    expected = file.name if file.exists() else f"{number:06}-*.json"
+    assert damaged(chain) == [expected]
+    assert [each.sequence for each in chain.records] == [n for n in (1, 2, 3, 4) if n != number]
+
+
+def test_other_kinds_of_damage(folder: Path) -> None:
+    (long,) = (folder / "output").iterdir()
+    long.write_text("other")
+    assert damaged(EvidenceStore(folder).read()) == [record(folder, 3).name]
+    long.unlink()
+    assert "output is gone" in EvidenceStore(folder).read().damages[0].reason
+    shutil.copy(record(folder, 2), folder / "000002-3.serve.json")
+    assert "000002-3.serve.json" in damaged(EvidenceStore(folder).read())
+    (folder / "HEAD").write_text("{}")
+    assert "HEAD" in damaged(EvidenceStore(folder).read())
+
+
+def test_a_removed_end_is_seen_by_head(folder: Path) -> None:
+    for number in (3, 4):
+        record(folder, number).unlink()
+    assert damaged(EvidenceStore(folder).read()) == ["000003-*.json", "000004-*.json"]
+
+
+def test_a_crash_between_record_and_head_loses_nothing(folder: Path) -> None:
+    head = (folder / "HEAD").read_bytes()
+    store = EvidenceStore(folder)
+    store.append([finding("2.environment")], command=["x"])
+    (folder / "HEAD").write_bytes(head)
+    assert store.read().damages == ()
+    store.append([finding("2.environment")], command=["x"])
+    chain = store.read()
+    assert (len(chain.records), chain.damages) == (6, ())
+
+
+def test_damage_stays_visible_and_does_not_stop_new_records(folder: Path) -> None:
+    edit(record(folder, 2))
+    store = EvidenceStore(folder)
+    store.append([finding("2.install.torch")], command=["x"])
+    chain = store.read()
+    assert damaged(chain) == [record(folder, 2).name]
+    latest = chain.latest("2.install.torch")
+    assert latest is not None
+    assert latest.sequence == 5
+
+
+def append_many(folder: Path) -> None:
+    for _ in range(20):
+        EvidenceStore(folder).append([finding("2.environment")], command=["x"])
+
+
+def test_several_writers_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=append_many, args=(tmp_path / "e",)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    chain = EvidenceStore(tmp_path / "e").read()
+    assert [each.sequence for each in chain.records] == list(range(1, 81))
+    assert chain.damages == ()
+    assert not list((tmp_path / "e").glob(".new-*"))
+
+
+def test_output_that_is_no_text_is_kept(tmp_path: Path) -> None:
+    store = EvidenceStore(tmp_path)
+    store.append([finding("2.environment", output="a\udc80b")], command=["x"])
+    (kept,) = store.read().records
+    assert kept.statement.predicate.output.text == "a\\udc80b"
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvidenceUnusable, match="evidence cannot be written to"):
+        EvidenceStore(tmp_path / "file").append([finding("2.environment")], command=["x"])

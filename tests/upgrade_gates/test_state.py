@@ -1,0 +1,157 @@
+"""When evidence holds, and why it stops to."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from upgrade_gates.checklist.gates import GATES, LINES, gate_numbered
+from upgrade_gates.context import UpgradeContext
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.session import Session, open_session
+from upgrade_gates.status.state import LineStatus, State
+from upgrade_gates_testing.workspaces import finding, lock_text, make_workspace
+
+CONTEXT = """\
+[artefacts]
+runtime_lock = "inference.lock"
+runtime_pex = "vllm.pex"
+[serving]
+url = "http://127.0.0.1:1/v1"
+model = "m"
+"""
+
+
+@pytest.fixture()
+def session(tmp_path: Path) -> Session:
+    """A workspace with a lock and a packed PEX."""
+    (tmp_path / "inference.lock").write_text(lock_text())
+    (tmp_path / "vllm.pex" / ".deps").mkdir(parents=True)
+    (tmp_path / "vllm.pex" / "__main__.py").write_text("print()")
+    (tmp_path / "vllm.pex" / ".deps" / "wheel").write_text("w")
+    return make_workspace(tmp_path, CONTEXT)
+
+
+def state(session: Session, line: str) -> LineStatus:
+    judge = open_session(session.workspace.base).judge()
+    gate = judge.gate(gate_numbered(int(line[0])))
+    return next(each for each in gate.lines if each.line.id == line)
+
+
+def record(
+    session: Session,
+    line: str,
+    verdict: Verdict = Verdict.PASS,
+    age: datetime.timedelta = datetime.timedelta(),
+) -> None:
+    subjects = session.artefacts.digests(LINES[line].binds)
+    session.store.append([finding(line, verdict, subjects=subjects, age=age)], command=["x"])
+
+
+def test_verdicts_become_states(session: Session) -> None:
+    line = "2.environment"
+    assert state(session, line).state is State.OPEN
+    for verdict, expected in (
+        (Verdict.FAIL, State.FAILING),
+        (Verdict.INCONCLUSIVE, State.OPEN),
+        (Verdict.NOT_CHECKABLE, State.NOT_CHECKABLE),
+        (Verdict.PASS, State.DONE),
+    ):
+        record(session, line, verdict)
+        assert state(session, line).state is expected
+        assert "seen" in state(session, line).why
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("runtime_lock", lambda base: (base / "inference.lock").write_text("x==1\n")),
+        ("runtime_pex", lambda base: (base / "vllm.pex/.deps/wheel").write_text("v")),
+        ("runtime_pex", lambda base: (base / "vllm.pex/.deps/more").write_text("")),
+        ("runtime_pex", lambda base: (base / "vllm.pex/__main__.py").rename(base / "gone")),
+    ],
+)
+def test_a_changed_artefact_is_named(session: Session, name: str, change: object) -> None:
+    record(session, "2.environment")
+    assert callable(change)
+    change(session.workspace.base)
+    now = state(session, "2.environment")
+    assert (now.state, now.why) == (State.STALE, f"{name} changed")
+
+
+def test_an_artefact_that_is_gone_unnamed_or_new(session: Session) -> None:
+    record(session, "2.environment")
+    base = session.workspace.base
+    (base / "inference.lock").rename(base / "away")
+    assert state(session, "2.environment").why == "runtime_lock is gone"
+    (base / "away").rename(base / "inference.lock")
+    assert state(session, "2.environment").state is State.DONE
+    file = session.workspace.context_file
+    file.write_text(CONTEXT.replace('runtime_lock = "inference.lock"\n', ""))
+    assert state(session, "2.environment").why == "runtime_lock is no longer in upgrade.toml"
+    file.write_text(CONTEXT)
+    record(session, "3.serve")
+    (base / "model.gguf").write_text("weights")
+    file.write_text(CONTEXT.replace("[artefacts]", '[artefacts]\nmodel = "model.gguf"'))
+    assert state(session, "3.serve").why == "model was not looked at"
+
+
+def test_a_changed_setting_and_old_age(session: Session) -> None:
+    record(session, "3.serve", age=datetime.timedelta(days=29))
+    assert state(session, "3.serve").state is State.DONE
+    session.workspace.context_file.write_text(CONTEXT.replace("127.0.0.1:1", "127.0.0.1:2"))
+    assert state(session, "3.serve").why == "setting:serving changed"
+    session.workspace.context_file.write_text(CONTEXT)
+    record(session, "3.serve", age=datetime.timedelta(days=31))
+    assert state(session, "3.serve").why == "it is older than 30 days"
+
+
+def test_a_failure_of_something_else_is_stale(session: Session) -> None:
+    record(session, "2.environment", Verdict.FAIL)
+    (session.workspace.base / "inference.lock").write_text("x==1\n")
+    now = state(session, "2.environment")
+    assert (now.state, now.why) == (
+        State.STALE,
+        "it failed, and since then runtime_lock changed",
+    )
+
+
+def test_a_line_that_sums_up_others(session: Session) -> None:
+    record(session, "2.install.torch")
+    assert (state(session, "2.install").state, state(session, "2.install").why) == (
+        State.OPEN,
+        "2.install.vllm",
+    )
+    record(session, "2.install.vllm", Verdict.FAIL)
+    assert state(session, "2.install").state is State.FAILING
+    record(session, "2.install.vllm")
+    assert state(session, "2.install").state is State.DONE
+
+
+def test_what_is_not_enabled_is_not_needed(session: Session) -> None:
+    now = state(session, "6.smoke.rerank")
+    assert (now.state, now.holds) == (State.NOT_NEEDED, True)
+    assert now.why == "api.rerank_model is not set in upgrade.toml"
+
+
+def test_a_damaged_record_is_no_evidence(session: Session) -> None:
+    record(session, "2.environment")
+    (file,) = session.workspace.evidence.glob("*.json")
+    file.write_text(file.read_text().replace('"seen"', '"forged"'))
+    assert state(session, "2.environment").state is State.OPEN
+
+
+def test_the_checklist_is_sound(session: Session) -> None:
+    assert [gate.number for gate in GATES] == list(range(8))
+    assert len(LINES) == sum(len(gate.lines) for gate in GATES)
+    for gate in GATES:
+        for line in gate.lines:
+            assert line.id.startswith(f"{gate.number}.")
+            assert bool(line.parts) != bool(line.command)
+            assert set(line.parts) <= set(LINES)
+            assert bool(line.plan) == (line.who == "person")
+            assert all(session.artefacts.known(name) for name in line.binds)
+            if line.needs:
+                assert line.needs.partition(".")[0] in UpgradeContext.model_fields

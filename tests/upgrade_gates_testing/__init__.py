@@ -1,0 +1,1 @@
+"""What the tests of the gates share: a workspace with artefacts, and the program as a process."""
