@@ -1,1 +1,1 @@
-"""What the tests of the gates share: a workspace with artefacts, and the program as a process."""
+"""What the tests of the gates share: workspaces, the program as a process, and what tools print."""

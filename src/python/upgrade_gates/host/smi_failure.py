@@ -1,0 +1,61 @@
+"""How `nvidia-smi` says that it cannot answer, in whichever format it was asked."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+
+class SmiFailure(StrEnum):
+    """Why `nvidia-smi` gave no answer."""
+
+    NO_DRIVER = "the driver is not loaded, or does not answer"
+    MISMATCH = "the loaded kernel module and the installed libraries have different versions"
+    DENIED = "this user may not ask the driver"
+    NO_DEVICES = "the driver runs, and finds no GPU"
+    DEVICE_LOST = "a GPU does not answer any more"
+    OTHER = "NVML does not start"
+
+
+# In this order: a general sentence may follow the particular one.
+_SENTENCES = (
+    (re.compile(r"driver/library version mismatch", re.IGNORECASE), SmiFailure.MISMATCH),
+    (re.compile(r"insufficient permissions", re.IGNORECASE), SmiFailure.DENIED),
+    (
+        re.compile(r"couldn'?t communicate with the nvidia driver", re.IGNORECASE),
+        SmiFailure.NO_DRIVER,
+    ),
+    (
+        re.compile(r"failed to initialize nvml: driver not loaded", re.IGNORECASE),
+        SmiFailure.NO_DRIVER,
+    ),
+    (re.compile(r"no devices were found", re.IGNORECASE), SmiFailure.NO_DEVICES),
+    (re.compile(r"unable to determine the device handle", re.IGNORECASE), SmiFailure.DEVICE_LOST),
+    (re.compile(r"gpu is lost", re.IGNORECASE), SmiFailure.DEVICE_LOST),
+    (re.compile(r"failed to initialize nvml", re.IGNORECASE), SmiFailure.OTHER),
+)
+
+_BEGINNING = re.compile(
+    r"(?:failed to initialize nvml|nvidia-smi has failed|no devices were found"
+    r"|unable to determine the device handle|nvml library version)",
+    re.IGNORECASE,
+)
+
+
+def find_failure(text: str) -> SmiFailure | None:
+    """Return why there is no answer; None if nothing says so.
+
+    Only lines that begin with one of the tool's own sentences count: the name of a process may hold
+    any words.
+    """
+    lines = (line.strip() for line in text.splitlines())
+    sentences = "\n".join(line for line in lines if is_failure_sentence(line))
+    for sentence, failure in _SENTENCES:
+        if sentence.search(sentences):
+            return failure
+    return None
+
+
+def is_failure_sentence(line: str) -> bool:
+    """Whether a stripped line begins as the tool's complaints do."""
+    return _BEGINNING.match(line) is not None
