@@ -67,7 +67,7 @@ def test_a_full_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "secrets" / "candidate").write_text("another-secret\n", encoding="utf-8")
     configuration = load_configuration(written(tmp_path, GOOD))
 
-    upstreams = configuration.upstreams()
+    upstreams = configuration.upstreams
     assert upstreams["stable"].base_url == "http://gpu1:8001/v1"
     assert upstreams["stable"].api_key == "upstream-secret"
     assert upstreams["stable"].timeouts.first_byte == 30

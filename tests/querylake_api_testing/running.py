@@ -23,7 +23,8 @@ from querylake_api.keys.service import KeyService, NewKey
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import JsonHandler
 from querylake_api.persistence.database import open_database
-from querylake_api.server import listen, server_for
+from querylake_api.server import listen
+from querylake_api.serving import server_for
 
 
 @dataclass(frozen=True)

@@ -5,38 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from llm_provider.openai_http import OpenAIHTTPProvider
-from llm_provider.provider import LLMProvider
 from querylake_api.asgi import RECORD, AsgiApp, Message, Receive, Scope, Send, tell
+from querylake_api.configuration.endpoints import router as config_router
 from querylake_api.configuration.loading import Configuration
+from querylake_api.configuration.reloading import Reloader
 from querylake_api.error_handlers import add_error_handlers
 from querylake_api.errors import internal_error, shutting_down
+from querylake_api.generation import Standing
+from querylake_api.generations import Generations
 from querylake_api.health.endpoints import router as health_router
-from querylake_api.health.service import Readiness
-from querylake_api.inference.assignment import AlwaysStable
-from querylake_api.inference.catalog import Catalog, Model
-from querylake_api.inference.dispatch import LeastOutstanding
 from querylake_api.inference.endpoints import router as models_router
 from querylake_api.inference.openapi import document_inference_routes
-from querylake_api.inference.routes import InferenceRoute, inference_routes
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.endpoints import router as keys_router
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
-from querylake_api.keys.service import KeyService
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.observability.request_record import RequestRecord, outcome_of_status
-from querylake_api.persistence.database import Database, open_database
+from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
-from querylake_api.services import Services
-from querylake_api.workers.worker import Worker, claim_worker
+from querylake_api.services import SERVICES
+from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
 _log = logging.getLogger(__name__)
@@ -49,17 +45,10 @@ class Application:
     routing and middleware cost more than the rest of such a request.
     """
 
-    def __init__(
-        self,
-        hot: Mapping[str, InferenceRoute],
-        documented: AsgiApp,
-        observer: Observer,
-        worker: Worker,
-    ) -> None:
-        self._hot = hot
+    def __init__(self, generations: Generations, documented: AsgiApp, observer: Observer) -> None:
+        self.generations = generations
         self._documented = documented
         self.observer = observer
-        self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection scope."""
@@ -68,11 +57,14 @@ class Application:
             return
         record = self.observer.begin(scope)
         scope[RECORD] = record
+        generation = self.generations.current
+        generation.enter()
         try:
-            route = self._hot.get(scope["path"])
+            route = generation.hot.get(scope["path"])
             if route is not None:
                 await route(scope, receive, send, record)
             else:
+                scope[SERVICES] = generation.services
                 await self._documented(scope, receive, _observed(send, record))
                 record.route = getattr(scope.get("route"), "path", "")
         except Exception:  # noqa: BLE001 - the last boundary: what nobody foresaw is logged here
@@ -82,6 +74,7 @@ class Application:
             # The drain timeout. This is the end of the request's task, so it need not go further.
             await tell(send, shutting_down(), record)
         finally:
+            generation.leave()
             self.observer.finish(record)
 
 
@@ -103,12 +96,18 @@ def _observed(send: Send, record: RequestRecord) -> Send:
 
 @asynccontextmanager
 async def running_application(
-    configuration: Configuration, writer: LogWriter | None = None
+    configuration: Configuration,
+    writer: LogWriter | None = None,
+    *,
+    generation: int = 1,
+    parent: Reloader | None = None,
 ) -> AsyncIterator[Application]:
     """Start everything that the application needs, give it, and stop everything.
 
     Args:
         writer: where access lines go; None for nowhere.
+        generation: the number of the configuration.
+        parent: reloads all workers of the server; None if this is the only one.
 
     Raises:
         OperatorError: the database or the state folder cannot be used.
@@ -122,51 +121,25 @@ async def running_application(
         await ring.refresh()
         follower = asyncio.create_task(ring.follow(), name="key-ring")
         stack.callback(follower.cancel)
-        providers: dict[str, LLMProvider] = {}
-        for name, upstream in configuration.upstreams().items():
-            providers[name] = OpenAIHTTPProvider(upstream)
-            stack.push_async_callback(providers[name].close)
-        yield _assemble(configuration, database, ring, providers, writer, worker)
+        metrics = Metrics()
+        standing = Standing(
+            database=database,
+            ring=ring,
+            authenticator=Authenticator(ring),
+            metrics=metrics,
+            observer=Observer(metrics, writer),
+            worker=worker,
+            started_at=int(time.time()),
+        )
+        generations = Generations(standing, parent)
+        stack.push_async_callback(generations.close)
+        await generations.adopt(generation, configuration)
+        yield Application(generations, _documented_application(), standing.observer)
 
 
-def _assemble(
-    configuration: Configuration,
-    database: Database,
-    ring: KeyRing,
-    providers: Mapping[str, LLMProvider],
-    writer: LogWriter | None,
-    worker: Worker,
-) -> Application:
-    settings = configuration.settings
-    catalog = Catalog(
-        Model.configured(name, model, providers) for name, model in settings.models.items()
-    )
-    metrics = Metrics()
-    observer = Observer(metrics, writer)
-    services = Services(
-        configuration=configuration,
-        catalog=catalog,
-        authenticator=Authenticator(ring),
-        keys=KeyService(KeyRepository(database), settings.models, ring),
-        readiness=Readiness(database, catalog, providers),
-        metrics=metrics,
-        observer=observer,
-        worker=worker,
-        started_at=int(time.time()),
-    )
-    hot = inference_routes(
-        authenticator=services.authenticator,
-        catalog=catalog,
-        dispatcher=LeastOutstanding(AlwaysStable()),
-        server=settings.server,
-    )
-    return Application(hot, _documented_application(services), observer, worker)
-
-
-def _documented_application(services: Services) -> FastAPI:
+def _documented_application() -> FastAPI:
     app = FastAPI(title="QueryLake", version=VERSION, redoc_url=None, redirect_slashes=False)
-    app.state.services = services
-    for router in (models_router, keys_router, health_router):
+    for router in (models_router, keys_router, config_router, health_router):
         app.include_router(router)
     add_error_handlers(app)
     document_inference_routes(app)

@@ -1,4 +1,4 @@
-"""Everything that endpoints need, made once at start and handed to them by type."""
+"""Everything that endpoints need, handed to them by type."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from querylake_api.configuration.loading import Configuration
+from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.inference.catalog import Catalog
 from querylake_api.keys.authentication import Authenticator
@@ -16,16 +17,21 @@ from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.workers.worker import Worker
 
+SERVICES = "querylake.services"
+"""Where the services are found in a request's scope."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one running application.
+    """The parts that endpoints use, as they are for one generation of the configuration.
 
     Attributes:
+        generation: how many configurations the server has had, with this one.
         worker: which of several processes this is, and the folder that they share.
         started_at: Unix seconds.
     """
 
+    generation: int
     configuration: Configuration
     catalog: Catalog
     authenticator: Authenticator
@@ -34,12 +40,13 @@ class Services:
     metrics: Metrics
     observer: Observer
     worker: Worker
+    reloader: Reloader
     started_at: int
 
 
 def services_of(request: Request) -> Services:
-    """Return the services of the application that handles a request."""
-    return cast("Services", request.app.state.services)
+    """Return the services of the generation that a request belongs to."""
+    return cast("Services", request.scope[SERVICES])
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]

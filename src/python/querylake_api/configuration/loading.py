@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,10 +40,31 @@ class ConfigurationError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings that passed every check, and the file that relative paths start from."""
+    """Settings that passed every check, and the file that relative paths start from.
+
+    Attributes:
+        upstreams: every upstream, with its own key.
+        overrides: keys of `[server]` that the command line has set.
+    """
 
     settings: Settings
     path: Path
+    upstreams: Mapping[str, UpstreamConfig]
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A number that tells configurations apart. Passwords and keys are no part of it."""
+        text = self.settings.model_dump_json().encode()
+        return hashlib.sha256(text).hexdigest()[:16]
+
+    def reread(self) -> Configuration:
+        """Return what the file says now.
+
+        Raises:
+            ConfigurationError: it is no good any more.
+        """
+        return load_configuration(self.path).overridden(self.overrides)
 
     @property
     def folder(self) -> Path:
@@ -52,7 +74,8 @@ class Configuration:
     def overridden(self, server: Mapping[str, object]) -> Configuration:
         """Return the configuration with keys of `[server]` as the command line has them."""
         changed = self.settings.server.model_copy(update=dict(server))
-        return replace(self, settings=self.settings.model_copy(update={"server": changed}))
+        settings = self.settings.model_copy(update={"server": changed})
+        return replace(self, settings=settings, overrides=server)
 
     def embedded_folder(self) -> Path | None:
         """Return where the embedded PostgreSQL keeps its data, or None if another one is used."""
@@ -64,36 +87,6 @@ class Configuration:
     def state_folder(self) -> Path:
         """Return where the processes of this machine keep what they share."""
         return self.folder / self.settings.server.state_dir.expanduser()
-
-    def upstreams(self) -> dict[str, UpstreamConfig]:
-        """Return every upstream with its key resolved.
-
-        Raises:
-            ConfigurationError: a key's variable or file is missing or empty.
-        """
-        problems: list[str] = []
-        resolved: dict[str, UpstreamConfig] = {}
-        for name, upstream in self.settings.upstreams.items():
-            try:
-                key = _upstream_key(upstream, self.folder)
-            except ValueError as error:
-                problems.append(f"upstreams.{name}.{error}")
-                continue
-            resolved[name] = UpstreamConfig(
-                name=name,
-                base_url=upstream.base_url,
-                api_key=key,
-                timeouts=Timeouts(
-                    connect=upstream.timeouts.connect,
-                    first_byte=upstream.timeouts.first_byte,
-                    idle=upstream.timeouts.idle,
-                    total=upstream.timeouts.total,
-                ),
-                max_connections=upstream.max_connections,
-            )
-        if problems:
-            raise ConfigurationError(self.path, problems)
-        return resolved
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -118,11 +111,11 @@ def load_configuration(path: Path) -> Configuration:
     except ValidationError as error:
         raise ConfigurationError(path, problems + explain(error, os.environ)) from None
     problems += cross_check(settings)
-    configuration = Configuration(settings, path)
     if problems:
         raise ConfigurationError(path, problems)
-    configuration.upstreams()
-    return configuration
+    upstreams = _upstreams(settings, path)
+    # A plain `Settings` can go to another process, one of a class that was made here cannot.
+    return Configuration(Settings.model_construct(**dict(settings)), path, upstreams)
 
 
 def _settings_class(path: Path) -> type[Settings]:
@@ -141,6 +134,37 @@ def _settings_class(path: Path) -> type[Settings]:
             return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
 
     return SettingsFromFile
+
+
+def _upstreams(settings: Settings, path: Path) -> dict[str, UpstreamConfig]:
+    """Return every upstream with its key resolved.
+
+    Raises:
+        ConfigurationError: a key's variable or file is missing or empty.
+    """
+    problems: list[str] = []
+    resolved: dict[str, UpstreamConfig] = {}
+    for name, upstream in settings.upstreams.items():
+        try:
+            key = _upstream_key(upstream, path.resolve().parent)
+        except ValueError as error:
+            problems.append(f"upstreams.{name}.{error}")
+            continue
+        resolved[name] = UpstreamConfig(
+            name=name,
+            base_url=upstream.base_url,
+            api_key=key,
+            timeouts=Timeouts(
+                connect=upstream.timeouts.connect,
+                first_byte=upstream.timeouts.first_byte,
+                idle=upstream.timeouts.idle,
+                total=upstream.timeouts.total,
+            ),
+            max_connections=upstream.max_connections,
+        )
+    if problems:
+        raise ConfigurationError(path, problems)
+    return resolved
 
 
 def _upstream_key(upstream: UpstreamSettings, folder: Path) -> str | None:

@@ -12,14 +12,28 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
+from querylake_api.configuration.loading import Configuration, ConfigurationError
+from querylake_api.configuration.reloading import ReloadReport, WorkerState, needs_restart
 from querylake_api.workers.errors import WorkerFailed
-from querylake_api.workers.messages import Failed, FromParent, FromWorker, Ready, Stop
+from querylake_api.workers.messages import (
+    Adopt,
+    Adopted,
+    Failed,
+    Fleet,
+    FromParent,
+    FromWorker,
+    Ready,
+    Reloaded,
+    ReloadWanted,
+    Stop,
+)
+from querylake_api.workers.reload_round import Asker, ReloadRound
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 10.0
@@ -31,12 +45,15 @@ SOUND_SECONDS = 30.0
 LAST_SECONDS = 10.0
 """How long a worker may take to end, beyond the drain timeout, before it is killed."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+RELOAD_SECONDS = 15.0
+"""How long workers may take to follow a reload before they are said not to answer."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _fork = multiprocessing.get_context("fork")
 _log = logging.getLogger(__name__)
 
-WorkerMain = Callable[[Connection], None]
-"""What a worker does, from its birth to its end."""
+WorkerMain = Callable[[Connection, int, Configuration], None]
+"""What a worker does, from its birth to its end, with which generation of the configuration."""
 
 
 @dataclass(slots=True)
@@ -44,6 +61,7 @@ class _Place:
     """One of the workers that there shall be, and who fills the place now.
 
     Attributes:
+        state: what the worker runs, once it is ready.
         failures: how many in a row did not live long.
         due: when the next one is to be started, in `monotonic` seconds.
     """
@@ -51,7 +69,7 @@ class _Place:
     number: int
     process: ForkProcess | None = None
     connection: Connection | None = None
-    ready: bool = False
+    state: WorkerState | None = None
     failures: int = 0
     due: float = 0.0
     started: float = 0.0
@@ -69,34 +87,38 @@ class Supervisor:
 
     Args:
         main: what each worker runs; it ends when told so over its pipe.
+        configuration: what workers start with, until a reload brings another.
         listener: the socket that workers accept from, closed here as soon as they are to stop.
         announce: called once, when every worker has become ready.
-        drain_seconds: how long workers take for requests in flight.
     """
 
     def __init__(
         self,
         main: WorkerMain,
         *,
-        count: int,
+        configuration: Configuration,
         listener: socket.socket,
         announce: Callable[[], None],
-        drain_seconds: float,
     ) -> None:
+        server = configuration.settings.server
         self._main = main
+        self._configuration = configuration
+        self._generation = 1
         self._listener = listener
         self._announce = announce
-        self._drain_seconds = drain_seconds
-        self._places = [_Place(number) for number in range(count)]
+        self._drain_seconds = server.drain_seconds
+        self._places = [_Place(number) for number in range(server.workers)]
         self._announced = False
         self._stops = 0
         self._kill_at = float("inf")
         self._failure: WorkerFailed | None = None
+        self._wanted: list[Asker] = []
+        self._round: ReloadRound | None = None
 
     def run(self) -> None:
         """Supervise until every worker has ended because a signal said so.
 
-        SIGTERM and SIGINT let workers drain; a second one ends them at once.
+        SIGTERM and SIGINT let workers drain; a second one ends them at once. SIGHUP reloads.
 
         Raises:
             WorkerFailed: the first workers could not start; none is left running.
@@ -109,6 +131,7 @@ class Supervisor:
                         self._obey(signals)
                 self._hear()
                 self._bury()
+                self._go_on_with_reloads()
                 self._kill_the_late()
         if self._failure is not None:
             raise self._failure
@@ -129,6 +152,7 @@ class Supervisor:
     def _patience(self) -> float | None:
         """Return how long there is nothing to do unless something happens."""
         moments = [self._kill_at] if self._stops else []
+        moments += [self._round.deadline] if self._round is not None else []
         moments += [place.due for place in self._places if place.process is None]
         soonest = min(moments, default=float("inf"))
         return None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
@@ -147,7 +171,7 @@ class Supervisor:
         place.process = _fork.Process(
             target=self._be_worker, args=(theirs, signals), name=f"worker-{place.number}"
         )
-        place.ready = False
+        place.state = None
         place.started = time.monotonic()
         place.process.start()
         theirs.close()
@@ -160,15 +184,18 @@ class Supervisor:
             if place.connection is not None:
                 place.connection.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        # A terminal sends this to the parent too, which decides what it means.
+        # A terminal sends these to the parent too, which decides what they mean.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._main(connection)
+        self._main(connection, self._generation, self._configuration)
 
     def _obey(self, signals: socket.socket) -> None:
         for number in signals.recv(64):
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
+            elif number == signal.SIGHUP:
+                self._wanted.append(Asker(None))
 
     def _stop(self) -> None:
         self._stops += 1
@@ -208,18 +235,102 @@ class Supervisor:
 
     def _heard(self, place: _Place, message: FromWorker) -> None:
         match message:
-            case Ready(index):
-                place.ready = True
-                _log.info("worker %d is ready, process %s", index, _pid(place))
-                if not self._announced and all(each.ready for each in self._places):
-                    self._announced = True
-                    self._announce()
+            case Ready(state):
+                self._welcome(place, state)
+            case ReloadWanted(ticket):
+                self._wanted.append(Asker(place.number, ticket))
+            case Adopted(state):
+                place.state = state
+                if self._round is not None:
+                    self._round.answered(place.number, message)
+                self._tell_fleet()
             case Failed(reason, exit_code):
                 if self._announced:
                     _log.error("worker %s cannot start: %s", _pid(place), reason)
                 elif self._failure is None:
                     self._failure = WorkerFailed(reason, exit_code)
                     self._stop()
+
+    def _welcome(self, place: _Place, state: WorkerState) -> None:
+        place.state = state
+        _log.info("worker %d is ready, process %d", state.index, state.pid)
+        if state.generation != self._generation:
+            place.tell(Adopt(self._generation, self._configuration))
+        self._tell_fleet()
+        if not self._announced and all(each.state is not None for each in self._places):
+            self._announced = True
+            self._announce()
+
+    def _tell_fleet(self) -> None:
+        states = (place.state for place in self._places if place.state is not None)
+        fleet = Fleet(tuple(sorted(states, key=lambda state: state.index)))
+        for place in self._places:
+            if place.state is not None:
+                place.tell(fleet)
+
+    def _go_on_with_reloads(self) -> None:
+        """Begin the reloads that are wanted, and end those that everybody has followed."""
+        while self._round is not None or (self._wanted and not self._stops):
+            if self._round is None:
+                askers, self._wanted = self._wanted, []
+                self._round = self._begin_reload(askers)
+            elif self._settled(self._round):
+                self._answer(self._round.askers, self._report(self._round))
+                self._round = None
+            else:
+                return
+
+    def _settled(self, current: ReloadRound) -> bool:
+        if time.monotonic() >= current.deadline:
+            late = [place for place in self._places if place.number in current.pending]
+            current.give_up(_pid(place) for place in late)
+        return not current.pending
+
+    def _begin_reload(self, askers: list[Asker]) -> ReloadRound | None:
+        old = self._configuration
+        try:
+            new = old.reread()
+        except ConfigurationError as error:
+            _log.error("the configuration is refused, and the running one stays: %s", error)
+            self._answer(askers, None, error.problems)
+            return None
+        changed = new != old
+        if changed:
+            self._generation += 1
+            self._configuration = new
+        following = [place for place in self._places if changed and place.state is not None]
+        for place in following:
+            place.tell(Adopt(self._generation, new))
+        return ReloadRound(
+            generation=self._generation,
+            changed=changed,
+            askers=askers,
+            restart_needed=needs_restart(old, new),
+            pending={place.number for place in following},
+            deadline=time.monotonic() + RELOAD_SECONDS,
+        )
+
+    def _report(self, done: ReloadRound) -> ReloadReport:
+        digest = self._configuration.digest
+        if done.changed:
+            _log.info("adopted the configuration %s as generation %d", digest, done.generation)
+        else:
+            _log.info("the configuration %s has not changed", digest)
+        for failure in done.failures:
+            _log.error("reload: %s", failure)
+        return ReloadReport(
+            changed=done.changed,
+            restart_needed=done.restart_needed,
+            workers=[place.state for place in self._places if place.state is not None],
+            failures=done.failures,
+        )
+
+    def _answer(
+        self, askers: list[Asker], report: ReloadReport | None, problems: Sequence[str] = ()
+    ) -> None:
+        for asker in askers:
+            if asker.place is not None:
+                self._places[asker.place].tell(Reloaded(asker.ticket, report, tuple(problems)))
 
     def _bury(self) -> None:
         """Take note of workers that have ended, and decide when they are replaced."""
@@ -228,7 +339,7 @@ class Supervisor:
             if process is None or process.is_alive():
                 continue
             process.join()
-            place.ready = False
+            place.state = None
             lived = time.monotonic() - place.started
             place.failures = 0 if lived >= SOUND_SECONDS else place.failures + 1
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**place.failures / 2)
@@ -242,6 +353,9 @@ class Supervisor:
                 )
             process.close()
             place.process = None
+            if self._round is not None:
+                self._round.ended(place.number)
+            self._tell_fleet()
             if place.connection is not None:
                 self._hear_out(place, place.connection)
                 place.connection.close()

@@ -1,0 +1,117 @@
+"""What one configuration amounts to, built as a whole and replaced as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from llm_provider.openai_http import OpenAIHTTPProvider
+from llm_provider.provider import LLMProvider
+from querylake_api.configuration.loading import Configuration
+from querylake_api.configuration.reloading import Reloader
+from querylake_api.health.service import Readiness
+from querylake_api.inference.assignment import AlwaysStable
+from querylake_api.inference.catalog import Catalog, Model
+from querylake_api.inference.dispatch import LeastOutstanding
+from querylake_api.inference.routes import InferenceRoute, inference_routes
+from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.repository import KeyRepository
+from querylake_api.keys.ring import KeyRing
+from querylake_api.keys.service import KeyService
+from querylake_api.observability.metrics import Metrics
+from querylake_api.observability.observer import Observer
+from querylake_api.persistence.database import Database
+from querylake_api.services import Services
+from querylake_api.workers.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a process keeps while configurations come and go.
+
+    Attributes:
+        started_at: Unix seconds.
+    """
+
+    database: Database
+    ring: KeyRing
+    authenticator: Authenticator
+    metrics: Metrics
+    observer: Observer
+    worker: Worker
+    started_at: int
+
+
+@dataclass(slots=True)
+class Generation:
+    """Everything that follows from one configuration.
+
+    A request belongs to the generation that was current when it came, until its end.
+
+    Attributes:
+        number: how many configurations this server has had, with this one.
+        hot: the routes that carry the traffic, by path.
+    """
+
+    number: int
+    configuration: Configuration
+    services: Services
+    hot: Mapping[str, InferenceRoute]
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when no request belongs to it and none will."""
+    _in_flight: int = 0
+    _retired: bool = False
+
+    def enter(self) -> None:
+        """Count a request that has come."""
+        self._in_flight += 1
+
+    def leave(self) -> None:
+        """Count a request as ended."""
+        self._in_flight -= 1
+        if self._retired and not self._in_flight:
+            self.idle.set()
+
+    def retire(self) -> None:
+        """Take note that another generation gets what comes from now on."""
+        self._retired = True
+        if not self._in_flight:
+            self.idle.set()
+
+
+@asynccontextmanager
+async def running_generation(
+    number: int, configuration: Configuration, standing: Standing, reloader: Reloader
+) -> AsyncIterator[Generation]:
+    """Build a generation, give it, and close its connections to engines."""
+    settings = configuration.settings
+    async with AsyncExitStack() as stack:
+        providers: dict[str, LLMProvider] = {}
+        for name, upstream in configuration.upstreams.items():
+            providers[name] = OpenAIHTTPProvider(upstream)
+            stack.push_async_callback(providers[name].close)
+        catalog = Catalog(
+            Model.configured(name, model, providers) for name, model in settings.models.items()
+        )
+        services = Services(
+            generation=number,
+            configuration=configuration,
+            catalog=catalog,
+            authenticator=standing.authenticator,
+            keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
+            readiness=Readiness(standing.database, catalog, providers),
+            metrics=standing.metrics,
+            observer=standing.observer,
+            worker=standing.worker,
+            reloader=reloader,
+            started_at=standing.started_at,
+        )
+        hot = inference_routes(
+            authenticator=services.authenticator,
+            catalog=catalog,
+            dispatcher=LeastOutstanding(AlwaysStable()),
+            server=settings.server,
+        )
+        yield Generation(number, configuration, services, hot)
