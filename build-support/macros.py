@@ -16,7 +16,7 @@ def component(uses=(), stacks=(), application=False):
         __dependents_rules__(("*", "/**", "//tests/**", "!*"))
 
 
-def library(stacks, heavy=(), heavy_only=(), needs=()):
+def library(stacks, heavy=(), heavy_only=(), needs=(), data=()):
     """Declare the sources of a package for each stack that may hold it.
 
     Heavy stacks take the same sources unchecked: a type check there would install the engine only to
@@ -28,11 +28,17 @@ def library(stacks, heavy=(), heavy_only=(), needs=()):
         heavy_only: files that import an engine, and so exist in heavy stacks alone.
         needs: requirements of the only stack that nothing imports: plug-ins, models, what is found by
             its metadata. No import tells Pants of them.
+        data: files of the package that it reads while it runs.
     """
+    if data:
+        resources(name="data", sources=data)
     python_sources(
         name="lib",
         sources=["**/*.py", *(f"!{file}" for file in heavy_only)],
-        dependencies=[f"//3rdparty/python:{stacks[0]}#{requirement}" for requirement in needs],
+        dependencies=[
+            *([":data"] if data else []),
+            *(f"//3rdparty/python:{stacks[0]}#{requirement}" for requirement in needs),
+        ],
         resolve=parametrize(*stacks) if len(stacks) > 1 else stacks[0],
     )
     if heavy_only:

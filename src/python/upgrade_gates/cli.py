@@ -14,7 +14,9 @@ from upgrade_gates.checklist.gates import GATES, gate_numbered
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.errors import GatesError
 from upgrade_gates.evidence.commands import app as evidence_app
+from upgrade_gates.host.record_command import record
 from upgrade_gates.init_command import init
+from upgrade_gates.matrix.choose_command import choose_matrix
 from upgrade_gates.session import open_session
 from upgrade_gates.status.view import as_json, as_table
 from upgrade_gates.verification import EXIT_NOT_HELD
@@ -29,6 +31,8 @@ app = typer.Typer(
     help="The gates of a dependency upgrade. Ends with 0 only when what was asked holds.",
 )
 app.command()(init)
+app.command()(choose_matrix)
+app.command()(record)
 app.add_typer(evidence_app, name="evidence")
 
 

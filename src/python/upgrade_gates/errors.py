@@ -25,3 +25,19 @@ class UnknownLine(GatesError):
 
 class ArtefactUnusable(GatesError):
     """A file that a check was told to look at is not what it must be."""
+
+
+class WindowUnusable(GatesError):
+    """A maintenance window that cannot be understood, is past, or is too short."""
+
+
+class OwnerUnusable(GatesError):
+    """An owner who is no named person."""
+
+
+class RecordMissing(GatesError):
+    """There is no usable record of the host, so that nothing can be planned from it."""
+
+
+class PlanRefused(GatesError):
+    """The driver of this host cannot be planned; the message says what stands in the way."""

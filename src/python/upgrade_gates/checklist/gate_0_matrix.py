@@ -6,6 +6,12 @@ from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _RECORD = "upgrade_gates record"
 
+
+def _fact(name: str, text: str) -> Line:
+    """Return a line of the host's record, which a month makes too old to go back by."""
+    return Line(id=f"0.facts.{name}", text=text, command=_RECORD, days=30)
+
+
 GATE = Gate(
     0,
     "Choose the matrix, plan the window",
@@ -13,8 +19,8 @@ GATE = Gate(
         Line(
             id="0.matrix",
             text="Matrix A or B is chosen, and the reasons are recorded",
-            command="upgrade_gates choose-matrix",
-            binds=("setting:matrix",),
+            command="upgrade_gates choose-matrix --matrix A|B",
+            binds=("setting:matrix", "runtime_lock"),
         ),
         Line(
             id="0.window",
@@ -35,31 +41,14 @@ GATE = Gate(
         *summed_up(
             "0.facts",
             "The present state is recorded, so that there is a way back",
-            Line(
-                id="0.facts.nvidia-smi",
-                text="What nvidia-smi says, short and in full",
-                command=_RECORD,
-                days=30,
-            ),
-            Line(
-                id="0.facts.kernel-module",
-                text="What /proc/driver/nvidia/version says",
-                command=_RECORD,
-                days=30,
-            ),
-            Line(
-                id="0.facts.kernel",
-                text="The running kernel (uname -r)",
-                command=_RECORD,
-                days=30,
-            ),
-            Line(
-                id="0.facts.host",
-                text="Secure Boot, DKMS and headers, GPU processes and their owners, apt's "
-                "candidates",
-                command=_RECORD,
-                days=30,
-            ),
+            _fact("nvidia-smi", "What nvidia-smi says, short and in full"),
+            _fact("kernel-module", "What /proc/driver/nvidia/version says"),
+            _fact("kernel", "The running kernel (uname -r), and whether a reboot is due"),
+            _fact("secure-boot", "Secure Boot: whether the kernel takes unsigned modules"),
+            _fact("dkms", "DKMS and kernel headers: how the kernel module comes to be"),
+            _fact("processes", "The processes on the GPUs, and whose they are"),
+            _fact("packages", "The driver's packages with exact versions, holds, apt's candidates"),
+            _fact("snapshot", "All of it in one piece, from which plans are made"),
         ),
     ),
 )

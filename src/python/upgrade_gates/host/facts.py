@@ -118,7 +118,7 @@ def understand(snapshot: Snapshot) -> HostFacts:
 
 def _users(snapshot: Snapshot, report: smi_report.SmiReport) -> Iterator[GpuUser]:
     """Give each process on a GPU once, from both of the driver's lists."""
-    apps = gpu_processes.parse_compute_apps(snapshot.output(*gpu_processes.COMMAND).text).rows
+    apps = gpu_processes.parse_compute_apps(snapshot.output(*gpu_processes.SOURCE).text).rows
     seen = [(app.pid, app.name, app.used_mib) for app in apps]
     seen += [
         (each.pid, each.name, each.used_mib) for gpu in report.gpus for each in gpu.processes or ()

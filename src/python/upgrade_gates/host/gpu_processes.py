@@ -17,6 +17,9 @@ COMMAND = (
 )
 """The name comes last, because it may hold commas."""
 
+SOURCE = ("nvidia-smi", "--query-compute-apps")
+"""What the answer is filed under."""
+
 ACCOUNT = ("getent", "passwd")
 """Followed by a user's number."""
 

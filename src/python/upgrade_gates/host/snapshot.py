@@ -79,7 +79,7 @@ def take_snapshot(machine: Machine, *, now: datetime) -> Snapshot:
     outputs = [
         machine.run(*smi_table.COMMAND),
         machine.run(*smi_report.COMMAND),
-        machine.run(*gpu_processes.COMMAND),
+        _filed(machine.run(*gpu_processes.COMMAND), gpu_processes.SOURCE),
         machine.read(kernel_module.PATH),
         machine.run(*kernel.COMMAND),
         machine.run(*secure_boot.COMMAND),
@@ -123,7 +123,7 @@ def _owners(machine: Machine, outputs: Iterable[Output]) -> list[Output]:
     """Ask whose the processes on the GPUs are."""
     pids: set[int] = set()
     for output in outputs:
-        if output.source == shlex.join(gpu_processes.COMMAND):
+        if output.source == shlex.join(gpu_processes.SOURCE):
             pids.update(row.pid for row in gpu_processes.parse_compute_apps(output.text).rows)
         elif output.source == shlex.join(smi_report.COMMAND):
             for gpu in smi_report.parse_smi_report(output.text).gpus:

@@ -1,0 +1,1 @@
+"""Gate 0: which set of driver, CUDA, torch and vLLM this host can have, and who changes it when."""

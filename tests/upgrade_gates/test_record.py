@@ -1,0 +1,171 @@
+"""`record`: what is kept of a GPU host, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.store import Finding
+from upgrade_gates.host.facts import understand
+from upgrade_gates.host.output import Trouble
+from upgrade_gates.host.record_command import record_host
+from upgrade_gates.host.secure_boot import SecureBoot
+from upgrade_gates.host.snapshot import Snapshot
+from upgrade_gates.session import utc_now
+from upgrade_gates_testing import host_texts, smi_tables
+from upgrade_gates_testing.hosts import BOOT_ID, KERNEL, MACHINE_ID, OLD, Host, gpu_host
+from upgrade_gates_testing.process import run
+from upgrade_gates_testing.workspaces import make_workspace
+
+LINES = (
+    "0.facts.nvidia-smi",
+    "0.facts.kernel-module",
+    "0.facts.kernel",
+    "0.facts.secure-boot",
+    "0.facts.dkms",
+    "0.facts.processes",
+    "0.facts.packages",
+    "0.facts.snapshot",
+)
+
+
+def recorded(host: Host, folder: Path) -> dict[str, Finding]:
+    """Record a host, and return the findings by line."""
+    found = record_host(make_workspace(folder), host.machine).findings
+    assert tuple(each.check for each in found) == LINES
+    return {each.check: each for each in found}
+
+
+def test_a_gpu_host_is_recorded_whole(tmp_path: Path) -> None:
+    found = recorded(gpu_host(tmp_path), tmp_path)
+    assert {each.verdict for each in found.values()} == {Verdict.PASS}
+    assert found["0.facts.nvidia-smi"].reason == (
+        "driver 535.183.01, CUDA 12.2, 8 x NVIDIA H100 80GB HBM3"
+    )
+    assert "Driver Version: 535.183.01" in found["0.facts.nvidia-smi"].output
+    assert "<driver_version>" in found["0.facts.nvidia-smi"].output
+    assert host_texts.PROPRIETARY_535.strip() in found["0.facts.kernel-module"].output
+    assert found["0.facts.kernel"].reason == f"kernel {KERNEL}"
+    assert found["0.facts.secure-boot"].reason == SecureBoot.ENABLED
+    assert f"535.183.01 installed for {KERNEL}" in found["0.facts.dkms"].reason
+    assert found["0.facts.processes"].reason == (
+        "VLLM::EngineCore (pid 4242) of vllm, vllm-stable.service, 75012 MiB"
+    )
+    assert f"nvidia-dkms-535-server\tamd64\t{OLD}" in found["0.facts.packages"].output
+    assert "on hold: nvidia-driver-535-server" in found["0.facts.packages"].reason
+
+
+def test_the_snapshot_means_the_same_when_it_is_read_again(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    found = recorded(host, tmp_path)
+    snapshot = Snapshot.model_validate_json(found["0.facts.snapshot"].output)
+    facts = understand(snapshot)
+    assert (facts.driver, facts.userspace, facts.boot_id) == ("535.183.01", "535.183.01", BOOT_ID)
+    assert snapshot.host == "gpu1"
+    assert len(facts.driver_packages) == 4
+    # machine-id(5): the id itself is confidential.
+    assert MACHINE_ID not in found["0.facts.snapshot"].output
+    assert snapshot.machine is not None
+
+
+def test_a_machine_without_a_gpu_says_what_could_not_be_recorded(tmp_path: Path) -> None:
+    found = recorded(Host(tmp_path), tmp_path)
+    verdicts = {line: found[line].verdict for line in LINES}
+    assert verdicts.pop("0.facts.kernel") is Verdict.PASS
+    assert verdicts.pop("0.facts.secure-boot") is Verdict.NOT_CHECKABLE
+    assert set(verdicts.values()) == {Verdict.NOT_CHECKABLE}
+    assert "nvidia-smi: missing" in found["0.facts.nvidia-smi"].reason
+    assert "run this on the GPU host" in found["0.facts.kernel-module"].reason
+    for line in ("0.facts.nvidia-smi", "0.facts.dkms", "0.facts.packages"):
+        assert line in found["0.facts.snapshot"].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (smi_tables.MISMATCH, "reboot, then record again"),
+        (smi_tables.DENIED, "run this as root"),
+        (smi_tables.NO_DRIVER, "mend the present driver first"),
+        (smi_tables.LOST, "dmesg"),
+        ("something else", "exit code 9 (something else)"),
+    ],
+)
+def test_a_broken_driver_is_no_state_to_go_back_to(tmp_path: Path, text: str, advice: str) -> None:
+    host = gpu_host(tmp_path)
+    host.tool("nvidia-smi", {"*": text}, code=9)
+    found = recorded(host, tmp_path)
+    assert found["0.facts.nvidia-smi"].verdict is Verdict.FAIL
+    assert advice in found["0.facts.nvidia-smi"].reason
+    assert found["0.facts.snapshot"].verdict is Verdict.FAIL
+
+
+def test_gpus_without_any_driver_are_a_state_to_go_back_to(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    (host.tools / "nvidia-smi").unlink()
+    (host.tools / "dkms").unlink()
+    (host.root / "proc/driver/nvidia/version").unlink()
+    host.tool("dpkg-query", {"*": f"ii \tlinux-image-{KERNEL}\tamd64\t6.8.0-52.53\n"}, code=1)
+    found = recorded(host, tmp_path)
+    assert {each.verdict for each in found.values()} == {Verdict.PASS}
+    assert "8 NVIDIA GPUs and no driver" in found["0.facts.nvidia-smi"].reason
+
+
+def test_missing_headers_missing_packages_and_hidden_owners(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    (host.root / "lib/modules" / KERNEL / "build").rmdir()
+    host.tool("dpkg-query", {"*": ""}, code=1)
+    (host.root / "proc/4242/status").unlink()
+    found = recorded(host, tmp_path)
+    failing = {line for line in LINES if found[line].verdict is Verdict.FAIL}
+    assert failing == {
+        "0.facts.dkms",
+        "0.facts.packages",
+        "0.facts.processes",
+        "0.facts.snapshot",
+    }
+    assert f"install linux-headers-{KERNEL}" in found["0.facts.dkms"].reason
+    assert "see its installer" in found["0.facts.packages"].reason
+    assert "4242" in found["0.facts.processes"].reason
+
+
+def test_a_tool_that_hangs_is_left_alone(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    place = host.tools / "nvidia-smi"
+    place.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    output = type(host.machine)(root=host.root, path=str(host.tools), seconds=0.2).run("nvidia-smi")
+    assert output.trouble is Trouble.TIMED_OUT
+    assert output.outcome == "nvidia-smi: timed out"
+
+
+def test_files_and_tools_that_may_not_be_used(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    (host.tools / "dkms").write_text("#!/bin/sh\n")  # not executable
+    assert host.machine.run("dkms", "status").trouble is Trouble.DENIED
+    assert host.machine.read("/proc").trouble is Trouble.UNREADABLE
+    assert host.machine.read("/proc/sys/kernel/random/boot_id/x").trouble is Trouble.MISSING
+
+
+def test_tools_are_asked_in_no_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LANG", "de_DE.UTF-8"), ("LANGUAGE", "de"), ("LC_ALL", "de_DE.UTF-8")):
+        monkeypatch.setenv(name, value)
+    host = Host(tmp_path)
+    (host.tools / "say").write_text('#!/bin/sh\necho "[$LC_ALL] [$LANGUAGE] [$LANG]"\n')
+    (host.tools / "say").chmod(0o755)
+    assert host.machine.run("say").text == "[C] [] []\n"
+
+
+def test_the_command_on_this_machine(tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    done = run(tmp_path, "record", "--json", seconds=120)
+    records = json.loads(done.stdout)
+    assert tuple(each["predicate"]["check"] for each in records) == LINES
+    held = all(each["predicate"]["verdict"] == "pass" for each in records)
+    assert done.returncode == (0 if held else 1)
+    kernel = next(each for each in records if each["predicate"]["check"] == "0.facts.kernel")
+    assert kernel["predicate"]["reason"].startswith(
+        f"kernel {kernel['predicate']['host']['release']}"
+    )
+    assert utc_now().isoformat()[:10] in records[-1]["predicate"]["finished_at"]
