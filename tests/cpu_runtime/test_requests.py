@@ -1,0 +1,119 @@
+"""What a request may say: a mistake is named by its field, what is right goes on unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpu_runtime.errors import RequestError
+from cpu_runtime.inference.chat import chat
+from cpu_runtime.inference.completions import completion
+from cpu_runtime.models.catalog import Model
+
+MODEL = Model(
+    name="small",
+    capabilities=("chat", "completions"),
+    file=Path("small.gguf"),
+    licence="apache-2.0",
+    context_length=4096,
+)
+HELLO = [{"role": "user", "content": "Hello."}]
+
+
+def test_a_chat_goes_on_as_it_came() -> None:
+    request = chat({"messages": HELLO, "temperature": 0.7, "top_p": 0.9, "unknown": 1}, MODEL)
+
+    assert request.path == "/v1/chat/completions"
+    assert request.body == {"messages": HELLO, "temperature": 0.7, "top_p": 0.9, "unknown": 1}
+    assert not request.stream
+
+
+def test_a_stream_s_usage_is_always_asked_for_and_shown_to_those_who_want_it() -> None:
+    quiet = chat({"messages": HELLO, "stream": True}, MODEL)
+    curious = chat(
+        {"messages": HELLO, "stream": True, "stream_options": {"include_usage": True}}, MODEL
+    )
+
+    assert quiet.body["stream_options"] == curious.body["stream_options"]
+    assert (quiet.include_usage, curious.include_usage) == (False, True)
+
+
+def test_who_wants_the_same_answer_twice_gets_no_cache() -> None:
+    assert chat({"messages": HELLO, "temperature": 0}, MODEL).body["cache_prompt"] is False
+    assert chat({"messages": HELLO, "seed": -1}, MODEL).body["seed"] == 2**32 - 2
+
+
+def test_the_new_name_of_max_tokens_is_the_engine_s_old_one() -> None:
+    body = chat({"messages": HELLO, "max_completion_tokens": 5}, MODEL).body
+
+    assert body["max_tokens"] == 5
+    assert "max_completion_tokens" not in body
+
+
+def test_developers_speak_as_the_system() -> None:
+    request = chat({"messages": [{"role": "developer", "content": "Be brief."}, *HELLO]}, MODEL)
+
+    assert request.body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": ["Hello."]}, "messages[0]"),
+        ({"messages": [{"role": "robot", "content": "Hello."}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content[0]",
+        ),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"n": 2}, "n"),
+        ({"n": True}, "n"),
+        ({"seed": "x"}, "seed"),
+        ({"stop": [""]}, "stop"),
+        ({"stop": ["a"] * 17}, "stop"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"response_format": "json"}, "response_format"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"n_predict": 5}, "n_predict"),
+    ],
+)
+def test_a_wrong_field_of_a_chat_is_named(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        chat({"messages": HELLO, **fields}, MODEL)
+
+    assert refused.value.status == 400
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("prompt", "taken"),
+    [("Once", "Once"), (["Once"], "Once"), ([1, 2], [1, 2]), ([[1, 2]], [1, 2])],
+)
+def test_a_prompt_has_four_forms(prompt: object, taken: object) -> None:
+    assert completion({"prompt": prompt}, MODEL).body["prompt"] == taken
+
+
+@pytest.mark.parametrize("prompt", ["", [], ["a", "b"], [""], [True], {}, 5, [[]]])
+def test_no_other_form_is_a_prompt(prompt: object) -> None:
+    with pytest.raises(RequestError) as refused:
+        completion({"prompt": prompt}, MODEL)
+
+    assert refused.value.param == "prompt"
+
+
+def test_what_is_not_offered_is_refused_unless_it_asks_for_nothing() -> None:
+    assert "best_of" not in completion({"prompt": "a", "best_of": 1, "echo": False}, MODEL).body
+    with pytest.raises(RequestError, match="best_of"):
+        completion({"prompt": "a", "best_of": 3}, MODEL)
