@@ -121,6 +121,14 @@ async def answer_chat(exchange: Exchange) -> None:
         await exchange.whole(completion(request.json()["model"]))
 
 
+async def answer_probe(exchange: Exchange) -> None:
+    """Be well, and tell nothing of the work."""
+    if exchange.request.path == "/health":
+        await exchange.whole(b"")
+    else:
+        await exchange.whole({"detail": "Not Found"}, status=404)
+
+
 def completion(model: str) -> dict[str, object]:
     """Return a chat completion."""
     message = {"role": "assistant", "content": "one two three"}
@@ -140,12 +148,15 @@ class ScriptedEngine:
 
     Attributes:
         script: what it does with each request; may be replaced at any time.
+        probe_script: what it does when somebody looks at it, at a path beside `/v1`; such requests
+            are not among `requests`. None: they are requests like any other.
         requests: what has reached it.
         connections: how many it has accepted.
     """
 
     url: str
     script: Script = answer_chat
+    probe_script: Script | None = None
     requests: list[EngineRequest] = field(default_factory=list)
     connections: int = 0
 
@@ -155,8 +166,12 @@ class ScriptedEngine:
         try:
             while not writer.is_closing():
                 request = await _read_request(reader)
-                self.requests.append(request)
-                await self.script(Exchange(request, reader, writer))
+                script = self.script
+                if self.probe_script is not None and not request.path.startswith("/v1/"):
+                    script = self.probe_script
+                else:
+                    self.requests.append(request)
+                await script(Exchange(request, reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

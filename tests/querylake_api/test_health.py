@@ -41,7 +41,7 @@ async def test_not_ready_when_no_model_has_an_engine(
         upstreams={"engine": {"base_url": engine.url}},
         models={"m": {"capabilities": ["chat"], "targets": [{"upstream": "engine", "model": "m"}]}},
     )
-    engine.script = sick
+    engine.probe_script = sick
     async with running_api(config) as api:
         response = await api.client.get("/readyz")
         assert response.status_code == 503

@@ -102,12 +102,12 @@ def write_config(
     database: str,
     upstreams: Mapping[str, Mapping[str, object]] | None = None,
     models: Mapping[str, Mapping[str, object]] | None = None,
-    server: Mapping[str, object] | None = None,
+    **sections: Mapping[str, object],
 ) -> Path:
     """Write a configuration file and return its path."""
     lines = ["[database]", f"url = {json.dumps(database)}"]
-    if server is not None:
-        lines += ["[server]", *_pairs(server)]
+    for section, values in sections.items():
+        lines += [f"[{section}]", *_pairs(values)]
     for name, upstream in (upstreams or {}).items():
         lines += [f"[upstreams.{json.dumps(name)}]", *_pairs(upstream)]
     for name, model in (models or {}).items():

@@ -113,6 +113,18 @@ class EventTooLarge(ProviderError):
         self.limit = limit
 
 
+class NotInRotation(ProviderError):
+    """The engine gets no requests, because it is not well or about to end.
+
+    Attributes:
+        condition: how it is, in a word.
+    """
+
+    def __init__(self, upstream: str, condition: str, detail: str) -> None:
+        super().__init__(upstream, f"upstream {upstream!r} is {condition}: {detail}")
+        self.condition = condition
+
+
 class BreakerOpen(ProviderError):
     """The circuit breaker refuses calls; `retry_after` seconds remain until the next probe."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 
 from llm_provider.config import UpstreamConfig
+from llm_provider.engine_metrics import EngineMetrics, parse_engine_metrics
 from llm_provider.errors import (
     ProviderError,
     StreamInterrupted,
@@ -29,6 +31,8 @@ class OpenAIHTTPProvider:
         self.config = config
         self.name = config.name
         self._transport = HTTPTransport(config)
+        # Looks at an engine must not wait for a connection while requests hold them all.
+        self._control = HTTPTransport(replace(config, max_connections=0))
 
     async def relay(
         self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
@@ -119,7 +123,7 @@ class OpenAIHTTPProvider:
         """
         started = time.monotonic()
         try:
-            status = await self._status(self.config.base_url.removesuffix("/v1") + "/health")
+            status = await self._status(self._root + "/health")
             if status in _NOT_THERE:
                 status = await self._status(self.config.base_url + "/models")
         except ProviderError as error:
@@ -127,12 +131,30 @@ class OpenAIHTTPProvider:
         detail = f"status {status}"
         return Health(200 <= status < 300, detail, time.monotonic() - started)
 
+    async def metrics(self) -> EngineMetrics | None:
+        """Return how much work the engine has; None if it does not tell.
+
+        Raises:
+            ProviderError: no answer came.
+        """
+        async with await self._control.send("GET", self._root + "/metrics") as relay:
+            body = await relay.read()
+        return (
+            parse_engine_metrics(body.decode("utf-8", "replace")) if relay.status == 200 else None
+        )
+
     async def close(self) -> None:
         """Release every connection."""
         await self._transport.close()
+        await self._control.close()
+
+    @property
+    def _root(self) -> str:
+        """Where engines have what is not OpenAI's."""
+        return self.config.base_url.removesuffix("/v1")
 
     async def _status(self, url: str) -> int:
-        async with await self._transport.send("GET", url) as relay:
+        async with await self._control.send("GET", url) as relay:
             await relay.read()
             return relay.status
 

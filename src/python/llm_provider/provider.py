@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llm_provider.engine_metrics import EngineMetrics
+
 JsonObject = dict[str, Any]
 
 
@@ -104,6 +106,14 @@ class LLMProvider(Protocol):
 
     async def health(self) -> Health:
         """Probe the engine; a failure is a `Health`, never an exception."""
+        ...
+
+    async def metrics(self) -> EngineMetrics | None:
+        """Return how much work the engine has; None if it does not tell.
+
+        Raises:
+            ProviderError: no answer came.
+        """
         ...
 
     async def close(self) -> None:

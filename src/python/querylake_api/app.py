@@ -32,6 +32,7 @@ from querylake_api.observability.request_record import RequestRecord, outcome_of
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.services import SERVICES
+from querylake_api.upstreams.endpoints import router as upstreams_router
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
@@ -139,7 +140,7 @@ async def running_application(
 
 def _documented_application() -> FastAPI:
     app = FastAPI(title="QueryLake", version=VERSION, redoc_url=None, redirect_slashes=False)
-    for router in (models_router, keys_router, config_router, health_router):
+    for router in (models_router, keys_router, upstreams_router, config_router, health_router):
         app.include_router(router)
     add_error_handlers(app)
     document_inference_routes(app)

@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from llm_provider.openai_http import OpenAIHTTPProvider
-from llm_provider.provider import LLMProvider
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.inference.assignment import AlwaysStable
 from querylake_api.inference.catalog import Catalog, Model
-from querylake_api.inference.dispatch import LeastOutstanding
+from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import InferenceRoute, inference_routes
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.repository import KeyRepository
@@ -24,6 +22,7 @@ from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.persistence.database import Database
 from querylake_api.services import Services
+from querylake_api.upstreams.registry import open_upstreams
 from querylake_api.workers.worker import Worker
 
 
@@ -88,12 +87,9 @@ async def running_generation(
     """Build a generation, give it, and close its connections to engines."""
     settings = configuration.settings
     async with AsyncExitStack() as stack:
-        providers: dict[str, LLMProvider] = {}
-        for name, upstream in configuration.upstreams.items():
-            providers[name] = OpenAIHTTPProvider(upstream)
-            stack.push_async_callback(providers[name].close)
+        upstreams = await stack.enter_async_context(open_upstreams(configuration))
         catalog = Catalog(
-            Model.configured(name, model, providers) for name, model in settings.models.items()
+            Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
         services = Services(
             generation=number,
@@ -101,7 +97,8 @@ async def running_generation(
             catalog=catalog,
             authenticator=standing.authenticator,
             keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
-            readiness=Readiness(standing.database, catalog, providers),
+            upstreams=upstreams,
+            readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
             observer=standing.observer,
             worker=standing.worker,
@@ -111,7 +108,7 @@ async def running_generation(
         hot = inference_routes(
             authenticator=services.authenticator,
             catalog=catalog,
-            dispatcher=LeastOutstanding(AlwaysStable()),
+            dispatcher=BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry),
             server=settings.server,
         )
         yield Generation(number, configuration, services, hot)

@@ -15,6 +15,7 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
+from querylake_api.upstreams.registry import Upstreams
 from querylake_api.workers.worker import Worker
 
 SERVICES = "querylake.services"
@@ -36,6 +37,7 @@ class Services:
     catalog: Catalog
     authenticator: Authenticator
     keys: KeyService
+    upstreams: Upstreams
     readiness: Readiness
     metrics: Metrics
     observer: Observer

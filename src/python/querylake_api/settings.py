@@ -102,6 +102,8 @@ class UpstreamSettings(_Section):
         timeouts: deadlines of every call.
         max_connections: open connections at most; 0 means no limit.
         runtime_url: where the engine's supervisor answers `/runtime/status`.
+        active_health: whether the engine is looked at even when it has no requests.
+        stall_seconds: as `health.stall_seconds`, for this engine.
     """
 
     base_url: HttpUrl
@@ -110,6 +112,48 @@ class UpstreamSettings(_Section):
     timeouts: TimeoutSettings = TimeoutSettings()
     max_connections: int = Field(default=0, ge=0)
     runtime_url: HttpUrl | None = None
+    active_health: bool = True
+    stall_seconds: Seconds | None = None
+
+
+class HealthSettings(_Section):
+    """How engines are looked at; see `upstreams.judge.HealthPolicy`.
+
+    Attributes:
+        interval_seconds: between two looks at an engine.
+        timeout_seconds: how long an engine may take to answer a look.
+        failures: bad looks in a row that take an engine out of rotation.
+        successes: good looks in a row that bring it back.
+        stall_seconds: how long an engine may have requests and make no token.
+    """
+
+    interval_seconds: Seconds = 2.0
+    timeout_seconds: Seconds = 2.0
+    failures: int = Field(default=2, ge=1)
+    successes: int = Field(default=1, ge=1)
+    stall_seconds: Seconds = 60.0
+
+
+class BreakerSettings(_Section):
+    """When an engine that fails is spared; see `llm_provider.breaker.BreakerPolicy`."""
+
+    failures: int = Field(default=5, ge=1)
+    open_seconds: Seconds = 1.0
+    max_open_seconds: Seconds = 30.0
+
+
+class RetrySettings(_Section):
+    """How often a request that failed may be sent again.
+
+    Attributes:
+        max_attempts: for one request, the first one included.
+        ratio: retries for each request to a model, on average.
+        reserve: retries that a model has beyond that.
+    """
+
+    max_attempts: int = Field(default=3, ge=1)
+    ratio: float = Field(default=0.2, ge=0, le=1)
+    reserve: float = Field(default=10.0, ge=0)
 
 
 class TargetSettings(_Section):
@@ -127,11 +171,22 @@ class ModelSettings(_Section):
         capabilities: which endpoints it answers.
         aliases: other names that clients may use for it.
         targets: stable ones share the traffic; candidates get none until a rollout gives it.
+        max_concurrency: requests under way at once to the stable targets, and as many again to the
+            candidates; in each worker process. More wait in line. None means no limit.
+        max_queue: requests that may wait in line; more are answered 429.
+        queue_timeout_seconds: a request that has waited for so long is answered 503.
+        deadline_seconds: from the end of the request until there is something to answer, all
+            waiting and all attempts included; then it is answered 504. None means no limit but
+            those of the upstreams.
     """
 
     capabilities: list[Capability] = Field(min_length=1)
     aliases: list[Name] = []
     targets: list[TargetSettings] = Field(min_length=1)
+    max_concurrency: int | None = Field(default=None, ge=1)
+    max_queue: int = Field(default=100, ge=0)
+    queue_timeout_seconds: Seconds = 30.0
+    deadline_seconds: Seconds | None = None
 
 
 class Settings(BaseSettings):
@@ -147,5 +202,8 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    health: HealthSettings = HealthSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    retry: RetrySettings = RetrySettings()
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

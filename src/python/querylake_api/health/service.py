@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel
 
-from llm_provider.provider import LLMProvider
+from llm_provider.breaker import BreakerState
 from querylake_api.inference.catalog import Catalog
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.upstreams.facts import Condition, UpstreamFacts
+from querylake_api.upstreams.registry import Upstreams
 
 PROBE_SECONDS = 2.0
 """How long a dependency may take before it counts as down."""
 
 CACHE_SECONDS = 1.0
-"""How long an answer is good for: anyone may ask, and engines must not pay for it."""
+"""How long an answer is good for: anyone may ask, and the database must not pay for it."""
 
 Status = Literal["ready", "degraded", "unavailable"]
 
@@ -30,28 +33,35 @@ class DependencyState(BaseModel):
     detail: str
 
 
+class UpstreamState(BaseModel):
+    """What is known of one engine."""
+
+    state: Condition
+    detail: str
+    in_rotation: bool
+    breaker: BreakerState
+
+
 class ReadinessReport(BaseModel):
     """Whether requests can be served, and what each dependency says.
 
     Attributes:
-        status: `ready`: all is well. `degraded`: something is down, and requests are served all the
-            same. `unavailable`: no model has an engine that answers.
+        status: `ready`: all is well. `degraded`: something is not, and requests are served all the
+            same. `unavailable`: no model has an engine that may be sent requests.
     """
 
     status: Status
     database: DependencyState
-    upstreams: dict[str, DependencyState]
+    upstreams: dict[str, UpstreamState]
 
 
 class Readiness:
-    """Probes dependencies on demand, all at once, and remembers the answer for a moment."""
+    """Asks the database, and those who watch the engines, and remembers the answer for a moment."""
 
-    def __init__(
-        self, database: Database, catalog: Catalog, providers: Mapping[str, LLMProvider]
-    ) -> None:
+    def __init__(self, database: Database, catalog: Catalog, upstreams: Upstreams) -> None:
         self._database = database
         self._catalog = catalog
-        self._providers = providers
+        self._upstreams = upstreams
         self._report: ReadinessReport | None = None
         self._probed_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -65,28 +75,39 @@ class Readiness:
             return self._report
 
     async def _probe(self) -> ReadinessReport:
-        database, *engines = await asyncio.gather(
-            self._probe_database(),
-            *(self._probe_upstream(provider) for provider in self._providers.values()),
-        )
-        upstreams = dict(zip(self._providers, engines, strict=True))
+        database, _ = await asyncio.gather(self._probe_database(), self._first_looks())
+        upstreams = {facts.name: facts for facts in self._upstreams.facts()}
         return ReadinessReport(
-            status=self._status(database, upstreams), database=database, upstreams=upstreams
+            status=self._status(database, upstreams),
+            database=database,
+            upstreams={
+                name: UpstreamState(
+                    state=facts.condition,
+                    detail=facts.detail,
+                    in_rotation=facts.in_rotation,
+                    breaker=facts.breaker,
+                )
+                for name, facts in upstreams.items()
+            },
         )
 
-    def _status(
-        self, database: DependencyState, upstreams: Mapping[str, DependencyState]
-    ) -> Status:
+    def _status(self, database: DependencyState, upstreams: Mapping[str, UpstreamFacts]) -> Status:
         """Return the verdict. A missing database alone takes nothing from callers."""
         served = [
             model
             for model in self._catalog.models
-            if any(upstreams[target.upstream].state == "up" for target in model.stable)
+            if any(_serves(upstreams[target.upstream]) for target in model.stable)
         ]
         if self._catalog.models and not served:
             return "unavailable"
-        everything = [database, *upstreams.values()]
-        return "ready" if all(each.state == "up" for each in everything) else "degraded"
+        well = database.state == "up" and all(_serves(facts) for facts in upstreams.values())
+        return "ready" if well else "degraded"
+
+    async def _first_looks(self) -> None:
+        """Wait until every engine was looked at once, for as long as a dependency may take."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._upstreams.looked_at()
 
     async def _probe_database(self) -> DependencyState:
         try:
@@ -98,10 +119,6 @@ class Readiness:
             return DependencyState(state="down", detail=error.reason)
         return DependencyState(state="up", detail="answers")
 
-    async def _probe_upstream(self, provider: LLMProvider) -> DependencyState:
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                health = await provider.health()
-        except TimeoutError:
-            return DependencyState(state="down", detail=f"no answer within {PROBE_SECONDS:g} s")
-        return DependencyState(state="up" if health.ok else "down", detail=health.detail)
+
+def _serves(facts: UpstreamFacts) -> bool:
+    return facts.in_rotation and facts.breaker != "open"

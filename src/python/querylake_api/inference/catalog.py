@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llm_provider.provider import LLMProvider
 from querylake_api.inference.errors import (
     capability_missing,
     model_not_allowed,
     model_not_found,
 )
+from querylake_api.inference.gate import GateLimits
 from querylake_api.keys.models import ApiKey
 from querylake_api.settings import Capability, ModelSettings, Role
+from querylake_api.upstreams.registry import Upstreams
+from querylake_api.upstreams.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +22,42 @@ class Target:
     """A place where a model is served.
 
     Attributes:
-        upstream: the operator's name of the engine.
         model: the model's name there.
         stack: which of the two stacks the engine belongs to.
     """
 
-    upstream: str
+    engine: Upstream
     model: str
     stack: Role
-    provider: LLMProvider
+
+    @property
+    def upstream(self) -> str:
+        """The operator's name of the engine."""
+        return self.engine.name
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as clients know it."""
+    """A model as clients know it.
+
+    Attributes:
+        gate: how many requests each of its stacks takes at once; None for any number.
+        deadline_seconds: until there is something to answer; None for no deadline.
+    """
 
     id: str
     aliases: tuple[str, ...]
     capabilities: frozenset[Capability]
     stable: tuple[Target, ...]
     candidates: tuple[Target, ...]
+    gate: GateLimits | None = None
+    deadline_seconds: float | None = None
 
     @classmethod
-    def configured(
-        cls, name: str, settings: ModelSettings, providers: Mapping[str, LLMProvider]
-    ) -> Model:
+    def configured(cls, name: str, settings: ModelSettings, upstreams: Upstreams) -> Model:
         """Return the model that a section of the configuration describes."""
         targets = [
-            Target(target.upstream, target.model, target.role, providers[target.upstream])
+            Target(upstreams[target.upstream], target.model, target.role)
             for target in settings.targets
         ]
         return cls(
@@ -56,11 +66,9 @@ class Model:
             capabilities=frozenset(settings.capabilities),
             stable=tuple(target for target in targets if target.stack == "stable"),
             candidates=tuple(target for target in targets if target.stack == "candidate"),
+            gate=_gate_limits(settings),
+            deadline_seconds=settings.deadline_seconds,
         )
-
-    def targets_of(self, stack: Role) -> tuple[Target, ...]:
-        """Return the targets of a stack; those of `stable` where there are no candidates."""
-        return self.candidates or self.stable if stack == "candidate" else self.stable
 
 
 class Catalog:
@@ -104,3 +112,13 @@ class Catalog:
     def names_for(self, key: ApiKey) -> list[str]:
         """Return every id and alias that a key may use."""
         return [name for model in self.usable_by(key) for name in (model.id, *model.aliases)]
+
+
+def _gate_limits(settings: ModelSettings) -> GateLimits | None:
+    if settings.max_concurrency is None:
+        return None
+    return GateLimits(
+        concurrency=settings.max_concurrency,
+        queue=settings.max_queue,
+        seconds=settings.queue_timeout_seconds,
+    )

@@ -1,36 +1,48 @@
-"""Which engine gets a request. The relay knows only `Dispatcher`, so how it decides can change."""
+"""Which engine gets a request, and what happens when that engine fails.
+
+Until the answer has begun, nothing has gone to the client, and a failed request may be sent again:
+to another engine of the same stack, within the model's retry budget.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm_provider.errors import StreamInterrupted
+from llm_provider.breaker import Ticket
+from llm_provider.errors import ProviderError, UpstreamDisconnected
 from llm_provider.provider import Relay
+from llm_provider.retry_budget import RetryBudget
+from querylake_api.inference.answer import Answer, begun
 from querylake_api.inference.assignment import Assignment
 from querylake_api.inference.call import Call
-from querylake_api.inference.catalog import Target
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.inference.catalog import Model, Target
+from querylake_api.inference.errors import deadline_exceeded
+from querylake_api.inference.gate import Gate
+from querylake_api.inference.judgement import (
+    BEGUN,
+    EngineVerdict,
+    Judgement,
+    judge_answer,
+    judge_error,
+)
+from querylake_api.inference.pool import Pool
+from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.settings import RetrySettings, Role
 
+_log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an engine answered: whole, or the beginning of a stream.
-
-    Attributes:
-        target: who sent it.
-        headers: with lower-case names.
-        body: all of it; of a stream its first piece, which is never empty.
-        rest: the further pieces of a stream; None for a whole answer.
-    """
-
-    target: Target
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    rest: AsyncIterator[bytes] | None
+_VERDICTS: dict[Outcome, EngineVerdict] = {
+    "success": "well",
+    "in_band_error": "failed",
+    "truncated": "failed",
+    "upstream_error": "failed",
+}
+"""What the end of a stream says of its engine."""
 
 
 class Dispatch(Protocol):
@@ -41,6 +53,7 @@ class Dispatch(Protocol):
 
         Raises:
             ProviderError: no answer began, and nothing is left to try.
+            ApiError: the model has no room, or took too long.
         """
         ...
 
@@ -55,79 +68,203 @@ class Dispatcher(Protocol):
         ...
 
 
-class LeastOutstanding:
-    """Sends each request to the target of its stack whose engine has the fewest under way.
+class BalancingDispatcher:
+    """Balances each request over the stack that it is assigned to."""
 
-    Ties go round: between equals, the one that has waited longest is next.
-    """
-
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(
+        self, models: Iterable[Model], assignment: Assignment, retry: RetrySettings
+    ) -> None:
         self._assignment = assignment
-        self.outstanding: Counter[str] = Counter()
-        self._last_used: dict[str, int] = {}
-        self._clock = 0
+        self._max_attempts = retry.max_attempts
+        self.pools: dict[tuple[str, Role], Pool] = {}
+        for model in models:
+            for targets in (model.stable, model.candidates):
+                if targets:
+                    gate = None if model.gate is None else Gate(model.id, model.gate)
+                    pool = Pool(targets, gate, RetryBudget(retry.ratio, retry.reserve))
+                    self.pools[model.id, targets[0].stack] = pool
 
     def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
-        """Return the request, bound to the least busy target of its stack."""
+        """Return the request, bound to its stack. It never leaves that stack."""
         model = call.model
         assigned = self._assignment.stack_for(model, call.key, call.request_id)
+        stack = assigned if model.candidates else "stable"
         record.assigned_stack = assigned
-        targets = model.targets_of(assigned)
-        record.stack = targets[0].stack
-        return _Dispatch(call, self._least_busy(targets), self.outstanding)
+        record.stack = stack
+        return _Dispatch(call, record, self.pools[model.id, stack], self._max_attempts)
 
-    def _least_busy(self, targets: Sequence[Target]) -> Target:
-        target = targets[0] if len(targets) == 1 else min(targets, key=self._busyness)
-        self._clock += 1
-        self._last_used[target.upstream] = self._clock
-        return target
 
-    def _busyness(self, target: Target) -> tuple[int, int]:
-        return self.outstanding[target.upstream], self._last_used.get(target.upstream, 0)
+@dataclass(slots=True)
+class _Attempt:
+    """One engine at work on the request.
+
+    Attributes:
+        verdict: on the engine, as far as it is known.
+    """
+
+    target: Target
+    ticket: Ticket
+    relay: Relay | None = None
+    verdict: EngineVerdict | None = None
+
+    async def close(self, verdict: EngineVerdict) -> None:
+        """End the request to the engine, whatever state it is in, and tell its breaker."""
+        engine = self.target.engine
+        engine.outstanding -= 1
+        if verdict == "well":
+            engine.breaker.succeed(self.ticket)
+            engine.note_answer()
+        elif verdict == "failed":
+            engine.breaker.fail(self.ticket, time.monotonic())
+        else:
+            engine.breaker.abandon(self.ticket, time.monotonic())
+        if self.relay is not None:
+            await self.relay.__aexit__(None, None, None)
 
 
 class _Dispatch:
-    __slots__ = ("_call", "_outstanding", "_relay", "_target")
+    __slots__ = (
+        "_attempt",
+        "_call",
+        "_entered_at",
+        "_max_attempts",
+        "_pool",
+        "_record",
+        "_touched",
+        "_tried",
+    )
 
-    def __init__(self, call: Call, target: Target, outstanding: Counter[str]) -> None:
+    def __init__(self, call: Call, record: RequestRecord, pool: Pool, max_attempts: int) -> None:
         self._call = call
-        self._target = target
-        self._outstanding = outstanding
-        self._relay: Relay | None = None
+        self._record = record
+        self._pool = pool
+        self._max_attempts = max_attempts
+        self._entered_at: float | None = None
+        self._attempt: _Attempt | None = None
+        self._tried: list[Target] = []
+        self._touched = 0
+        """How many engines may have died on the request."""
 
     async def __aenter__(self) -> Answer:
-        call = self._call
-        target = self._target
-        self._outstanding[target.upstream] += 1
+        deadline = self._call.model.deadline_seconds
         try:
-            self._relay = await target.provider.relay(
+            if deadline is None:
+                return await self._answer()
+            try:
+                async with asyncio.timeout(deadline):
+                    return await self._answer()
+            except TimeoutError:
+                raise deadline_exceeded(self._call.name, deadline) from None
+        except BaseException:
+            await self._end("unknown")
+            raise
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        outcome = self._record.outcome
+        await self._end("unknown" if outcome is None else _VERDICTS.get(outcome, "unknown"))
+
+    async def _end(self, verdict: EngineVerdict) -> None:
+        attempt, self._attempt = self._attempt, None
+        try:
+            if attempt is not None:
+                await attempt.close(attempt.verdict or verdict)
+        finally:
+            if self._entered_at is not None and self._pool.gate is not None:
+                self._pool.gate.leave(time.monotonic() - self._entered_at)
+                self._entered_at = None
+
+    async def _answer(self) -> Answer:
+        pool = self._pool
+        if pool.gate is not None:
+            await self._enter(pool.gate)
+        pool.budget.deposit()
+        target = pool.choose()
+        if target is None:
+            raise pool.why_not()
+        attempt = self._begin(target)
+        while True:
+            result = await self._try(attempt)
+            following = await self._conclude(attempt, result)
+            if following is not None:
+                attempt = following
+            elif isinstance(result, Answer):
+                return result
+            else:
+                raise result
+
+    async def _enter(self, gate: Gate) -> None:
+        asked_at = time.monotonic()
+        try:
+            await gate.enter()
+            self._entered_at = time.monotonic()
+        finally:
+            self._record.queued_seconds = time.monotonic() - asked_at
+
+    def _begin(self, target: Target) -> _Attempt:
+        """Take a place at an engine that has just been chosen, before anybody else can."""
+        ticket = target.engine.breaker.enter(time.monotonic())
+        assert ticket is not None, "an engine that was chosen admits requests"
+        target.engine.outstanding += 1
+        self._attempt = _Attempt(target, ticket)
+        self._record.attempts += 1
+        self._record.upstream = target.upstream
+        return self._attempt
+
+    async def _try(self, attempt: _Attempt) -> Answer | ProviderError:
+        call = self._call
+        target = attempt.target
+        try:
+            attempt.relay = await target.engine.provider.relay(
                 "POST",
                 call.endpoint.upstream_path,
                 body=call.body_for(target.model),
                 request_id=call.request_id,
             )
-            await self._relay.__aenter__()
-            return await _begun(self._relay, target, call.stream)
-        except BaseException as error:
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise
+            await attempt.relay.__aenter__()
+            return await begun(attempt.relay, target, stream=call.stream)
+        except ProviderError as error:
+            return error
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._outstanding[self._target.upstream] -= 1
-        if self._relay is not None:
-            await self._relay.__aexit__(*exc_info)
+    async def _conclude(self, attempt: _Attempt, result: Answer | ProviderError) -> _Attempt | None:
+        """Note what came of an attempt, and return the next one if there is to be one."""
+        engine = attempt.target.engine
+        judgement = judge_answer(result) if isinstance(result, Answer) else judge_error(result)
+        if judgement is BEGUN:
+            if engine.breaker.probing(attempt.ticket):
+                # The stream may run for minutes, and its beginning is proof enough.
+                engine.breaker.succeed(attempt.ticket)
+            engine.note_answer()
+            return None
+        attempt.verdict = judgement.engine
+        if judgement.engine == "failed":
+            engine.note_failure(judgement.reason, connected=not judgement.unconnected)
+        if judgement.hold:
+            engine.held_until = time.monotonic() + judgement.hold
+        target = self._next(attempt.target, result, judgement)
+        if target is None:
+            return None
+        following = self._begin(target)
+        _log.warning(
+            "request %s: %s; trying %s", self._call.request_id, judgement.reason, target.upstream
+        )
+        await attempt.close(judgement.engine)
+        return following
 
-
-async def _begun(relay: Relay, target: Target, stream: bool) -> Answer:
-    """Return an answer once it can be passed on."""
-    headers = relay.headers
-    if not (
-        stream
-        and 200 <= relay.status < 300
-        and headers.get("content-type", "").startswith("text/event-stream")
-    ):
-        return Answer(target, relay.status, headers, await relay.read(), None)
-    rest = relay.chunks()
-    async for first in rest:
-        return Answer(target, relay.status, headers, first, rest)
-    raise StreamInterrupted(target.upstream, 0, "it ended before it began")
+    def _next(
+        self, target: Target, result: Answer | ProviderError, judgement: Judgement
+    ) -> Target | None:
+        """Return where to send the request next; None if the attempt was the last."""
+        if judgement.retry == "never" or self._record.attempts >= self._max_attempts:
+            return None
+        if judgement.retry == "touched":
+            self._touched += 1
+            if self._touched > 1:
+                return None
+        self._tried.append(target)
+        following = self._pool.choose(self._tried)
+        if following is None and isinstance(result, UpstreamDisconnected):
+            # It may have closed an idle connection in the moment when we took it.
+            following = self._pool.choose(self._tried[:-1])
+        if following is None or not self._pool.budget.withdraw():
+            return None
+        return following

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from llm_provider.errors import (
     BreakerOpen,
     EventTooLarge,
+    NotInRotation,
     ProviderError,
     StreamInterrupted,
     UpstreamDisconnected,
@@ -124,6 +125,13 @@ def from_provider(error: ProviderError, model: str) -> ApiError:
                 code="upstream_recovering",
                 retry_after=max(1, round(error.retry_after)),
             )
+        case NotInRotation():
+            return _upstream_error(
+                f"No engine of {model!r} takes requests right now. Try again shortly.",
+                status=503,
+                code="upstream_unavailable",
+                retry_after=1,
+            )
         case UpstreamUnavailable():
             return _upstream_error(
                 f"The engine of {model!r} cannot be reached. Try again shortly.",
@@ -148,6 +156,37 @@ def from_provider(error: ProviderError, model: str) -> ApiError:
             return upstream_nonsense(model)
         case _:
             return upstream_failed(model)
+
+
+def queue_full(model: str, retry_after: int) -> ApiError:
+    """As many requests wait for the model as may."""
+    return ApiError(
+        f"Too many requests wait for {model!r}. Try again in {retry_after} s.",
+        status=429,
+        type="rate_limit_error",
+        code="queue_full",
+        headers={"retry-after": str(retry_after)},
+    )
+
+
+def queue_timeout(model: str, seconds: float) -> ApiError:
+    """The request has waited for its turn for too long."""
+    return ApiError(
+        f"{model!r} was busy for the {seconds:g} s that a request may wait. Try again shortly.",
+        status=503,
+        type="server_error",
+        code="queue_timeout",
+        headers={"retry-after": "1"},
+    )
+
+
+def deadline_exceeded(model: str, seconds: float) -> ApiError:
+    """The model's own deadline passed, whatever the request was waiting for."""
+    return _upstream_error(
+        f"{model!r} had no answer within the {seconds:g} s that it may take.",
+        status=504,
+        code="deadline_exceeded",
+    )
 
 
 def upstream_failed(model: str) -> ApiError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llm_provider.model_rewrite import rewrite_response_model
 from querylake_api.asgi import Send, send_document
+from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
-from querylake_api.inference.dispatch import Answer
 from querylake_api.inference.errors import upstream_nonsense
 from querylake_api.inference.refusals import error_in_success, refusal
 from querylake_api.inference.stream import pass_on_stream

@@ -13,8 +13,8 @@ from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.stream_observer import Ending, StreamObserver
 from querylake_api.asgi import EVENT_STREAM, Message, Send
+from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
-from querylake_api.inference.dispatch import Answer
 from querylake_api.inference.errors import from_provider
 from querylake_api.observability.request_record import Outcome, RequestRecord
 

@@ -59,6 +59,8 @@ def _fields(record: RequestRecord, duration: float) -> dict[str, object]:
         "upstream": record.upstream,
         "assigned_stack": record.assigned_stack,
         "stack": record.stack,
+        "attempts": record.attempts,
+        "queued_seconds": round(record.queued_seconds, 6),
         "stream": record.streamed,
         "seconds": round(duration, 6),
         "first_token_seconds": None if first_token is None else round(first_token, 6),

@@ -34,6 +34,8 @@ class RequestRecord:
         model: the id of the model; empty until it is known to exist.
         assigned_stack: `stable` or `candidate`: which of the two the request was given to.
         stack: where its answer came from, or was expected from.
+        attempts: how many engines the request was sent to, one after the other.
+        queued_seconds: how long it waited in its model's line.
         streamed: whether the answer was a stream.
         streaming: whether the head of a stream has gone out and its end has not.
         detail: what happened behind us, for the log only.
@@ -53,6 +55,8 @@ class RequestRecord:
     upstream: str = ""
     assigned_stack: str = ""
     stack: str = ""
+    attempts: int = 0
+    queued_seconds: float = 0.0
     streamed: bool = False
     streaming: bool = False
     detail: str | None = None

@@ -1,0 +1,50 @@
+"""What came back from an engine, before anything of it has gone to the client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from llm_provider.errors import StreamInterrupted
+from llm_provider.provider import Relay
+from querylake_api.inference.catalog import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An engine's answer: whole, or the beginning of a stream.
+
+    Attributes:
+        target: who sent it.
+        headers: with lower-case names.
+        body: all of it; of a stream its first piece, which is never empty.
+        rest: the further pieces of a stream; None for a whole answer.
+    """
+
+    target: Target
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    rest: AsyncIterator[bytes] | None
+
+
+async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:
+    """Return an answer as soon as it can be passed on.
+
+    Args:
+        stream: whether the client wants one; an engine may refuse in a document.
+
+    Raises:
+        ProviderError: it broke off, or took too long.
+    """
+    headers = relay.headers
+    if not (
+        stream
+        and 200 <= relay.status < 300
+        and headers.get("content-type", "").startswith("text/event-stream")
+    ):
+        return Answer(target, relay.status, headers, await relay.read(), None)
+    rest = relay.chunks()
+    async for first in rest:
+        return Answer(target, relay.status, headers, first, rest)
+    raise StreamInterrupted(target.upstream, 0, "it ended before it began")

@@ -1,0 +1,87 @@
+"""Looking at an engine again and again, as long as the application runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from llm_provider.engine_metrics import EngineMetrics
+from llm_provider.errors import ProviderError
+from llm_provider.provider import Health
+from querylake_api.upstreams.facts import ROUTABLE
+from querylake_api.upstreams.judge import Look
+from querylake_api.upstreams.runtime_status import RuntimeClient, RuntimeStatus
+from querylake_api.upstreams.upstream import Upstream
+
+_log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Watches one engine.
+
+    Args:
+        runtime: its supervisor; None if it has none.
+        interval: seconds between two looks.
+        timeout: seconds that one look may take.
+    """
+
+    def __init__(
+        self, upstream: Upstream, runtime: RuntimeClient | None, *, interval: float, timeout: float
+    ) -> None:
+        self._upstream = upstream
+        self._runtime = runtime
+        self._interval = interval
+        self._timeout = timeout
+        self.looked = asyncio.Event()
+        """Set once the first look is over."""
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.look()
+                except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
+                    _log.exception("upstream %s could not be looked at", self._upstream.name)
+                self.looked.set()
+                await asyncio.sleep(self._interval)
+        finally:
+            if self._runtime is not None:
+                await self._runtime.close()
+
+    async def look(self) -> None:
+        """Look once, and tell the log if anything has changed."""
+        upstream = self._upstream
+        health, metrics, runtime = await asyncio.gather(
+            self._health(), self._metrics(), self._status()
+        )
+        look = Look(health, metrics, runtime, upstream.answered)
+        if upstream.consider(look, time.monotonic()):
+            level = logging.INFO if upstream.condition in ROUTABLE else logging.WARNING
+            _log.log(
+                level, "upstream %s is %s: %s", upstream.name, upstream.condition, upstream.detail
+            )
+
+    async def _health(self) -> Health | None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._upstream.provider.health()
+        except TimeoutError:
+            return None
+
+    async def _metrics(self) -> EngineMetrics | None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._upstream.provider.metrics()
+        except (TimeoutError, ProviderError):
+            return None
+
+    async def _status(self) -> RuntimeStatus | None:
+        if self._runtime is None:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._runtime.status()
+        except TimeoutError:
+            return None

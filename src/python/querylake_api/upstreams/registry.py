@@ -1,0 +1,91 @@
+"""Every configured engine, by name, with the tasks that watch them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from llm_provider.breaker import BreakerPolicy
+from llm_provider.openai_http import OpenAIHTTPProvider
+from querylake_api.configuration.loading import Configuration
+from querylake_api.settings import Settings, UpstreamSettings
+from querylake_api.upstreams.facts import UpstreamFacts
+from querylake_api.upstreams.judge import HealthPolicy
+from querylake_api.upstreams.monitor import Monitor
+from querylake_api.upstreams.runtime_status import RuntimeClient
+from querylake_api.upstreams.upstream import Upstream
+
+
+class Upstreams:
+    """The engines."""
+
+    def __init__(self, upstreams: Iterable[Upstream], monitors: Iterable[Monitor] = ()) -> None:
+        self._by_name = {upstream.name: upstream for upstream in upstreams}
+        self._monitors = tuple(monitors)
+
+    def __getitem__(self, name: str) -> Upstream:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[Upstream]:
+        return iter(self._by_name.values())
+
+    def facts(self) -> list[UpstreamFacts]:
+        """Return what is known of each engine now, in the order of the configuration."""
+        return [upstream.facts() for upstream in self]
+
+    async def looked_at(self) -> None:
+        """Wait until each engine that is watched has been looked at once."""
+        for monitor in self._monitors:
+            await monitor.looked.wait()
+
+
+@asynccontextmanager
+async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstreams]:
+    """Connect to every configured engine and watch it until the block ends."""
+    settings = configuration.settings
+    upstreams: list[Upstream] = []
+    monitors: list[Monitor] = []
+    async with AsyncExitStack() as stack:
+        for name, config in configuration.upstreams.items():
+            provider = OpenAIHTTPProvider(config)
+            stack.push_async_callback(provider.close)
+            section = settings.upstreams[name]
+            upstream = Upstream(
+                provider, _breaker_policy(settings), _health_policy(settings, section)
+            )
+            upstreams.append(upstream)
+            if section.active_health:
+                monitors.append(_monitor(upstream, settings, section))
+        tasks = [
+            asyncio.create_task(monitor.run(), name="upstream-monitor") for monitor in monitors
+        ]
+        try:
+            yield Upstreams(upstreams, monitors)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _monitor(upstream: Upstream, settings: Settings, section: UpstreamSettings) -> Monitor:
+    return Monitor(
+        upstream,
+        None if section.runtime_url is None else RuntimeClient(section.runtime_url),
+        interval=settings.health.interval_seconds,
+        timeout=settings.health.timeout_seconds,
+    )
+
+
+def _breaker_policy(settings: Settings) -> BreakerPolicy:
+    breaker = settings.breaker
+    return BreakerPolicy(breaker.failures, breaker.open_seconds, breaker.max_open_seconds)
+
+
+def _health_policy(settings: Settings, section: UpstreamSettings) -> HealthPolicy:
+    health = settings.health
+    return HealthPolicy(
+        failures=health.failures,
+        successes=health.successes,
+        stall_seconds=section.stall_seconds or health.stall_seconds,
+    )
