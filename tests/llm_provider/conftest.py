@@ -18,4 +18,5 @@ settings.load_profile("repeatable")
 async def engine() -> AsyncIterator[ScriptedEngine]:
     """An engine that answers as a healthy one until the test gives it another script."""
     async with scripted_engine() as running:
+        running.probe_script = None
         yield running

@@ -121,14 +121,6 @@ async def answer_chat(exchange: Exchange) -> None:
         await exchange.whole(completion(request.json()["model"]))
 
 
-async def answer_probe(exchange: Exchange) -> None:
-    """Be well, and tell nothing of the work."""
-    if exchange.request.path == "/health":
-        await exchange.whole(b"")
-    else:
-        await exchange.whole({"detail": "Not Found"}, status=404)
-
-
 def completion(model: str) -> dict[str, object]:
     """Return a chat completion."""
     message = {"role": "assistant", "content": "one two three"}
@@ -140,6 +132,14 @@ def completion(model: str) -> dict[str, object]:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6},
     }
+
+
+async def answer_probe(exchange: Exchange) -> None:
+    """Be well, and tell nothing of the work."""
+    if exchange.request.path == "/health":
+        await exchange.whole(b"")
+    else:
+        await exchange.whole({"detail": "Not Found"}, status=404)
 
 
 @dataclass
@@ -156,7 +156,7 @@ class ScriptedEngine:
 
     url: str
     script: Script = answer_chat
-    probe_script: Script | None = None
+    probe_script: Script | None = answer_probe
     requests: list[EngineRequest] = field(default_factory=list)
     connections: int = 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_provider_testing.scripted_engine import ScriptedEngine, answer_probe, scripted_engine
+from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
 from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
@@ -40,7 +40,6 @@ async def database_url(postgres: TestPostgres) -> AsyncIterator[str]:
 async def engine() -> AsyncIterator[ScriptedEngine]:
     """Give an engine that answers chats until it is told to do something else."""
     async with scripted_engine() as running:
-        running.probe_script = answer_probe
         yield running
 
 
