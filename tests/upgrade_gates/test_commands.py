@@ -1,12 +1,16 @@
-"""The command line, as a process of its own."""
+"""The command line."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import upgrade_gates.__main__  # noqa: F401 - run as a module
 from querylake_version import VERSION
 from upgrade_gates.context import read_context
 from upgrade_gates.context_file import change
@@ -126,3 +130,17 @@ def test_version_and_help(tmp_path: Path) -> None:
     usage = run(tmp_path, "--help")
     assert usage.returncode == 0
     assert "status" in usage.stdout
+
+
+def test_it_is_a_program(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "upgrade_gates", "status"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("upgrade_gates: there is no .upgrade/upgrade.toml")

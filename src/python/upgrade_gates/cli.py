@@ -17,6 +17,8 @@ from upgrade_gates.evidence.commands import app as evidence_app
 from upgrade_gates.host.record_command import record
 from upgrade_gates.init_command import init
 from upgrade_gates.matrix.choose_command import choose_matrix
+from upgrade_gates.runtime.commands import app as runtime_app
+from upgrade_gates.serving.commands import app as serving_app
 from upgrade_gates.session import open_session
 from upgrade_gates.status.view import as_json, as_table
 from upgrade_gates.verification import EXIT_NOT_HELD
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.command()(init)
 app.command()(choose_matrix)
 app.command()(record)
+app.add_typer(runtime_app, name="runtime")
+app.add_typer(serving_app, name="serving")
 app.add_typer(evidence_app, name="evidence")
 
 

@@ -36,7 +36,10 @@ def write_new(file: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def change(file: Path, values: Mapping[str, Any]) -> None:
-    """Set top-level keys or whole tables, and leave everything else as it was.
+    """Set top-level keys, or keys of a table, and leave everything else as it was.
+
+    Args:
+        values: by key; for a table, the keys of it that are to be set.
 
     Raises:
         ContextUnusable: the file cannot be read or written, or would be wrong afterwards; then it
@@ -51,7 +54,9 @@ def change(file: Path, values: Mapping[str, Any]) -> None:
         raise ContextUnusable(f"{file} is not TOML: {error}") from None
     added = tomlkit.document()
     for key, value in values.items():
-        if key in document or isinstance(value, Mapping):
+        if isinstance(value, Mapping):
+            document.setdefault(key, tomlkit.table()).update(value)
+        elif key in document:
             document[key] = value
         else:
             added[key] = value

@@ -1,0 +1,136 @@
+"""What is in a PEX, as its own PEX-INFO says, and how one is run.
+
+A PEX is a file (a zip) or, packed, a folder; https://docs.pex-tool.org/ describes PEX-INFO.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from upgrade_gates.errors import ArtefactUnusable
+from upgrade_gates.lock_file import LockFile, normalised
+
+_INFO = "PEX-INFO"
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PEX", "PEX_PATH", "PEX_EXTRA_SYS_PATH", "PEX_INTERPRETER")
+"""What would let our own modules, or our own PEX, into the one that is run."""
+
+
+@dataclass(frozen=True)
+class PexFile:
+    """A PEX.
+
+    Attributes:
+        versions: of its distributions, by name in the form of PEP 503.
+        code_hash: what Pex computed over its first-party code.
+        interpreters: the interpreters that it accepts.
+    """
+
+    path: Path
+    versions: dict[str, str]
+    code_hash: str | None
+    interpreters: tuple[str, ...]
+
+    def disagreements(self, lock: LockFile) -> list[str]:
+        """Return how its distributions differ from what a lock pins; none if they do not."""
+        pinned = lock.versions()
+        return [
+            f"{name} {version}, and the lock "
+            + (f"pins {pinned[name]}" if name in pinned else "does not have it")
+            for name, version in sorted(self.versions.items())
+            if pinned.get(name) != version
+        ]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended.
+
+    Attributes:
+        code: exit code; None if it did not end in time, or could not be started.
+    """
+
+    command: tuple[str, ...]
+    code: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def raw(self) -> str:
+        """Everything that was said, and how it ended, for a record."""
+        return (
+            f"$ {' '.join(self.command)}\n{self.stdout}"
+            + (f"\n[stderr]\n{self.stderr}" if self.stderr.strip() else "")
+            + f"\n[exit code {self.code}]\n"
+        )
+
+    @property
+    def last_line(self) -> str:
+        """The last thing that was said, which is usually why."""
+        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+def read_pex(path: Path) -> PexFile:
+    """Read what a PEX holds, without running it.
+
+    Raises:
+        ArtefactUnusable: it is no PEX.
+    """
+    try:
+        if path.is_dir():
+            text = (path / _INFO).read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(_INFO)
+        info = json.loads(text)
+        wheels = list(info["distributions"])
+        constraints = info.get("interpreter_constraints", [])
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise ArtefactUnusable(f"{path} is not a PEX ({error}); build it first") from None
+    return PexFile(
+        path=path,
+        versions=dict(_wheel(wheel) for wheel in wheels),
+        code_hash=info.get("code_hash"),
+        interpreters=tuple(str(each) for each in constraints),
+    )
+
+
+def _wheel(filename: str) -> tuple[str, str]:
+    """Return name and version of a wheel's file name, as PEP 427 has it."""
+    name, _, rest = filename.partition("-")
+    return normalised(name), rest.partition("-")[0]
+
+
+def run_pex(path: Path, arguments: Sequence[str], *, seconds: float, cwd: Path) -> Ran:
+    """Run a PEX to its end."""
+    program = path / "__main__.py" if path.is_dir() else path
+    return run_command([sys.executable, str(program), *arguments], seconds=seconds, cwd=cwd)
+
+
+def run_command(command: Sequence[str], *, seconds: float, cwd: Path, **environment: str) -> Ran:
+    """Run a command to its end; never raises for what it does."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**kept, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Ran(tuple(command), None, "", f"it did not end within {seconds:g} s")
+    except OSError as error:
+        return Ran(tuple(command), None, "", f"it cannot be started: {error.strerror}")
+    return Ran(tuple(command), done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,1 @@
+"""Gate 2: the engine's own environment, asked about itself and judged against its lock."""

@@ -1,0 +1,62 @@
+"""`runtime verify`: gate 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrade_gates.command_options import JsonOption, WorkspaceOption
+from upgrade_gates.lock_file import read_lock
+from upgrade_gates.pex_file import read_pex, run_pex
+from upgrade_gates.runtime.judgement import judge_environment, judge_report, unanswered
+from upgrade_gates.runtime.report import read_report
+from upgrade_gates.session import open_session
+from upgrade_gates.verification import Verification
+
+MARGIN_SECONDS = 120.0
+"""A PEX that runs for the first time unpacks itself, before its own time limit begins."""
+
+app = typer.Typer(no_args_is_help=True, help="Gate 2: the engine's own environment.")
+
+
+@app.command()
+def verify(
+    workspace: WorkspaceOption = None,
+    pex: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The engine's PEX; kept as artefacts.runtime_pex."),
+    ] = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its lock; kept as artefacts.runtime_lock."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long the imports may take.", min=1, max=3600)
+    ] = 300.0,
+    json_: JsonOption = False,
+) -> None:
+    """Let the engine's PEX check itself, and judge what it says and holds against its lock."""
+    session = open_session(workspace).keeping(
+        artefacts={
+            "runtime_pex": str(pex.resolve()) if pex else None,
+            "runtime_lock": str(lock.resolve()) if lock else None,
+        }
+    )
+    pex_path = session.artefacts.required_path("runtime_pex")
+    lock_path = session.artefacts.required_path("runtime_lock")
+    locked = read_lock(lock_path)
+    verification = Verification(session)
+    environment = judge_environment(read_pex(pex_path), locked)
+    ran = run_pex(
+        pex_path,
+        ["check", "--lock", str(lock_path), "--timeout", f"{seconds:g}"],
+        seconds=seconds + MARGIN_SECONDS,
+        cwd=session.workspace.base,
+    )
+    report = read_report(ran)
+    judged = unanswered(report) if isinstance(report, str) else judge_report(report)
+    for each in (environment, *judged):
+        verification.add(each.check, each.verdict, each.reason, output=ran.raw)
+    verification.finish(as_json=json_)

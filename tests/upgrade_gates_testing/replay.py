@@ -1,0 +1,114 @@
+"""A server that answers with what a real vLLM has answered, over a socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+RECORDED = Path("tests/upgrade_gates/recorded").resolve()
+MODEL = "smollm2"
+"""What the recorded engines call it."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @classmethod
+    def read(cls, file: Path) -> Recorded:
+        """Read a recording: lines with `<` are the head of the answer, then its body."""
+        head, _, body = file.read_bytes().partition(b"\n\n")
+        lines = [line[2:].decode() for line in head.splitlines() if line.startswith(b"< ")]
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        return cls(int(lines[0].split()[1]), headers["content-type"], body)
+
+
+@dataclass
+class Replay:
+    """What the server says.
+
+    Attributes:
+        changes: for tests of faults: a change to a body, by recording's name.
+        delay: seconds before each event of a stream.
+        keys: the bearer tokens that have come.
+    """
+
+    version: str
+    url: str = ""
+    changes: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    delay: float = 0.0
+    keys: set[str] = field(default_factory=set)
+
+    def answer(self, name: str) -> Recorded:
+        """Return a recording, changed if a test wants it."""
+        recorded = Recorded.read(RECORDED / self.version / f"{name}.txt")
+        change = self.changes.get(name)
+        body = recorded.body if change is None else change(recorded.body)
+        return Recorded(recorded.status, recorded.content_type, body)
+
+    def choose(self, body: bytes) -> str:
+        """Return the recording for a chat."""
+        try:
+            asked: dict[str, Any] = json.loads(body)
+        except ValueError:
+            return "err_bad_json"
+        if asked["model"] != MODEL:
+            return "err_unknown_model"
+        if not isinstance(asked["max_tokens"], int):
+            return "err_max_tokens_str"
+        return "chat_stream_usage" if asked.get("stream") else "chat"
+
+
+@contextmanager
+def replaying(version: str) -> Iterator[Replay]:
+    """Serve a version's recordings on a free port of loopback."""
+    replay = Replay(version)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:  # noqa: N802 - what http.server calls it
+            replay.keys.add(self.headers.get("Authorization", ""))
+            if self.path == "/health":
+                self._send(Recorded(200, "text/plain", b""))
+            else:
+                self._send(replay.answer("models"))
+
+        def do_POST(self) -> None:  # noqa: N802
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(replay.answer(replay.choose(body)))
+
+        def _send(self, answer: Recorded) -> None:
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            for event in answer.body.splitlines(keepends=True):
+                if event.startswith(b"data:"):
+                    time.sleep(replay.delay)
+                # A caller whose time is over leaves in the middle.
+                with suppress(ConnectionError):
+                    self.wfile.write(event)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    replay.url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        yield replay
+    finally:
+        server.shutdown()
+        server.server_close()
