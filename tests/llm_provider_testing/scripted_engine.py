@@ -74,6 +74,19 @@ class Exchange:
         }
         await self.piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
 
+    async def usage(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Send the chunk that tells a stream's usage, if the request asks for it."""
+        if not (self.request.json().get("stream_options") or {}).get("include_usage"):
+            return
+        total = prompt_tokens + completion_tokens
+        usage = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": total,
+        }
+        chunk = {"id": "chatcmpl-1", "model": self.request.json()["model"], "choices": []}
+        await self.piece(b"data: " + json.dumps({**chunk, "usage": usage}).encode() + b"\n\n")
+
     async def end_stream(self, *, done: bool = True) -> None:
         """End a stream as HTTP wants it, with or without `[DONE]`."""
         if done:
@@ -116,6 +129,7 @@ async def answer_chat(exchange: Exchange) -> None:
         await exchange.token("one")
         await exchange.token(" two")
         await exchange.token(" three", finish_reason="stop")
+        await exchange.usage(3, 3)
         await exchange.end_stream()
     else:
         await exchange.whole(completion(request.json()["model"]))

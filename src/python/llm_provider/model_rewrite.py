@@ -34,7 +34,7 @@ def rewrite_request_model(body: bytes, model: str) -> bytes:
     If the key occurs more than once, every occurrence is replaced, so that no parser can see an old
     one.
     """
-    return _replace(body, model_spans(body), orjson.dumps(model))
+    return replace_spans(body, model_spans(body), orjson.dumps(model))
 
 
 def rewrite_response_model(body: bytes, model: str) -> bytes:
@@ -79,13 +79,47 @@ def _is_model(document: bytes, token: re.Match[bytes]) -> bool:
     key = document[token.start() : token.start(1)]
     if b"\\" not in key:
         return key == _KEY
+    return _text(document, token) == "model"
+
+
+def _text(document: bytes, token: re.Match[bytes]) -> object:
+    """Return the text of a string token that is a key; None if it is no string."""
     try:
-        return bool(orjson.loads(key) == "model")
+        return orjson.loads(document[token.start() : token.start(1)])
     except orjson.JSONDecodeError:
-        return False
+        return None
 
 
-def _replace(document: bytes, spans: list[tuple[int, int]], value: bytes) -> bytes:
+def value_spans(document: bytes, key: str) -> list[tuple[int, int]]:
+    """Return where the values of a top-level key lie, if they are objects or null.
+
+    Args:
+        document: a JSON object, well formed.
+    """
+    spans: list[tuple[int, int]] = []
+    depth = 0
+    begun: int | None = None
+    for token in _TOKEN.finditer(document):
+        first = document[token.start()]
+        if first == _QUOTE:
+            if depth != 1 or token[1] is None or _text(document, token) != key:
+                continue
+            if document.startswith(b"null", token.end()):
+                spans.append((token.end(), token.end() + 4))
+            elif document.startswith(b"{", token.end()):
+                begun = token.end()
+        elif first in _OPENING:
+            depth += 1
+        else:
+            depth -= 1
+            if begun is not None and depth == 1:
+                spans.append((begun, token.end()))
+                begun = None
+    return spans
+
+
+def replace_spans(document: bytes, spans: list[tuple[int, int]], value: bytes) -> bytes:
+    """Return a document with each of the spans, which are in order, replaced by a value."""
     if not spans:
         return document
     pieces: list[bytes] = []
@@ -157,7 +191,7 @@ class StreamModelRewriter:
             start, end = spans[0]
             self._known = block[:end]
             self._replacement = block[:start] + self._value
-        return _replace(block, spans, self._value)
+        return replace_spans(block, spans, self._value)
 
 
 def _data_values(block: bytes) -> list[tuple[int, int]]:

@@ -25,10 +25,15 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.endpoints import router as keys_router
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
+from querylake_api.observability.access_log import AccessLog
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
-from querylake_api.observability.request_record import RequestRecord, outcome_of_status
+from querylake_api.observability.request_record import (
+    RecordSink,
+    RequestRecord,
+    outcome_of_status,
+)
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.services import SERVICES
@@ -123,19 +128,24 @@ async def running_application(
         follower = asyncio.create_task(ring.follow(), name="key-ring")
         stack.callback(follower.cancel)
         metrics = Metrics()
+        sinks: list[RecordSink] = [metrics]
+        if writer is not None:
+            sinks.append(AccessLog(writer))
+        observer = Observer(sinks)
+        metrics.in_flight.set_function(lambda: observer.in_flight)
         standing = Standing(
             database=database,
             ring=ring,
             authenticator=Authenticator(ring),
             metrics=metrics,
-            observer=Observer(metrics, writer),
+            observer=observer,
             worker=worker,
             started_at=int(time.time()),
         )
         generations = Generations(standing, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
-        yield Application(generations, _documented_application(), standing.observer)
+        yield Application(generations, _documented_application(), observer)
 
 
 def _documented_application() -> FastAPI:

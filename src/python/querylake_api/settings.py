@@ -104,6 +104,9 @@ class UpstreamSettings(_Section):
         runtime_url: where the engine's supervisor answers `/runtime/status`.
         active_health: whether the engine is looked at even when it has no requests.
         stall_seconds: as `health.stall_seconds`, for this engine.
+        stream_usage: whether the engine is asked to count the tokens of every stream
+            (`stream_options.include_usage`). Off for engines that refuse the option: their streams
+            are then recorded without tokens unless the client asks.
     """
 
     base_url: HttpUrl
@@ -112,6 +115,7 @@ class UpstreamSettings(_Section):
     timeouts: TimeoutSettings = TimeoutSettings()
     max_connections: int = Field(default=0, ge=0)
     runtime_url: HttpUrl | None = None
+    stream_usage: bool = True
     active_health: bool = True
     stall_seconds: Seconds | None = None
 

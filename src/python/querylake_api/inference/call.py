@@ -8,7 +8,8 @@ import orjson
 
 from llm_provider.model_rewrite import rewrite_request_model
 from llm_provider.provider import JsonObject
-from querylake_api.inference.catalog import Model
+from llm_provider.stream_usage import asks_for_usage, with_stream_usage
+from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.errors import (
     invalid_json,
     missing_model,
@@ -30,12 +31,29 @@ class Endpoint:
         upstream_path: where it is below an engine's base URL.
         capability: what a model must be able to do.
         streams: whether `stream: true` means anything here.
+        stream_options: whether `stream_options` does.
     """
 
     path: str
     upstream_path: str
     capability: Capability
     streams: bool
+    stream_options: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request's body says that concerns us.
+
+    Attributes:
+        name: what the client calls the model.
+        stream: whether the client wants a stream.
+        stream_options: as they came; None if there are none.
+    """
+
+    name: str
+    stream: bool
+    stream_options: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class Call:
         name: what the client called the model, and will see in the answer.
         body: the request as it came.
         stream: whether the client wants a stream.
+        stream_options: as they came; None if there are none.
     """
 
     endpoint: Endpoint
@@ -55,16 +74,30 @@ class Call:
     stream: bool
     key: ApiKey
     request_id: str
+    stream_options: object = None
 
-    def body_for(self, upstream_model: str) -> bytes:
-        """Return the body with the model's name as an engine knows it, and nothing else changed."""
-        if upstream_model == self.name:
-            return self.body
-        return rewrite_request_model(self.body, upstream_model)
+    @property
+    def hides_usage(self) -> bool:
+        """Whether a usage chunk in the answer would be one that the client did not ask for."""
+        return (
+            self.stream and self.endpoint.stream_options and not asks_for_usage(self.stream_options)
+        )
+
+    def body_for(self, target: Target) -> bytes:
+        """Return the body for an engine, with nothing changed but the model's name there.
+
+        And, where it can be asked, that a stream shall tell its usage.
+        """
+        body = self.body
+        if target.model != self.name:
+            body = rewrite_request_model(body, target.model)
+        if target.engine.stream_usage and self.hides_usage:
+            body = with_stream_usage(body, self.stream_options)
+        return body
 
 
-def parse_body(body: bytes, endpoint: Endpoint) -> tuple[str, bool]:
-    """Return the model's name and whether a stream is wanted.
+def parse_body(body: bytes, endpoint: Endpoint) -> Wish:
+    """Return what the body asks for.
 
     Raises:
         ApiError: 400, naming the field that is wrong.
@@ -77,12 +110,12 @@ def parse_body(body: bytes, endpoint: Endpoint) -> tuple[str, bool]:
         raise wrong_model_type()
     stream = request.get("stream")
     if stream is None or stream is False:
-        return name, False
+        return Wish(name, False)
     if stream is not True:
         raise wrong_stream_type()
     if not endpoint.streams:
         raise stream_unsupported(endpoint.path)
-    return name, True
+    return Wish(name, True, request.get("stream_options"))
 
 
 def _parse_object(body: bytes) -> JsonObject:

@@ -217,7 +217,7 @@ class _Dispatch:
             attempt.relay = await target.engine.provider.relay(
                 "POST",
                 call.endpoint.upstream_path,
-                body=call.body_for(target.model),
+                body=call.body_for(target),
                 request_id=call.request_id,
             )
             await attempt.relay.__aenter__()

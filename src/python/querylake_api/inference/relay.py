@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_provider.model_rewrite import rewrite_response_model
+from llm_provider.token_usage import usage_in
 from querylake_api.asgi import Send, send_document
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
@@ -38,5 +39,8 @@ async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: Request
         raise error
     if answer.target.model != call.name:
         body = rewrite_response_model(body, call.name)
+    usage = usage_in(body)
+    record.prompt_tokens = usage.prompt
+    record.completion_tokens = usage.completion
     record.settle(200, "success")
     await send_document(send, 200, body, request_id=record.request_id)

@@ -19,8 +19,8 @@ from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRec
 from querylake_api.settings import ServerSettings
 
 ENDPOINTS = (
-    Endpoint("/v1/chat/completions", "/chat/completions", "chat", streams=True),
-    Endpoint("/v1/completions", "/completions", "completions", streams=True),
+    Endpoint("/v1/chat/completions", "/chat/completions", "chat", True, True),
+    Endpoint("/v1/completions", "/completions", "completions", True, True),
     Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False),
     Endpoint("/v1/rerank", "/rerank", "rerank", streams=False),
 )
@@ -79,11 +79,20 @@ class InferenceRoute:
             limit=self._server.max_body_bytes,
             seconds=self._server.body_timeout_seconds,
         )
-        name, stream = parse_body(body, endpoint)
-        model = self._catalog.find_for(name, key, endpoint.capability)
+        wish = parse_body(body, endpoint)
+        model = self._catalog.find_for(wish.name, key, endpoint.capability)
         record.model = model.id
-        record.streamed = stream
-        return Call(endpoint, model, name, body, stream, key, record.request_id)
+        record.streamed = wish.stream
+        return Call(
+            endpoint,
+            model,
+            wish.name,
+            body,
+            wish.stream,
+            key,
+            record.request_id,
+            wish.stream_options,
+        )
 
 
 def inference_routes(

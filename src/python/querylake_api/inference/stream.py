@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.stream_observer import Ending, StreamObserver
+from llm_provider.stream_usage import without_usage_chunk
+from llm_provider.token_usage import token_usage
 from querylake_api.asgi import EVENT_STREAM, Message, Send
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import from_provider
+from querylake_api.observability.gaps import Gaps
 from querylake_api.observability.request_record import Outcome, RequestRecord
 
 _DONE = b"data: [DONE]\n\n"
@@ -38,12 +41,15 @@ async def pass_on_stream(
     """
     await send(_head(record.request_id))
     record.streaming = True
-    observer = StreamObserver(answer.target.upstream)
+    passage = _Passage(answer, call, send, record)
+    observer = passage.observer
     failure: ProviderError | None = None
     try:
-        await _pump(answer, rest, call, send, record, observer)
+        await passage.of(rest)
     except ProviderError as error:
         failure = error
+    finally:
+        passage.close()
     if observer.done or observer.in_band_error is not None:
         # The client has been told how it ended; what came later changes nothing for it.
         record.settle(200, _OUTCOMES[observer.ending])
@@ -59,33 +65,64 @@ async def pass_on_stream(
     await send(_body(told.event(), more=False))
 
 
-async def _pump(
-    answer: Answer,
-    rest: AsyncIterator[bytes],
-    call: Call,
-    send: Send,
-    record: RequestRecord,
-    observer: StreamObserver,
-) -> None:
-    rewriter = StreamModelRewriter(call.name, answer.target.upstream)
-    await _forward(rewriter.feed(answer.body), send, record, observer)
-    async for chunk in rest:
-        await _forward(rewriter.feed(chunk), send, record, observer)
-    if rewriter.finish().rstrip() == b"data: [DONE]":
-        # Half an event by the standard, since the empty line is missing; yet it says what it says.
-        observer.feed(_DONE)
-        await send(_body(_DONE, more=True))
+class _Passage:
+    """The events of one stream on their way, and what is learnt from them and from the clock."""
 
+    __slots__ = ("_answer", "_hides_usage", "_last", "_record", "_rewriter", "_send", "observer")
 
-async def _forward(
-    events: bytes, send: Send, record: RequestRecord, observer: StreamObserver
-) -> None:
-    if not events:
-        return
-    observer.feed(events)
-    if record.first_token_at is None and observer.content_chunks:
-        record.first_token_at = time.perf_counter()
-    await send(_body(events, more=True))
+    def __init__(self, answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+        self._answer = answer
+        self._hides_usage = call.hides_usage
+        self._send = send
+        self._record = record
+        self._rewriter = StreamModelRewriter(call.name, answer.target.upstream)
+        self._last = 0.0
+        self.observer = StreamObserver(answer.target.upstream)
+
+    async def of(self, rest: AsyncIterator[bytes]) -> None:
+        """Pass everything on. Raises what `rest` does, and `EventTooLarge`."""
+        rewriter = self._rewriter
+        await self._forward(rewriter.feed(self._answer.body))
+        async for chunk in rest:
+            await self._forward(rewriter.feed(chunk))
+        if rewriter.finish().rstrip() == b"data: [DONE]":
+            # Half an event by the standard, since the empty line is missing; it says what it says.
+            self.observer.feed(_DONE)
+            await self._send(_body(_DONE, more=True))
+
+    def close(self) -> None:
+        """Note in the record what the events told, however far they came."""
+        observer = self.observer
+        record = self._record
+        usage = token_usage(observer.usage)
+        record.prompt_tokens = usage.prompt
+        record.completion_tokens = usage.completion
+        record.content_chunks = observer.content_chunks
+        record.ending = observer.ending
+
+    async def _forward(self, events: bytes) -> None:
+        if not events:
+            return
+        observer = self.observer
+        before = observer.content_chunks
+        observer.feed(events)
+        if observer.content_chunks > before:
+            self._measure(time.perf_counter())
+        if self._hides_usage:
+            events = without_usage_chunk(events)
+            if not events:
+                return
+        await self._send(_body(events, more=True))
+
+    def _measure(self, now: float) -> None:
+        record = self._record
+        if record.first_token_at is None:
+            record.first_token_at = now
+        else:
+            if record.gaps is None:
+                record.gaps = Gaps()
+            record.gaps.add(now - self._last)
+        self._last = now
 
 
 def _outcome(failure: ProviderError) -> Outcome:

@@ -61,7 +61,7 @@ class Metrics:
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._durations: dict[tuple[str, ...], Histogram] = {}
 
-    def observe(self, record: RequestRecord, duration: float) -> None:
+    def finished(self, record: RequestRecord) -> None:
         """Count one finished request."""
         place = (record.route, record.model, record.upstream, record.stack)
         end = (*place, record.outcome or "server_error")
@@ -72,7 +72,7 @@ class Metrics:
         durations = self._durations.get(place)
         if durations is None:
             durations = self._durations[place] = self._duration.labels(*place)
-        durations.observe(duration)
+        durations.observe(record.duration)
         first_token = record.time_to_first_token
         if first_token is not None:
             self._first_token.labels(*place).observe(first_token)

@@ -6,7 +6,10 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
+
+from llm_provider.stream_observer import Ending
+from querylake_api.observability.gaps import Gaps
 
 Outcome = Literal[
     "success",
@@ -40,6 +43,15 @@ class RequestRecord:
         streaming: whether the head of a stream has gone out and its end has not.
         detail: what happened behind us, for the log only.
         first_token_at: when the first content left for the client, in `perf_counter` seconds.
+        prompt_tokens: what the engine said it had read; None if it did not say.
+        completion_tokens: what the engine said it had made; None if it did not say.
+        content_chunks: events of a stream that carried content: at least that many tokens were
+            made, which is all that is known of a stream that broke off before its usage.
+        gaps: the pauses between pieces with content, once there is a second one. Tokens that come
+            in one piece have no pause between them: the client did not wait for them.
+        ending: how a stream's own events say that it ended; None for whole answers.
+        began_at: Unix seconds. A clock may be set; what lasts is measured with `perf_counter`.
+        finished_at: when the last byte had gone, in `perf_counter` seconds.
     """
 
     request_id: str
@@ -61,6 +73,13 @@ class RequestRecord:
     streaming: bool = False
     detail: str | None = None
     first_token_at: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    content_chunks: int = 0
+    gaps: Gaps | None = None
+    ending: Ending | None = None
+    began_at: float = field(default_factory=time.time)
+    finished_at: float | None = None
 
     def settle(self, status: int, outcome: Outcome, error_code: str | None = None) -> None:
         """Note how the request ended. The first one to say so is right."""
@@ -73,6 +92,25 @@ class RequestRecord:
     def time_to_first_token(self) -> float | None:
         """Seconds from the request to the first content of a stream."""
         return None if self.first_token_at is None else self.first_token_at - self.started_at
+
+    @property
+    def gap_p95(self) -> float | None:
+        """Seconds that 95 of 100 pauses between pieces did not exceed; see `gaps` for its error."""
+        return None if self.gaps is None else self.gaps.quantile(0.95)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the request's head to the answer's last byte, or until now."""
+        end = time.perf_counter() if self.finished_at is None else self.finished_at
+        return end - self.started_at
+
+
+class RecordSink(Protocol):
+    """Wants to know of every finished request: logs, metrics, the ledger, rollouts."""
+
+    def finished(self, record: RequestRecord) -> None:
+        """Take note of a request. Called once for each, in the event loop: never blocks."""
+        ...
 
 
 def outcome_of_status(status: int) -> Outcome:

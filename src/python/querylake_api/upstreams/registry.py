@@ -52,7 +52,10 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
             stack.push_async_callback(provider.close)
             section = settings.upstreams[name]
             upstream = Upstream(
-                provider, _breaker_policy(settings), _health_policy(settings, section)
+                provider,
+                _breaker_policy(settings),
+                _health_policy(settings, section),
+                stream_usage=section.stream_usage,
             )
             upstreams.append(upstream)
             if section.active_health:

@@ -20,6 +20,7 @@ class Upstream:
             it has enough. Seconds of `time.monotonic`.
         answered: whether it has answered well since the last look at it.
         connect_failures: attempts in a row that did not connect.
+        stream_usage: whether it can be asked to tell the usage of a stream.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Upstream:
         "name",
         "outstanding",
         "provider",
+        "stream_usage",
     )
 
     def __init__(
@@ -46,6 +48,8 @@ class Upstream:
         provider: LLMProvider,
         breaker: BreakerPolicy | None = None,
         health: HealthPolicy | None = None,
+        *,
+        stream_usage: bool = True,
     ) -> None:
         self.name = provider.name
         self.provider = provider
@@ -55,6 +59,7 @@ class Upstream:
         self.held_until = 0.0
         self.answered = False
         self.connect_failures = 0
+        self.stream_usage = stream_usage
         self._judge = Judge(health or HealthPolicy())
         self._routable = True
         self._condition_since = time.time()

@@ -1,0 +1,78 @@
+"""Asking an engine to count the tokens of a stream, on behalf of a caller that did not ask.
+
+OpenAI's protocol: with `stream_options.include_usage` one more chunk comes before `[DONE]`, without
+choices and with the usage of the whole request.
+https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from llm_provider.model_rewrite import replace_spans, value_spans
+from llm_provider.sse import EventSplitter, data_of
+
+_KEY = "stream_options"
+_ASKED = b'"stream_options":{"include_usage":true},'
+_USAGE = b'"usage"'
+
+
+def asks_for_usage(options: object) -> bool:
+    """Return whether a request with these `stream_options` gets the usage chunk anyway."""
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def with_stream_usage(body: bytes, options: object) -> bytes:
+    """Return a request that asks for usage, with nothing changed but its `stream_options`.
+
+    Args:
+        body: a JSON object that holds at least one key.
+        options: the value of its `stream_options`; None if it has none. One that is neither an
+            object nor null is left for the engine to refuse.
+    """
+    if options is None:
+        spans = value_spans(body, _KEY) if _KEY.encode() in body else []
+        if not spans:
+            start = body.index(b"{") + 1
+            return body[:start] + _ASKED + body[start:]
+        return replace_spans(body, spans, b'{"include_usage":true}')
+    if not isinstance(options, dict):
+        return body
+    return replace_spans(body, value_spans(body, _KEY), orjson.dumps(_asking(options)))
+
+
+def without_usage_chunk(events: bytes) -> bytes:
+    """Return whole events without the chunk that brings nothing but usage.
+
+    A chunk that has choices and usage stays as it is: it would have come in any case.
+    """
+    if _USAGE not in events:
+        return events
+    blocks = EventSplitter().feed(events)
+    return b"".join([block for block in blocks if not _is_usage_chunk(block)])
+
+
+def _asking(options: Mapping[str, Any]) -> dict[str, Any]:
+    # vLLM counts in every chunk if both are asked for, and ignores this one alone: so must we.
+    kept = {name: value for name, value in options.items() if name != "continuous_usage_stats"}
+    return {**kept, "include_usage": True}
+
+
+def _is_usage_chunk(block: bytes) -> bool:
+    if _USAGE not in block:
+        return False
+    data = data_of(block)
+    if data is None:
+        return False
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return (
+        isinstance(document, dict)
+        and document.get("choices") == []
+        and isinstance(document.get("usage"), dict)
+    )

@@ -1,0 +1,82 @@
+"""How many tokens a request took, in whichever of its forms an engine says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+_LARGE = 32 * 1024
+_USAGE = b'"usage"'
+_ROOM = 4096
+"""More than any usage object takes."""
+
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens as the engine counted them; None for what it did not say."""
+
+    prompt: int | None
+    completion: int | None
+
+
+NOTHING_TOLD = TokenUsage(None, None)
+
+
+def token_usage(usage: object) -> TokenUsage:
+    """Read a `usage` object: OpenAI's of chats and embeddings, its newer one, Anthropic's.
+
+    Rerankers and embedders may tell only a total, which is then all prompt.
+    """
+    if not isinstance(usage, dict):
+        return NOTHING_TOLD
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    total = _count(usage, "total_tokens")
+    if prompt is None and total is not None:
+        prompt = total - (completion or 0)
+    return TokenUsage(prompt, completion)
+
+
+def usage_in(body: bytes) -> TokenUsage:
+    """Return what a whole answer says of its tokens.
+
+    A large answer is mostly vectors, and to parse them all would keep every other request waiting:
+    there the usage is looked up from the end.
+    """
+    if len(body) > _LARGE:
+        return token_usage(_last_usage(body))
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return NOTHING_TOLD
+    return token_usage(document.get("usage")) if isinstance(document, dict) else NOTHING_TOLD
+
+
+def _last_usage(body: bytes) -> object:
+    # A quote inside a JSON string is escaped, so these bytes are a whole string: a key, or a value.
+    place = body.rfind(_USAGE)
+    while place >= 0:
+        after = body[place + len(_USAGE) : place + _ROOM].decode("utf-8", "replace").lstrip()
+        if after.startswith(":"):
+            try:
+                value: object = _DECODER.raw_decode(after[1:].lstrip())[0]
+            except json.JSONDecodeError:
+                return None
+            if isinstance(value, dict):
+                return value
+        place = body.rfind(_USAGE, 0, place)
+    return None
+
+
+def _count(usage: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if value.__class__ is int and value >= 0:
+            return int(value)
+    return None

@@ -1,0 +1,56 @@
+"""One line of the log for each finished request."""
+
+from __future__ import annotations
+
+import time
+
+from querylake_api.observability.log_writer import LogWriter
+from querylake_api.observability.logs import access_line
+from querylake_api.observability.request_record import RequestRecord
+
+MAX_LOGGED_PATH = 200
+
+_SILENT_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines; their successes are no news."""
+
+
+class AccessLog:
+    """Writes the lines; a `RecordSink`."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+
+    def finished(self, record: RequestRecord) -> None:
+        """Queue the line of a request."""
+        if record.route in _SILENT_ROUTES and record.outcome == "success":
+            return
+        self._writer.write(access_line(time.time(), _fields(record)))
+
+
+def _fields(record: RequestRecord) -> dict[str, object]:
+    return {
+        "request_id": record.request_id,
+        "method": record.method,
+        "path": record.path[:MAX_LOGGED_PATH],
+        "status": record.status,
+        "outcome": record.outcome,
+        "error": record.error_code,
+        "detail": record.detail,
+        "key": record.key_id,
+        "model": record.model,
+        "upstream": record.upstream,
+        "assigned_stack": record.assigned_stack,
+        "stack": record.stack,
+        "attempts": record.attempts,
+        "queued_seconds": round(record.queued_seconds, 6),
+        "stream": record.streamed,
+        "seconds": round(record.duration, 6),
+        "first_token_seconds": _rounded(record.time_to_first_token),
+        "gap_p95_seconds": _rounded(record.gap_p95),
+        "prompt_tokens": record.prompt_tokens,
+        "completion_tokens": record.completion_tokens,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
