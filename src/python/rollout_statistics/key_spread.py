@@ -1,0 +1,87 @@
+"""How far the events follow from who asks rather than from who answers.
+
+Keys are what is assigned to an arm, so the keys and not the requests are the independent units: one
+customer whose every request fails makes a sound stack look broken. Two measures guard against that.
+
+*Dispersion*: the variance of the two rates' difference, computed from the totals of the keys and
+divided by what it were if requests were independent, as cluster-robust variances do (Liang & Zeger,
+"Longitudinal data analysis using generalized linear models", Biometrika 73, 1986). Evidence is
+divided by it, as quasi-likelihoods are (Wedderburn, Biometrika 61, 1974). Where the canary has too
+few keys to tell, the control's correlation within keys stands in.
+
+*Breadth*: if the share `p` of keys is drawn by lot, then the worst `r` keys are all in the canary
+with probability `p ** r`. The verdict must stand without as many keys as luck can put there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from rollout_statistics.counts import Counts
+
+
+def dispersion(control: Collection[Counts], canary: Collection[Counts]) -> float:
+    """Return by how much the difference of the arms varies more than for independent requests.
+
+    Args:
+        control: the totals of each key that has been in the control.
+        canary: likewise.
+
+    Returns:
+        1 at least.
+    """
+    first, second = _Arm(control), _Arm(canary)
+    weight = first.variance + second.variance
+    if not weight:
+        return 1.0
+    borrowed = 1 + (second.cluster_size - 1) * first.correlation
+    inflation = max(second.inflation, borrowed)
+    return (first.inflation * first.variance + inflation * second.variance) / weight
+
+
+class _Arm:
+    """One arm's spread.
+
+    Attributes:
+        variance: of the rate, if requests were independent.
+        inflation: what to multiply that with.
+        cluster_size: the mean, over requests, of how many requests their key has made.
+        correlation: of two requests of one key.
+    """
+
+    def __init__(self, keys: Collection[Counts]) -> None:
+        total = sum(keys, Counts())
+        rate = total.rate
+        single = rate * (1 - rate)
+        self.variance = single / total.trials if total.trials else 0.0
+        self.cluster_size = sum(key.trials**2 for key in keys) / max(1, total.trials)
+        self.inflation = 1.0
+        self.correlation = 0.0
+        if single and len(keys) > 1:
+            residuals = sum((key.events - key.trials * rate) ** 2 for key in keys)
+            # Degrees of freedom, by how many equally busy keys these are worth.
+            worth = total.trials / self.cluster_size
+            correction = worth / max(1e-3, worth - 1)
+            self.inflation = max(1.0, correction * residuals / (total.trials * single))
+            excess = (self.inflation - 1) / max(1.0, self.cluster_size - 1)
+            self.correlation = min(1.0, excess)
+
+
+def lucky_keys(share: float, alpha: float) -> int:
+    """Return the largest number of worst keys that may all be in the canary by luck.
+
+    Args:
+        share: of the keys that the canary has been given, between 0 and 1.
+        alpha: luck rarer than this does not count.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"a share of {share} leaves nothing to compare")
+    return math.ceil(math.log(alpha) / math.log(share)) - 1
+
+
+def stands_without_worst(control: Counts, canary: Collection[Counts], worst: int) -> bool:
+    """Return whether the canary is worse than the control even without its `worst` worst keys."""
+    by_excess = sorted(canary, key=lambda key: key.events - key.trials * control.rate)
+    rest = sum(by_excess[: len(by_excess) - worst], Counts())
+    return rest.events > rest.trials * control.rate

@@ -1,0 +1,1 @@
+"""How the tests behave: simulated rollouts, thousands of them, from one seed."""

@@ -1,0 +1,145 @@
+"""The tables of `docs/rollout-statistics.md`, from a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from math import erf, log, sqrt
+
+from rollout_statistics.policy import Policy
+from rollout_statistics.simulation.rules import rules
+from rollout_statistics.simulation.traffic import Run, Traffic
+
+SHARES = (0.01, 0.1, 0.5)
+CHOSEN = "odds ratio, guarded"
+COMPARED = (
+    CHOSEN,
+    "odds ratio, dispersion only",
+    "odds ratio",
+    "half-plane, guarded",
+    "half-plane",
+    "Gaussian mixture",
+    "Argo (no failure allowed)",
+    "Flagger (5 failures)",
+)
+
+LATENCY_SIGMA = 0.6
+"""Times to first token are taken to be log-normal; their logarithm's standard deviation."""
+
+_SLOW = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One line of a table.
+
+    Attributes:
+        limit: the fixed threshold that an operator who knew the usual rate would have set.
+        requests: of both arms, after which a run ends.
+    """
+
+    name: str
+    traffic: Traffic
+    alpha: float
+    limit: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one rule fared in one scenario, over all runs.
+
+    Attributes:
+        requests: of the canary, at the roll back, in order; shorter than `runs` if some had none.
+    """
+
+    rule: str
+    runs: int
+    requests: tuple[int, ...]
+
+    @property
+    def rolled_back(self) -> float:
+        """Return the part of the runs that were rolled back."""
+        return len(self.requests) / self.runs
+
+    def quantile(self, part: float) -> int | None:
+        """Return by how many requests of the canary this part of the runs was rolled back."""
+        index = int(self.runs * part)
+        return self.requests[index] if index < len(self.requests) else None
+
+
+def sound_canaries(requests: int) -> Iterator[Scenario]:
+    """Yield what must not be rolled back: two stacks that are the same."""
+    alpha = Policy().alphas["errors"]
+    base = Traffic(0.01, 0.01, 0.1)
+    kinds = {
+        "independent": base,
+        "bursts in both arms": replace(base, bursts=True),
+        "failures retried 4 times": replace(base, retries=4),
+        "keys differ (variance 2)": replace(base, spread=2),
+        "2% of keys fail at 30%": replace(base, bad_keys=0.02),
+        "100 keys that differ": replace(base, spread=2, keys=100),
+    }
+    for name, traffic in kinds.items():
+        for share in SHARES:
+            shared = replace(traffic, share=share)
+            yield Scenario(f"{name}, {share:.0%}", shared, alpha, 0.02, requests)
+
+
+def faulty_canaries(requests: int) -> Iterator[Scenario]:
+    """Yield what must be found, and soon."""
+    policy = Policy()
+    for rate, faulty in ((0.01, 0.05), (0.005, 0.02)):
+        for share in SHARES:
+            yield Scenario(
+                f"errors {rate:.1%} to {faulty:.0%}, {share:.0%}",
+                Traffic(rate, faulty, share),
+                policy.alphas["errors"],
+                2 * rate,
+                requests,
+            )
+    for ratio in (1.3, 2.0):
+        for share in SHARES:
+            yield Scenario(
+                f"first token x{ratio:g}, {share:.0%}",
+                Traffic(_SLOW, slower(ratio), share),
+                policy.alphas["first_token"],
+                2 * _SLOW,
+                requests,
+            )
+
+
+def slower(ratio: float) -> float:
+    """Return how many requests pass the p95 when everything takes `ratio` times as long."""
+    z95 = 1.6448536
+    return 0.5 * (1 - erf((z95 - log(ratio) / LATENCY_SIGMA) / sqrt(2)))
+
+
+def run_scenario(
+    scenario: Scenario, rule_names: Sequence[str], runs: int, executor: Executor
+) -> list[Outcome]:
+    """Run a scenario many times; run number N has the seed N."""
+    jobs = [(scenario, tuple(rule_names), seed) for seed in range(runs)]
+    ends = list(executor.map(_run, jobs, chunksize=max(1, runs // 40)))
+    return [
+        Outcome(name, runs, tuple(sorted(end[name] for end in ends if name in end)))
+        for name in rule_names
+    ]
+
+
+def _run(job: tuple[Scenario, tuple[str, ...], int]) -> dict[str, int]:
+    """Return the canary's requests at the moment that each rule rolled back."""
+    scenario, rule_names, seed = job
+    run = Run(scenario.traffic, random.Random(seed))
+    make = rules(limit=scenario.limit)
+    watching = {name: make[name](run, scenario.alpha) for name in rule_names}
+    ends: dict[str, int] = {}
+    for block in run.blocks():
+        for name in [name for name, rule in watching.items() if rule.rolls_back(block)]:
+            ends[name] = run.canary.trials
+            del watching[name]
+        if not watching or run.control.trials + run.canary.trials >= scenario.requests:
+            break
+    return ends
