@@ -124,7 +124,7 @@ class HealthSettings(_Section):
     """How engines are looked at; see `upstreams.judge.HealthPolicy`.
 
     Attributes:
-        interval_seconds: between two looks at an engine.
+        interval_seconds: between two looks at an engine that is well; at another, a quarter of it.
         timeout_seconds: how long an engine may take to answer a look.
         failures: bad looks in a row that take an engine out of rotation.
         successes: good looks in a row that bring it back.
@@ -133,7 +133,7 @@ class HealthSettings(_Section):
 
     interval_seconds: Seconds = 2.0
     timeout_seconds: Seconds = 2.0
-    failures: int = Field(default=2, ge=1)
+    failures: int = Field(default=3, ge=1)
     successes: int = Field(default=1, ge=1)
     stall_seconds: Seconds = 60.0
 

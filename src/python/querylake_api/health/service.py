@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import Literal
@@ -75,7 +74,7 @@ class Readiness:
             return self._report
 
     async def _probe(self) -> ReadinessReport:
-        database, _ = await asyncio.gather(self._probe_database(), self._first_looks())
+        database = await self._probe_database()
         upstreams = {facts.name: facts for facts in self._upstreams.facts()}
         return ReadinessReport(
             status=self._status(database, upstreams),
@@ -102,12 +101,6 @@ class Readiness:
             return "unavailable"
         well = database.state == "up" and all(_serves(facts) for facts in upstreams.values())
         return "ready" if well else "degraded"
-
-    async def _first_looks(self) -> None:
-        """Wait until every engine was looked at once, for as long as a dependency may take."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self._upstreams.looked_at()
 
     async def _probe_database(self) -> DependencyState:
         try:

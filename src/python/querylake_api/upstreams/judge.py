@@ -47,7 +47,7 @@ class HealthPolicy:
         stall_seconds: how long it may have requests and make no token.
     """
 
-    failures: int = 2
+    failures: int = 3
     successes: int = 1
     stall_seconds: float = 60.0
 
@@ -71,6 +71,11 @@ class Judge:
         self.condition: Condition = "unknown"
         self.detail = "not looked at yet"
         self.restarts = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is well, and the next look is in no hurry."""
+        return self.condition == "up" and not self._failures
 
     def stalled_for(self, now: float) -> float:
         """Return for how many seconds the engine has had requests and done nothing for them."""

@@ -22,7 +22,7 @@ class Monitor:
 
     Args:
         runtime: its supervisor; None if it has none.
-        interval: seconds between two looks.
+        interval: seconds between two looks at an engine that is well; at another, a quarter of it.
         timeout: seconds that one look may take.
     """
 
@@ -45,7 +45,7 @@ class Monitor:
                 except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
                     _log.exception("upstream %s could not be looked at", self._upstream.name)
                 self.looked.set()
-                await asyncio.sleep(self._interval)
+                await asyncio.sleep(self._interval / (1 if self._upstream.settled else 4))
         finally:
             if self._runtime is not None:
                 await self._runtime.close()

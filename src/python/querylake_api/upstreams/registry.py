@@ -42,7 +42,7 @@ class Upstreams:
 
 @asynccontextmanager
 async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstreams]:
-    """Connect to every configured engine and watch it until the block ends."""
+    """Look at every configured engine, and watch it until the block ends."""
     settings = configuration.settings
     upstreams: list[Upstream] = []
     monitors: list[Monitor] = []
@@ -63,8 +63,10 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
         tasks = [
             asyncio.create_task(monitor.run(), name="upstream-monitor") for monitor in monitors
         ]
+        opened = Upstreams(upstreams, monitors)
         try:
-            yield Upstreams(upstreams, monitors)
+            await opened.looked_at()
+            yield opened
         finally:
             for task in tasks:
                 task.cancel()

@@ -80,6 +80,11 @@ class Upstream:
         return self._judge.detail
 
     @property
+    def settled(self) -> bool:
+        """Whether it is well, and the next look at it in no hurry."""
+        return self._judge.settled
+
+    @property
     def in_rotation(self) -> bool:
         """Whether its condition lets it have requests."""
         return self._routable
