@@ -72,7 +72,7 @@ async def replicas(
 ) -> AsyncIterator[Replicas]:
     """Start engines e0, e1, … and the API in front of them."""
     engines = [await _enter(scripted_engine()) for _ in range(count)]
-    timeouts = {"connect": 2.0, "first_byte": 0.5, "idle": 0.5}
+    timeouts = {"connect": 5.0, "first_byte": 1.0, "idle": 1.0}
     config = write_config(
         folder,
         database=database,
@@ -177,27 +177,23 @@ MENDED: list[tuple[str, Script, tuple[bool, ...]]] = [
 
 
 async def test_the_client_never_knows(pair: Replicas, subtests: pytest.Subtests) -> None:
-    failing, healthy = pair.engines
-    attempts = 0
+    failing = pair.engines[0]
     for name, script, streams in MENDED:
         for stream in streams:
             with subtests.test(fault=name, stream=stream):
                 failing.script = script
-                before = pair.asked()
-                # Between equals, the turn goes round: the second request meets the failing one.
-                while pair.asked()[0] == before[0]:
-                    response = await pair.ask(stream=stream)
-                    attempts += 1
-                    assert response.status_code == 200
+                # The turn goes round: after the healthy engine, it is the failing one's again.
+                response = await pair.ask(stream=stream)
+                assert response.status_code == 200
                 if stream:
                     assert response.text.endswith("data: [DONE]\n\n")
                     assert "error" not in response.text
                 else:
                     assert response.json() == completion("m")
-    assert len(healthy.requests) == attempts
     lines = [line for line in pair.api.log_lines() if line["event"] == "request"]
+    assert len(lines) == sum(len(streams) for _, _, streams in MENDED)
     assert {line["outcome"] for line in lines} == {"success"}
-    assert {(line["upstream"], line["attempts"]) for line in lines} == {("e1", 1), ("e1", 2)}
+    assert {(line["upstream"], line["attempts"]) for line in lines} == {("e1", 2)}
 
 
 async def test_an_engine_that_is_not_there(tmp_path: Path, database_url: str) -> None:
@@ -416,15 +412,15 @@ async def test_clients_that_leave_never_open_a_breaker(tmp_path: Path, database_
 
 
 async def test_a_deadline_holds_over_all_attempts(tmp_path: Path, database_url: str) -> None:
-    model: dict[str, object] = {"deadline_seconds": 0.7}
+    model: dict[str, object] = {"deadline_seconds": 1.5}
     async with replicas(tmp_path, database_url, model=model) as running:
         for engine in running.engines:
-            engine.script = say_nothing  # 0.5 s each
+            engine.script = say_nothing  # 1 s each
         response = await running.ask()
         assert response.status_code == 504
         error = response.json()["error"]
         assert (error["code"], error["type"]) == ("deadline_exceeded", "upstream_error")
-        assert error["message"] == "'m' had no answer within the 0.7 s that it may take."
+        assert error["message"] == "'m' had no answer within the 1.5 s that it may take."
         assert running.asked() == [1, 1]
 
 
