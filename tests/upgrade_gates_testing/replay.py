@@ -42,6 +42,7 @@ class Replay:
         changes: for tests of faults: a change to a body, by recording's name.
         delay: seconds before each event of a stream.
         keys: the bearer tokens that have come.
+        pages: other answers, by path.
     """
 
     version: str
@@ -49,6 +50,12 @@ class Replay:
     changes: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     delay: float = 0.0
     keys: set[str] = field(default_factory=set)
+    pages: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """The address without `/v1`, as the API's is written."""
+        return self.url.removesuffix("/v1")
 
     def answer(self, name: str) -> Recorded:
         """Return a recording, changed if a test wants it."""
@@ -80,14 +87,23 @@ def replaying(version: str) -> Iterator[Replay]:
 
         def do_GET(self) -> None:  # noqa: N802 - what http.server calls it
             replay.keys.add(self.headers.get("Authorization", ""))
-            if self.path == "/health":
+            if self.path in replay.pages:
+                self._send_page()
+            elif self.path == "/health":
                 self._send(Recorded(200, "text/plain", b""))
             else:
                 self._send(replay.answer("models"))
 
         def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            self._send(replay.answer(replay.choose(body)))
+            if self.path in replay.pages:
+                self._send_page()
+            else:
+                self._send(replay.answer(replay.choose(body)))
+
+        def _send_page(self) -> None:
+            content = json.dumps(replay.pages[self.path]).encode()
+            self._send(Recorded(200, "application/json", content))
 
         def _send(self, answer: Recorded) -> None:
             self.send_response(answer.status)

@@ -10,14 +10,18 @@ import typer
 from rich.console import Console
 
 from querylake_version import VERSION
+from upgrade_gates.api.commands import app as api_app
+from upgrade_gates.boundary.commands import app as boundary_app
 from upgrade_gates.checklist.gates import GATES, gate_numbered
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.errors import GatesError
 from upgrade_gates.evidence.commands import app as evidence_app
 from upgrade_gates.host.record_command import record
+from upgrade_gates.hygiene.commands import app as hygiene_app
 from upgrade_gates.init_command import init
 from upgrade_gates.matrix.choose_command import choose_matrix
 from upgrade_gates.runtime.commands import app as runtime_app
+from upgrade_gates.sbom_command import sbom
 from upgrade_gates.serving.commands import app as serving_app
 from upgrade_gates.session import open_session
 from upgrade_gates.status.view import as_json, as_table
@@ -37,6 +41,10 @@ app.command()(choose_matrix)
 app.command()(record)
 app.add_typer(runtime_app, name="runtime")
 app.add_typer(serving_app, name="serving")
+app.add_typer(boundary_app, name="boundary")
+app.add_typer(api_app, name="api")
+app.add_typer(hygiene_app, name="hygiene")
+app.command()(sbom)
 app.add_typer(evidence_app, name="evidence")
 
 

@@ -114,14 +114,18 @@ def run_pex(path: Path, arguments: Sequence[str], *, seconds: float, cwd: Path) 
     return run_command([sys.executable, str(program), *arguments], seconds=seconds, cwd=cwd)
 
 
+def plain_environment() -> dict[str, str]:
+    """Return our environment without what would let our own modules into another program."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
+
+
 def run_command(command: Sequence[str], *, seconds: float, cwd: Path, **environment: str) -> Ran:
     """Run a command to its end; never raises for what it does."""
-    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
     try:
         done = subprocess.run(
             command,
             cwd=cwd,
-            env={**kept, **environment},
+            env={**plain_environment(), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -18,7 +18,7 @@ GATE = Gate(
         ),
         Line(
             id="5.minimal",
-            text="It holds only what its lock lists, and the lock is the API's",
+            text="It holds only what the API needs: nothing beyond its lock, no development tools",
             command=_VERIFY,
             binds=("api_lock", "api_pex"),
         ),
@@ -38,7 +38,7 @@ GATE = Gate(
         ),
         Line(
             id="5.boot",
-            text="It boots, with its own configuration",
+            text="It boots, and accepts its configuration",
             command=_VERIFY,
             binds=("api_pex", "api_config"),
         ),

@@ -43,9 +43,8 @@ GATE = Gate(
         Line(
             id="7.clean",
             text="`pip check` is clean in each stack, but for the listed exceptions",
-            command=f"{_VERIFY} --install",
-            binds=_LOCKS,
-            days=90,
+            command=_VERIFY,
+            binds=("runtime_pex", "edge_pex", "api_pex"),
         ),
         Line(
             id="7.stable",

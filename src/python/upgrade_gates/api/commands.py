@@ -1,0 +1,101 @@
+"""`api verify`: gate 5."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrade_gates.api.boot import check_boot, check_configuration
+from upgrade_gates.api.contents import judge_engines, judge_environment, judge_minimal
+from upgrade_gates.api.surroundings import check_ray, check_upstreams
+from upgrade_gates.command_options import JsonOption, WorkspaceOption
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.lock_file import read_lock
+from upgrade_gates.pex_file import read_pex
+from upgrade_gates.serving.outcome import Outcome
+from upgrade_gates.session import Session, open_session
+from upgrade_gates.verification import Verification
+
+app = typer.Typer(no_args_is_help=True, help="Gate 5: the API's own environment.")
+
+
+@app.command()
+def verify(
+    workspace: WorkspaceOption = None,
+    pex: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The API's PEX; kept as artefacts.api_pex."),
+    ] = None,
+    lock: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its lock; kept as artefacts.api_lock.")
+    ] = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The Ray dashboard; kept as ray.dashboard."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long its start may take.", min=1, max=3600)
+    ] = 180.0,
+    timeout: Annotated[
+        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=600)
+    ] = 15.0,
+    json_: JsonOption = False,
+) -> None:
+    """Look into the API's PEX, start it beside the real one, and ask what it stands among."""
+    session = open_session(workspace).keeping(
+        artefacts={
+            "api_pex": str(pex.resolve()) if pex else None,
+            "api_lock": str(lock.resolve()) if lock else None,
+        },
+        ray={"dashboard": dashboard},
+    )
+    path = session.artefacts.required_path("api_pex")
+    locked = read_lock(session.artefacts.required_path("api_lock"))
+    held = read_pex(path)
+    outcomes = {
+        "5.environment": judge_environment(held, locked),
+        "5.minimal": judge_minimal(held, locked),
+        "5.no-engine": judge_engines(held, locked),
+        "5.boot": _boot(session, path, seconds),
+        "5.upstream": check_upstreams(session.context.api, seconds=timeout),
+    }
+    if session.context.ray is not None:
+        # The PEX runs on the interpreter that it is given: ours, here.
+        outcomes["5.ray"] = check_ray(
+            session.context.ray, held, platform.python_version(), seconds=timeout
+        )
+    verification = Verification(session)
+    for check, outcome in outcomes.items():
+        verification.add(
+            check,
+            outcome.verdict,
+            outcome.reason,
+            figures=outcome.figures,
+            output=outcome.output,
+        )
+    verification.finish(as_json=json_)
+
+
+def _boot(session: Session, pex: Path, seconds: float) -> Outcome:
+    booted = check_boot(pex, seconds=seconds)
+    if booted.verdict is not Verdict.PASS:
+        return booted
+    config = session.artefacts.path("api_config")
+    if config is None or not config.exists():
+        return Outcome(
+            Verdict.INCONCLUSIVE,
+            f"{booted.reason}; artefacts.api_config is not there, so its own configuration was not "
+            "read",
+            booted.output,
+            booted.figures,
+        )
+    configured = check_configuration(pex, config, seconds=seconds)
+    return Outcome(
+        configured.verdict,
+        f"{booted.reason}; {configured.reason}",
+        f"{booted.output}\n{configured.output}",
+        booted.figures,
+    )

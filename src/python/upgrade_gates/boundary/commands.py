@@ -1,0 +1,139 @@
+"""`boundary verify`: gate 4."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrade_gates.boundary.live import check_both, check_embeddings, check_pass_through
+from upgrade_gates.boundary.report import BoundaryReport, judge_pex, judge_sources, parse_report
+from upgrade_gates.boundary.report import read_report as read_report_file
+from upgrade_gates.boundary.routing_table import judge_configuration
+from upgrade_gates.command_options import JsonOption, WorkspaceOption
+from upgrade_gates.context import UpgradeContext
+from upgrade_gates.engine import opened
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.old_stack import check_old_stack
+from upgrade_gates.pex_file import run_command
+from upgrade_gates.serving.outcome import Outcome
+from upgrade_gates.session import Session, open_session
+from upgrade_gates.verification import Verification
+
+TOOL = Path("build-support", "boundaries")
+TOOL_SECONDS = 1800.0
+REPORT = "boundary-report"
+"""The report's name among the subjects of evidence."""
+
+app = typer.Typer(no_args_is_help=True, help="Gate 4: the boundary between the API and engines.")
+
+
+@app.command()
+def verify(
+    workspace: WorkspaceOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What build-support/boundaries --json wrote, instead of running it now.",
+        ),
+    ] = None,
+    pants: Annotated[
+        bool, typer.Option(help="Let boundaries ask Pants too, where it is run now.")
+    ] = True,
+    timeout: Annotated[
+        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=3600)
+    ] = 60.0,
+    json_: JsonOption = False,
+) -> None:
+    """Ask the API through the boundary, and read the report that no module imports an engine."""
+    session = open_session(workspace)
+    verification = Verification(session)
+    _imports(session, verification, report, pants)
+    for check, outcome in asyncio.run(_live(session.context, timeout)).items():
+        verification.add(check, outcome.verdict, outcome.reason, output=outcome.output)
+    outcome = _configuration(session)
+    verification.add("4.config", outcome.verdict, outcome.reason)
+    if session.context.old is not None:
+        outcome = asyncio.run(check_old_stack(session.context.old, seconds=timeout))
+        verification.add("4.fallback", outcome.verdict, outcome.reason, output=outcome.output)
+    verification.finish(as_json=json_)
+
+
+def _imports(session: Session, verification: Verification, file: Path | None, pants: bool) -> None:
+    found = _report(session, pants) if file is None else read_report_file(file)
+    if isinstance(found, Outcome):
+        for check in ("4.imports.sources", "4.imports.pex"):
+            verification.add(check, found.verdict, found.reason, output=found.output)
+        return
+    report, text = found
+    subjects = {REPORT: hashlib.sha256(text.encode()).hexdigest()}
+    for check, outcome in (
+        ("4.imports.sources", judge_sources(report)),
+        ("4.imports.pex", judge_pex(report)),
+    ):
+        verification.add(check, outcome.verdict, outcome.reason, output=text, subjects=subjects)
+
+
+def _report(session: Session, pants: bool) -> tuple[BoundaryReport, str] | Outcome:
+    """Run the tool of the checkout that the workspace lies in."""
+    base = session.workspace.base
+    checkout = next((each for each in (base, *base.parents) if (each / TOOL).is_file()), None)
+    if checkout is None:
+        return Outcome(
+            Verdict.NOT_CHECKABLE,
+            f"there is no {TOOL} here; run it in a checkout, bring its report, and name it with "
+            f"--report: {TOOL} --json --planted --pex dist/querylake_api.pex > boundaries.json",
+        )
+    pex = session.artefacts.path("api_pex")
+    command = [str(checkout / TOOL), "--json", "--planted"]
+    command += [] if pants else ["--no-pants"]
+    command += ["--pex", str(pex)] if pex is not None and pex.exists() else []
+    ran = run_command(command, seconds=TOOL_SECONDS, cwd=checkout)
+    if ran.code not in (0, 1):
+        return Outcome(Verdict.FAIL, f"{TOOL} cannot tell: {ran.last_line}", ran.raw)
+    return parse_report(ran.stdout), ran.stdout
+
+
+async def _live(context: UpgradeContext, seconds: float) -> dict[str, Outcome]:
+    lines = ("4.provider.chat", "4.routing.chat")
+    vectors = ("4.provider.embeddings", "4.routing.embeddings")
+    api = context.api
+    if api is None:
+        missing = Outcome(
+            Verdict.NOT_CHECKABLE,
+            "[api] is not in upgrade.toml, so there is no running API to ask",
+        )
+        return dict.fromkeys(lines, missing)
+    async with AsyncExitStack() as stack:
+        through = await stack.enter_async_context(opened(api, name="API", seconds=seconds))
+        engine = None
+        if context.serving is not None:
+            engine = await stack.enter_async_context(
+                opened(context.serving, name="engine", seconds=seconds)
+            )
+        engine_model = context.serving.model if context.serving else ""
+        outcomes = {
+            "4.provider.chat": await check_both(through, api.model),
+            "4.routing.chat": await check_pass_through(through, api.model, engine, engine_model),
+        }
+        if api.embeddings_model is not None:
+            embedded = await check_embeddings(through, api.embeddings_model)
+            outcomes |= dict.fromkeys(vectors, embedded)
+        return outcomes
+
+
+def _configuration(session: Session) -> Outcome:
+    context = session.context
+    file = session.artefacts.path("api_config")
+    if file is None or context.api is None or context.serving is None:
+        return Outcome(
+            Verdict.NOT_CHECKABLE,
+            "upgrade.toml lacks artefacts.api_config, [api] or [serving], so there is nothing to "
+            "compare",
+        )
+    return judge_configuration(file, context.api.model, context.serving)

@@ -1,0 +1,1 @@
+"""Gate 7: locks, split stacks, consistency, reproducibility, and bills of materials."""

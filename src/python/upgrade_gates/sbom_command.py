@@ -1,0 +1,34 @@
+"""`sbom`: a bill of materials for any lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrade_gates.errors import ArtefactUnusable
+from upgrade_gates.lock_file import read_lock
+from upgrade_gates.sbom import bill_of_materials
+
+
+def sbom(
+    lock: Annotated[Path, typer.Argument(metavar="LOCK", help="A lock of build-support/lock.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")
+    ] = None,
+) -> None:
+    """Print a lock's bill of materials (CycloneDX 1.6). The same lock gives the same bytes."""
+    locked = read_lock(lock)
+    bill = bill_of_materials(locked, hashlib.sha256(lock.read_bytes()).hexdigest())
+    text = json.dumps(bill, indent=1) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ArtefactUnusable(f"{output} cannot be written: {error.strerror}") from None
+    typer.echo(f"{output}: {len(bill['components'])} components")

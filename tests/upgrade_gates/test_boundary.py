@@ -1,0 +1,198 @@
+"""Gate 4: the API through the boundary, its configuration, and the report on imports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upgrade_gates.boundary.report import judge_pex, judge_sources, parse_report
+from upgrade_gates.boundary.routing_table import judge_configuration
+from upgrade_gates.context import Serving
+from upgrade_gates.evidence.chain import Record
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.session import open_session
+from upgrade_gates_testing.process import run
+from upgrade_gates_testing.replay import MODEL, Replay, replaying
+from upgrade_gates_testing.workspaces import make_workspace
+
+CONTEXT = """\
+[artefacts]
+api_config = "querylake.toml"
+[serving]
+url = "{engine}"
+model = "smollm2"
+[old]
+url = "{engine}"
+model = "smollm2"
+[api]
+url = "{api}"
+model = "smollm2"
+embeddings_model = "minilm"
+"""
+
+CONFIGURATION = """\
+[upstreams.gpu]
+base_url = "{engine}"
+[models.chat]
+capabilities = ["chat"]
+aliases = ["smollm2"]
+targets = [{{ upstream = "gpu", model = "smollm2", role = "candidate" }}]
+"""
+
+EMBEDDINGS = {
+    "object": "list",
+    "data": [
+        {"object": "embedding", "index": 0, "embedding": [0.1, 0.2]},
+        {"object": "embedding", "index": 1, "embedding": [0.3, 0.4]},
+    ],
+    "usage": {"prompt_tokens": 9, "total_tokens": 9},
+}
+
+
+def rule(name: str, *says: str) -> dict[str, Any]:
+    violations = [{"rule": name, "place": "a.py:1", "says": each} for each in says]
+    return {"rule": name, "looked_at": f"{name} looked at", "violations": violations}
+
+
+def report() -> dict[str, Any]:
+    rules = ("sources", "locks", "pants-settings", "pants", "pex-contents", "pex-boot")
+    seen = [{"rule": "sources", "place": "x.py:1", "says": "imports torch"}]
+    return {
+        "holds": True,
+        "findings": [rule(name) for name in rules],
+        "planted": [
+            {"title": "nothing", "wanted": [], "skipped": [], "seen": []},
+            {"title": "import torch", "wanted": ["sources"], "skipped": [], "seen": seen},
+        ],
+    }
+
+
+@pytest.fixture()
+def engine() -> Iterator[Replay]:
+    """The engine."""
+    with replaying("vllm-0.13.0") as replay:
+        yield replay
+
+
+@pytest.fixture()
+def api() -> Iterator[Replay]:
+    """What the API says, which is what the engine says."""
+    with replaying("vllm-0.13.0") as replay:
+        replay.pages["/v1/embeddings"] = EMBEDDINGS
+        yield replay
+
+
+def verify(
+    folder: Path, engine: Replay, api: Replay, *options: str
+) -> tuple[int, dict[str, Record]]:
+    make_workspace(folder, CONTEXT.format(engine=engine.url, api=api.base))
+    (folder / "querylake.toml").write_text(CONFIGURATION.format(engine=engine.url))
+    done = run(folder, "boundary", "verify", *options, QUERYLAKE_API_KEY="sk-client")
+    assert done.stderr == ""
+    records = open_session(folder).store.read().records
+    return done.returncode, {record.check: record for record in records}
+
+
+def said(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
+    predicate = records[check].statement.predicate
+    return predicate.verdict, predicate.reason
+
+
+def test_everything_holds(tmp_path: Path, engine: Replay, api: Replay) -> None:
+    file = tmp_path / "boundaries.json"
+    file.write_text(json.dumps(report()))
+    code, records = verify(tmp_path, engine, api, "--report", "boundaries.json")
+    assert code == 0, {check: said(records, check) for check in records}
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert records["4.imports.pex"].statement.digests()["boundary-report"] == digest
+    assert "unable to parse string" in said(records, "4.routing.chat")[1] or (
+        "validation error" in said(records, "4.routing.chat")[1]
+    )
+    assert "upstream gpu, candidate" in said(records, "4.config")[1]
+    assert api.keys <= {"Bearer sk-client"}
+    assert run(tmp_path, "status", "--gate", "4").returncode == 0
+
+
+def test_an_api_that_does_not_pass_through(tmp_path: Path, engine: Replay, api: Replay) -> None:
+    api.changes["err_max_tokens_str"] = lambda _: b'{"error": {"message": "ours", "code": 400}}'
+    api.changes["chat_stream_usage"] = lambda body: body.replace(b"[DONE]", b"")
+    api.pages["/v1/embeddings"] = {**EMBEDDINGS, "data": []}
+    code, records = verify(tmp_path, engine, api)
+    assert code == 1
+    assert said(records, "4.routing.chat")[0] is Verdict.INCONCLUSIVE
+    assert said(records, "4.provider.chat")[0] is Verdict.FAIL
+    assert "no list of 2 embeddings" in said(records, "4.provider.embeddings")[1]
+    verdict, why = said(records, "4.imports.sources")
+    assert (verdict, "--report" in why) == (Verdict.NOT_CHECKABLE, True)
+
+
+def test_the_checkout_s_own_tool_is_run(tmp_path: Path, engine: Replay, api: Replay) -> None:
+    tool = tmp_path / "build-support" / "boundaries"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"#!/bin/sh\necho \"$@\" > asked\ncat <<'E'\n{json.dumps(report())}\nE\nexit 1\n"
+    )
+    tool.chmod(0o755)
+    code, records = verify(tmp_path, engine, api, "--no-pants")
+    assert code == 0
+    assert (tmp_path / "asked").read_text() == "--json --planted --no-pants\n"
+    assert "all 2 trials" in said(records, "4.imports.sources")[1]
+    tool.write_text("#!/bin/sh\necho 'error: no Pants' >&2\nexit 2\n")
+    code, records = verify(tmp_path, engine, api)
+    assert (code, said(records, "4.imports.pex")) == (
+        1,
+        (Verdict.FAIL, "build-support/boundaries cannot tell: error: no Pants"),
+    )
+
+
+def test_reports_are_judged() -> None:
+    broken = report()
+    broken["findings"][0] = rule("sources", "imports vllm")
+    assert judge_sources(parse_report(json.dumps(broken))).reason == "a.py:1: imports vllm"
+    unseen = report()
+    unseen["planted"][1]["seen"] = []
+    assert "not seen as it must be: import torch" in (
+        judge_sources(parse_report(json.dumps(unseen))).reason
+    )
+    bare = {"findings": [rule("sources"), rule("locks")], "planted": []}
+    assert judge_sources(parse_report(json.dumps(bare))).verdict is Verdict.INCONCLUSIVE
+    assert judge_pex(parse_report(json.dumps(bare))).verdict is Verdict.NOT_CHECKABLE
+    smuggled = report()
+    smuggled["findings"][4] = rule("pex-contents", "holds the engine torch")
+    assert judge_pex(parse_report(json.dumps(smuggled))).verdict is Verdict.FAIL
+
+
+def test_no_report_is_an_error(tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    (tmp_path / "other.json").write_text("[]")
+    for file, says in (
+        ("other.json", "no report of boundaries"),
+        ("absent.json", "cannot be read"),
+    ):
+        done = run(tmp_path, "boundary", "verify", "--report", file)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "verdict", "says"),
+    [
+        (CONFIGURATION.format(engine="http://localhost:1/v1/"), "chat", "pass", "smollm2 at"),
+        (CONFIGURATION.format(engine="http://localhost:2/v1"), "chat", "fail", "add [upstreams"),
+        (CONFIGURATION.format(engine="http://localhost:1/v1"), "gpt", "fail", "no target of 'gpt'"),
+        ("", "chat", "fail", "there are: none"),
+    ],
+)
+def test_the_configuration_sends_the_model_to_the_engine(
+    tmp_path: Path, text: str, model: str, verdict: str, says: str
+) -> None:
+    file = tmp_path / "querylake.toml"
+    file.write_text(text)
+    engine = Serving(url="http://127.0.0.1:1/v1", model=MODEL)
+    outcome = judge_configuration(file, model, engine)
+    assert (outcome.verdict, says in outcome.reason) == (verdict, True), outcome.reason
