@@ -137,13 +137,14 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ),
         (
             MODEL.replace('"chat"', '"chat", "vision"'),
-            "models.m.capabilities[1]: should be 'chat', 'completions', 'embeddings' or 'rerank', "
+            "models.m.capabilities[1]: should be 'chat', 'completions', 'responses', "
+            "'messages', 'embeddings' or 'rerank', "
             "not 'vision'",
         ),
         (
             MODEL.replace('"chat"', '"chat", "embeddings"'),
-            "models.m.capabilities: chat and completions cannot be mixed with embeddings and "
-            "rerank; define two models, each with its own targets",
+            "models.m.capabilities: chat, completions, responses and messages cannot be mixed "
+            "with embeddings and rerank; define two models, each with its own targets",
         ),
         (
             MODEL.replace('upstream = "stable"', 'upstream = "stabel"'),

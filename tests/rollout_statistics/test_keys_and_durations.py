@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollout_statistics.counts import Counts
 from rollout_statistics.fixed_threshold import FixedThreshold
 from rollout_statistics.key_spread import dispersion, lucky_keys, stands_without_worst

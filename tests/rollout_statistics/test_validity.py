@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollout_statistics.counts import Block, Counts
 from rollout_statistics.half_plane import Alternative, HalfPlaneTest
 from rollout_statistics.odds_ratio import OddsRatioTest

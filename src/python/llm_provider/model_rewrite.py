@@ -2,8 +2,8 @@
 
 Documents are not parsed and written again: that would lose spacing, number formats and the order of
 keys, and cost more. Instead the place of the top-level `model` value is found and replaced. Nothing
-nested is touched, whatever it looks like. Bytes that are not JSON pass unchanged or nearly so: only
-what follows a top-level `"model":` is ever replaced.
+nested is touched, whatever it looks like, but for one object that a protocol may name. Bytes that
+are not JSON pass unchanged or nearly so: only what follows such a `"model":` is ever replaced.
 """
 
 from __future__ import annotations
@@ -42,24 +42,36 @@ def rewrite_response_model(body: bytes, model: str) -> bytes:
     return rewrite_request_model(body, model)
 
 
-def model_spans(document: bytes, start: int = 0) -> list[tuple[int, int]]:
+def model_spans(
+    document: bytes, start: int = 0, *, within: bytes | None = None
+) -> list[tuple[int, int]]:
     """Return where the string values of the top-level key `model` lie, quotes included.
 
     Args:
         document: a JSON document; anything else gives any spans or none, and no error.
         start: where to begin; what lies before is not looked at.
+        within: a top-level key, quotes included, whose object is looked at like the top level.
     """
     if not _may_hold_key(document, start):
         return []
     spans: list[tuple[int, int]] = []
     depth = 0
+    deepest = 1
+    """How deep a `model` may lie now."""
     for token in _TOKEN.finditer(document, start):
         first = document[token.start()]
         if first != _QUOTE:
             depth += 1 if first in _OPENING else -1
+            if depth <= 1:
+                deepest = 1
         elif token.end() == token.start() + 1:
             break
-        elif depth == 1 and token[1] is not None and _is_model(document, token):
+        elif token[1] is None or not 1 <= depth <= deepest:
+            continue
+        elif depth == 1 and within is not None and _key_of(document, token) == within:
+            if document.startswith(b"{", token.end()):
+                deepest = 2
+        elif _is_model(document, token):
             value = _TOKEN.match(document, token.end())
             if value is None or document[value.start()] != _QUOTE or value[0] == b'"':
                 continue
@@ -75,8 +87,12 @@ def _may_hold_key(document: bytes, start: int) -> bool:
     return document.find(_KEY, start) >= 0 or document.find(_ESCAPED_LETTER, start) >= 0
 
 
+def _key_of(document: bytes, token: re.Match[bytes]) -> bytes:
+    return document[token.start() : token.start(1)]
+
+
 def _is_model(document: bytes, token: re.Match[bytes]) -> bool:
-    key = document[token.start() : token.start(1)]
+    key = _key_of(document, token)
     if b"\\" not in key:
         return key == _KEY
     return _text(document, token) == "model"
@@ -85,7 +101,7 @@ def _is_model(document: bytes, token: re.Match[bytes]) -> bool:
 def _text(document: bytes, token: re.Match[bytes]) -> object:
     """Return the text of a string token that is a key; None if it is no string."""
     try:
-        return orjson.loads(document[token.start() : token.start(1)])
+        return orjson.loads(_key_of(document, token))
     except orjson.JSONDecodeError:
         return None
 
@@ -140,14 +156,21 @@ class StreamModelRewriter:
     Args:
         model: the name that the reader is to see.
         upstream: named in errors.
+        within: as for `model_spans`.
         max_event_bytes: the size of an event at most.
     """
 
-    __slots__ = ("_known", "_replacement", "_splitter", "_value")
+    __slots__ = ("_known", "_replacement", "_splitter", "_value", "_within")
 
     def __init__(
-        self, model: str, upstream: str = "", *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
+        self,
+        model: str,
+        upstream: str = "",
+        *,
+        within: bytes | None = None,
+        max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
     ) -> None:
+        self._within = within
         self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
         self._value = orjson.dumps(model)
         # How the last event began, up to the end of its model, and what that became. Engines begin
@@ -186,7 +209,7 @@ class StreamModelRewriter:
     def _rewrite_lines(self, block: bytes) -> bytes:
         values = _data_values(block)
         document = b"\n".join([block[start:end] for start, end in values])
-        spans = _spans_in_block(model_spans(document), values)
+        spans = _spans_in_block(model_spans(document, within=self._within), values)
         if len(spans) == 1 and len(values) == 1 and block.startswith(_DATA):
             start, end = spans[0]
             self._known = block[:end]

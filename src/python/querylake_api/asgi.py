@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from querylake_api.dialects import error_body, error_event
 from querylake_api.errors import ApiError
 from querylake_api.observability.request_record import (
     Outcome,
@@ -63,14 +64,15 @@ async def tell(send: Send, error: ApiError, record: RequestRecord) -> None:
         return
     if record.streaming:
         record.settle(200, outcome_of(error), error.code)
-        last = {"type": "http.response.body", "body": error.event(), "more_body": False}
+        event = error_event(error, record.dialect)
+        last = {"type": "http.response.body", "body": event, "more_body": False}
         await send(last)
         return
     record.settle(error.status, outcome_of(error), error.code)
     await send_document(
         send,
         error.status,
-        error.body(),
+        error_body(error, record.dialect),
         request_id=record.request_id,
         headers=tuple((name.encode(), value.encode()) for name, value in error.headers.items()),
     )

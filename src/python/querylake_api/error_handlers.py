@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from querylake_api.asgi import RECORD
 from querylake_api.configuration.problems import key_path
+from querylake_api.dialects import error_body
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
 from querylake_api.observability.request_record import RequestRecord
@@ -31,7 +32,10 @@ def _response(request: Request, error: ApiError) -> Response:
     record: RequestRecord = request.scope[RECORD]
     record.error_code = error.code
     return Response(
-        error.body(), error.status, headers=error.headers, media_type="application/json"
+        error_body(error, "openai"),
+        error.status,
+        headers=error.headers,
+        media_type="application/json",
     )
 
 

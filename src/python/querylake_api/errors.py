@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import orjson
-
 ErrorType = Literal[
     "invalid_request_error",
     "authentication_error",
@@ -81,14 +79,6 @@ class ApiError(QueryLakeError):
                 "code": self.code,
             }
         }
-
-    def body(self) -> bytes:
-        """Return the body of the answer."""
-        return orjson.dumps(self.document())
-
-    def event(self) -> bytes:
-        """Return the error as one server-sent event, for a stream that has already begun."""
-        return b"data: " + self.body() + b"\n\n"
 
 
 def invalid_request(

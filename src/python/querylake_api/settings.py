@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Capability = Literal["chat", "completions", "embeddings", "rerank"]
+Capability = Literal["chat", "completions", "responses", "messages", "embeddings", "rerank"]
 Role = Literal["stable", "candidate"]
 
 ENV_PREFIX = "QUERYLAKE_"

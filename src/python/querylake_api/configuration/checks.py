@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from querylake_api.configuration.problems import did_you_mean, key_path
 from querylake_api.settings import ModelSettings, Settings
 
-GENERATION = frozenset({"chat", "completions"})
+GENERATION = frozenset({"chat", "completions", "responses", "messages"})
 RETRIEVAL = frozenset({"embeddings", "rerank"})
 
 
@@ -47,7 +47,8 @@ def _model_problems(model: ModelSettings, settings: Settings) -> Iterator[str]:
         # Sharing an engine between generation and retrieval has to be somebody's decision: two
         # models say so, one model would do it by accident.
         yield (
-            "capabilities: chat and completions cannot be mixed with embeddings and rerank; "
+            "capabilities: chat, completions, responses and messages cannot be mixed with "
+            "embeddings and rerank; "
             "define two models, each with its own targets"
         )
     for index, target in enumerate(model.targets):

@@ -18,6 +18,8 @@ from querylake_api.inference.errors import (
     wrong_model_type,
     wrong_stream_type,
 )
+from querylake_api.inference.protocols import CHUNKS, StreamProtocol
+from querylake_api.inference.rerank import RerankForm
 from querylake_api.keys.models import ApiKey
 from querylake_api.settings import Capability
 
@@ -32,6 +34,8 @@ class Endpoint:
         capability: what a model must be able to do.
         streams: whether `stream: true` means anything here.
         stream_options: whether `stream_options` does.
+        protocol: what its streams are in.
+        reranks: whether its answers have the form that `inference.rerank` gives them.
     """
 
     path: str
@@ -39,6 +43,8 @@ class Endpoint:
     capability: Capability
     streams: bool
     stream_options: bool = False
+    protocol: StreamProtocol = CHUNKS
+    reranks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Call:
         body: the request as it came.
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
+        rerank: the form that the answer is to have, if it is one of reranking.
     """
 
     endpoint: Endpoint
@@ -75,6 +82,7 @@ class Call:
     key: ApiKey
     request_id: str
     stream_options: object = None
+    rerank: RerankForm | None = None
 
     @property
     def hides_usage(self) -> bool:

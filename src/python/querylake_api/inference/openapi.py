@@ -32,6 +32,27 @@ _ERROR: dict[str, Any] = {
 _MODEL: dict[str, Any] = {"type": "string", "minLength": 1, "description": "An id or an alias."}
 _STREAM: dict[str, Any] = {"type": ["boolean", "null"], "default": False}
 
+_RERANK: tuple[str, dict[str, Any], list[str], dict[str, Any]] = (
+    "Order documents by how well they fit a query",
+    {
+        "query": {"type": "string"},
+        "documents": {
+            "type": "array",
+            "items": {"type": ["string", "object"]},
+            "description": "Texts, or objects with `text`.",
+        },
+        "top_n": {"type": ["integer", "null"], "minimum": 1},
+        "return_documents": {"type": ["boolean", "null"]},
+    },
+    ["query", "documents"],
+    {
+        "model": "embedder",
+        "query": "fresh water",
+        "documents": ["a lake", "a desert"],
+        "top_n": 1,
+    },
+)
+
 _BODIES: dict[str, tuple[str, dict[str, Any], list[str], dict[str, Any]]] = {
     "/v1/chat/completions": (
         "Answer a conversation",
@@ -50,27 +71,33 @@ _BODIES: dict[str, tuple[str, dict[str, Any], list[str], dict[str, Any]]] = {
         ["prompt"],
         {"model": "default", "prompt": "The capital of France is", "max_tokens": 8},
     ),
+    "/v1/responses": (
+        "Answer a conversation, in the form of OpenAI's Responses",
+        {"input": {}, "stream": _STREAM},
+        ["input"],
+        {"model": "default", "input": "What is the capital of France?", "max_output_tokens": 32},
+    ),
+    "/v1/messages": (
+        "Answer a conversation, in the form of Anthropic's Messages",
+        {
+            "messages": {"type": "array", "items": {"type": "object"}},
+            "max_tokens": {"type": "integer", "minimum": 1},
+            "stream": _STREAM,
+        },
+        ["messages", "max_tokens"],
+        {
+            "model": "default",
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "max_tokens": 32,
+        },
+    ),
     "/v1/embeddings": (
         "Turn texts into vectors",
         {"input": {}},
         ["input"],
         {"model": "embedder", "input": ["a lake", "a sea"]},
     ),
-    "/v1/rerank": (
-        "Order documents by how well they fit a query",
-        {
-            "query": {"type": "string"},
-            "documents": {"type": "array"},
-            "top_n": {"type": ["integer", "null"], "minimum": 1},
-        },
-        ["query", "documents"],
-        {
-            "model": "embedder",
-            "query": "fresh water",
-            "documents": ["a lake", "a desert"],
-            "top_n": 1,
-        },
-    ),
+    **{path: _RERANK for path in ("/v1/rerank", "/v2/rerank", "/rerank")},
 }
 
 _ERROR_STATUSES = {
@@ -80,6 +107,7 @@ _ERROR_STATUSES = {
     "404": "No such model.",
     "408": "The request did not arrive in time.",
     "413": "The request is too large.",
+    "429": "Too many requests; `Retry-After` says when to come back.",
     "502": "The engine failed.",
     "503": "The engine cannot be reached or takes no more.",
     "504": "The engine did not answer in time.",
@@ -108,7 +136,7 @@ def _operation(path: str, streams: bool) -> dict[str, Any]:
         "tags": ["inference"],
         "summary": summary,
         "description": "Fields that are not listed here reach the engine untouched.",
-        "operationId": path.removeprefix("/v1/").replace("/", "_"),
+        "operationId": path.removeprefix("/v1/").strip("/").replace("/", "_"),
         "security": [{"HTTPBearer": []}],
         "requestBody": {
             "required": True,

@@ -39,6 +39,8 @@ async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: Request
         raise error
     if answer.target.model != call.name:
         body = rewrite_response_model(body, call.name)
+    if call.rerank is not None:
+        body = call.rerank.shaped(body)
     usage = usage_in(body)
     record.prompt_tokens = usage.prompt
     record.completion_tokens = usage.completion

@@ -12,7 +12,9 @@ from querylake_api.inference.catalog import Catalog
 from querylake_api.inference.disconnect import ClientLeft, WhileConnected
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
+from querylake_api.inference.protocols import MESSAGES, RESPONSES
 from querylake_api.inference.relay import pass_on
+from querylake_api.inference.rerank import RerankForm, understood
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import Scope as KeyScope
 from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
@@ -21,8 +23,14 @@ from querylake_api.settings import ServerSettings
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", "/chat/completions", "chat", True, True),
     Endpoint("/v1/completions", "/completions", "completions", True, True),
+    Endpoint("/v1/responses", "/responses", "responses", True, protocol=RESPONSES),
+    Endpoint("/v1/messages", "/messages", "messages", True, protocol=MESSAGES),
     Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False),
-    Endpoint("/v1/rerank", "/rerank", "rerank", streams=False),
+    *(
+        # Where Jina, Cohere and vLLM have it.
+        Endpoint(path, "/rerank", "rerank", streams=False, reranks=True)
+        for path in ("/v1/rerank", "/v2/rerank", "/rerank")
+    ),
 )
 
 
@@ -49,6 +57,7 @@ class InferenceRoute:
     ) -> None:
         """Handle one request to its end, whatever that is."""
         record.route = self._endpoint.path
+        record.dialect = self._endpoint.protocol.dialect
         try:
             call = await self._understand(scope, receive, record)
             async with (
@@ -83,6 +92,9 @@ class InferenceRoute:
         model = self._catalog.find_for(wish.name, key, endpoint.capability)
         record.model = model.id
         record.streamed = wish.stream
+        rerank: RerankForm | None = None
+        if endpoint.reranks:
+            body, rerank = understood(body)
         return Call(
             endpoint,
             model,
@@ -92,6 +104,7 @@ class InferenceRoute:
             key,
             record.request_id,
             wish.stream_options,
+            rerank,
         )
 
 

@@ -11,17 +11,16 @@ from collections.abc import AsyncIterator
 
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
-from llm_provider.stream_observer import Ending, StreamObserver
+from llm_provider.stream_observer import Ending
 from llm_provider.stream_usage import without_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.asgi import EVENT_STREAM, Message, Send
+from querylake_api.dialects import error_event
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import from_provider
 from querylake_api.observability.gaps import Gaps
 from querylake_api.observability.request_record import Outcome, RequestRecord
-
-_DONE = b"data: [DONE]\n\n"
 
 _OUTCOMES: dict[Ending, Outcome] = {
     "complete": "success",
@@ -37,12 +36,13 @@ async def pass_on_stream(
     """Send every event on, then end the stream in a way that tells how it went.
 
     The head goes out with the first piece: until then, the request can go to another engine. The
-    client's last event is `[DONE]` if the engine's was, and otherwise an error.
+    client's last event is the protocol's last one if the engine's was, and otherwise an error.
     """
     await send(_head(record.request_id))
     record.streaming = True
     passage = _Passage(answer, call, send, record)
     observer = passage.observer
+    protocol = call.endpoint.protocol
     failure: ProviderError | None = None
     try:
         await passage.of(rest)
@@ -57,27 +57,39 @@ async def pass_on_stream(
         return
     if failure is None:
         failure = StreamInterrupted(
-            answer.target.upstream, observer.content_chunks, "it ended without [DONE]"
+            answer.target.upstream, observer.content_chunks, f"it ended without {protocol.end}"
         )
     told = from_provider(failure, call.name)
     record.detail = str(failure)
     record.settle(200, _outcome(failure), told.code)
-    await send(_body(told.event(), more=False))
+    await send(_body(error_event(told, protocol.dialect), more=False))
 
 
 class _Passage:
     """The events of one stream on their way, and what is learnt from them and from the clock."""
 
-    __slots__ = ("_answer", "_hides_usage", "_last", "_record", "_rewriter", "_send", "observer")
+    __slots__ = (
+        "_answer",
+        "_hides_usage",
+        "_last",
+        "_protocol",
+        "_record",
+        "_rewriter",
+        "_send",
+        "observer",
+    )
 
     def __init__(self, answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
         self._answer = answer
         self._hides_usage = call.hides_usage
         self._send = send
         self._record = record
-        self._rewriter = StreamModelRewriter(call.name, answer.target.upstream)
+        self._protocol = call.endpoint.protocol
+        self._rewriter = StreamModelRewriter(
+            call.name, answer.target.upstream, within=self._protocol.model_within
+        )
         self._last = 0.0
-        self.observer = StreamObserver(answer.target.upstream)
+        self.observer = self._protocol.observer(answer.target.upstream)
 
     async def of(self, rest: AsyncIterator[bytes]) -> None:
         """Pass everything on. Raises what `rest` does, and `EventTooLarge`."""
@@ -85,10 +97,11 @@ class _Passage:
         await self._forward(rewriter.feed(self._answer.body))
         async for chunk in rest:
             await self._forward(rewriter.feed(chunk))
-        if rewriter.finish().rstrip() == b"data: [DONE]":
+        left = rewriter.finish().rstrip()
+        if left and left == self._protocol.unended:
             # Half an event by the standard, since the empty line is missing; it says what it says.
-            self.observer.feed(_DONE)
-            await self._send(_body(_DONE, more=True))
+            self.observer.feed(left + b"\n\n")
+            await self._send(_body(left + b"\n\n", more=True))
 
     def close(self) -> None:
         """Note in the record what the events told, however far they came."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from llm_provider.stream_observer import Ending
+from querylake_api.dialects import Dialect
 from querylake_api.observability.gaps import Gaps
 
 Outcome = Literal[
@@ -35,6 +36,7 @@ class RequestRecord:
     Attributes:
         route: the template of the route; empty if none matched, so that it is safe as a label.
         model: the id of the model; empty until it is known to exist.
+        dialect: how its caller expects errors.
         assigned_stack: `stable` or `candidate`: which of the two the request was given to.
         stack: where its answer came from, or was expected from.
         attempts: how many engines the request was sent to, one after the other.
@@ -65,6 +67,7 @@ class RequestRecord:
     key_id: str | None = None
     model: str = ""
     upstream: str = ""
+    dialect: Dialect = "openai"
     assigned_stack: str = ""
     stack: str = ""
     attempts: int = 0

@@ -1,0 +1,58 @@
+"""The protocols that streams are in: how each is observed, rewritten, and told an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_provider.provider import JsonObject
+from llm_provider.stream_observer import Ending, StreamObserver
+from llm_provider.typed_observers import MessagesObserver, ResponsesObserver
+from querylake_api.dialects import Dialect
+
+
+class Observer(Protocol):
+    """What `llm_provider.stream_observer` and `typed_observers` have in common."""
+
+    content_chunks: int
+    usage: JsonObject | None
+    in_band_error: JsonObject | None
+    done: bool
+
+    @property
+    def ending(self) -> Ending:
+        """How the stream ended, if nothing more comes."""
+        ...
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes of the stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamProtocol:
+    """One protocol.
+
+    Attributes:
+        observer: makes an observer, given the name of the engine.
+        end: how the last event is called, for the message that it is missing.
+        model_within: the key of the object that holds `model` in an event, if not the top level.
+        unended: an end that counts even if the stream lacks the empty line after it.
+    """
+
+    dialect: Dialect
+    observer: Callable[[str], Observer]
+    end: str
+    model_within: bytes | None = None
+    unended: bytes | None = None
+
+
+CHUNKS = StreamProtocol("openai", StreamObserver, "[DONE]", unended=b"data: [DONE]")
+"""Chat and text completions."""
+
+RESPONSES = StreamProtocol(
+    "responses", ResponsesObserver, "response.completed", model_within=b'"response"'
+)
+
+MESSAGES = StreamProtocol("anthropic", MessagesObserver, "message_stop", model_within=b'"message"')
