@@ -25,6 +25,7 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.endpoints import router as keys_router
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
+from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.access_log import AccessLog
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.metrics import Metrics
@@ -120,6 +121,8 @@ async def running_application(
     """
     async with AsyncExitStack() as stack:
         worker = stack.enter_context(claim_worker(configuration.state_folder()))
+        limits = LimitsTable(worker)
+        stack.callback(limits.close)
         database = await stack.enter_async_context(open_database(configuration))
         revision = await migrate(database)
         _log.info("database ready at revision %s", revision)
@@ -136,6 +139,7 @@ async def running_application(
         standing = Standing(
             database=database,
             ring=ring,
+            limits=limits,
             authenticator=Authenticator(ring),
             metrics=metrics,
             observer=observer,

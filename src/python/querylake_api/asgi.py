@@ -74,7 +74,10 @@ async def tell(send: Send, error: ApiError, record: RequestRecord) -> None:
         error.status,
         error_body(error, record.dialect),
         request_id=record.request_id,
-        headers=tuple((name.encode(), value.encode()) for name, value in error.headers.items()),
+        headers=(
+            *record.headers,
+            *((name.encode(), value.encode()) for name, value in error.headers.items()),
+        ),
     )
 
 

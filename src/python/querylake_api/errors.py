@@ -17,6 +17,9 @@ ErrorType = Literal[
     "server_error",
 ]
 
+EX_DATAERR = 65
+"""Exit code: a file that was to be read has faults (sysexits.h)."""
+
 EX_UNAVAILABLE = 69
 """Exit code: something this program needs is missing or taken (sysexits.h)."""
 

@@ -18,6 +18,9 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
 from querylake_api.keys.service import KeyService
+from querylake_api.limits.limiter import Limiter
+from querylake_api.limits.models import Limits
+from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.persistence.database import Database
@@ -36,6 +39,7 @@ class Standing:
 
     database: Database
     ring: KeyRing
+    limits: LimitsTable
     authenticator: Authenticator
     metrics: Metrics
     observer: Observer
@@ -108,6 +112,7 @@ async def running_generation(
         hot = inference_routes(
             authenticator=services.authenticator,
             catalog=catalog,
+            limiter=Limiter(standing.limits, Limits(**settings.limits.model_dump())),
             dispatcher=BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry),
             server=settings.server,
         )

@@ -16,6 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Capability = Literal["chat", "completions", "responses", "messages", "embeddings", "rerank"]
 Role = Literal["stable", "candidate"]
 
+GENERATION: frozenset[Capability] = frozenset({"chat", "completions", "responses", "messages"})
+RETRIEVAL: frozenset[Capability] = frozenset({"embeddings", "rerank"})
+
 ENV_PREFIX = "QUERYLAKE_"
 ENV_DELIMITER = "__"
 
@@ -81,6 +84,18 @@ class DatabaseSettings(_Section):
     url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr(
         "embedded:.querylake/postgres"
     )
+
+
+class LimitsSettings(_Section):
+    """What keys may use that have no limits of their own; 0 means no limit.
+
+    Attributes:
+        requests_per_minute, tokens_per_minute, concurrency: see `limits.models.Limits`.
+    """
+
+    requests_per_minute: int = Field(default=0, ge=0)
+    tokens_per_minute: int = Field(default=0, ge=0)
+    concurrency: int = Field(default=0, ge=0)
 
 
 class TimeoutSettings(_Section):
@@ -206,6 +221,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    limits: LimitsSettings = LimitsSettings()
     health: HealthSettings = HealthSettings()
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()

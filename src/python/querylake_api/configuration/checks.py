@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from querylake_api.configuration.problems import did_you_mean, key_path
-from querylake_api.settings import ModelSettings, Settings
-
-GENERATION = frozenset({"chat", "completions", "responses", "messages"})
-RETRIEVAL = frozenset({"embeddings", "rerank"})
+from querylake_api.settings import GENERATION, RETRIEVAL, ModelSettings, Settings
 
 
 def cross_check(settings: Settings) -> list[str]:

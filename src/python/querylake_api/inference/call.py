@@ -55,10 +55,12 @@ class Wish:
         name: what the client calls the model.
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
+        body: all of it.
     """
 
     name: str
     stream: bool
+    body: JsonObject
     stream_options: object = None
 
 
@@ -72,6 +74,7 @@ class Call:
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
         rerank: the form that the answer is to have, if it is one of reranking.
+        tokens: an estimate of how many it takes; 0 where nobody counts them.
     """
 
     endpoint: Endpoint
@@ -83,6 +86,7 @@ class Call:
     request_id: str
     stream_options: object = None
     rerank: RerankForm | None = None
+    tokens: int = 0
 
     @property
     def hides_usage(self) -> bool:
@@ -118,12 +122,12 @@ def parse_body(body: bytes, endpoint: Endpoint) -> Wish:
         raise wrong_model_type()
     stream = request.get("stream")
     if stream is None or stream is False:
-        return Wish(name, False)
+        return Wish(name, False, request)
     if stream is not True:
         raise wrong_stream_type()
     if not endpoint.streams:
         raise stream_unsupported(endpoint.path)
-    return Wish(name, True, request.get("stream_options"))
+    return Wish(name, True, request, request.get("stream_options"))
 
 
 def _parse_object(body: bytes) -> JsonObject:

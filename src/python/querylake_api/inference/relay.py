@@ -45,4 +45,4 @@ async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: Request
     record.prompt_tokens = usage.prompt
     record.completion_tokens = usage.completion
     record.settle(200, "success")
-    await send_document(send, 200, body, request_id=record.request_id)
+    await send_document(send, 200, body, request_id=record.request_id, headers=record.headers)

@@ -7,7 +7,7 @@ from querylake_api.asgi import Receive, Scope, Send, tell
 from querylake_api.error_handlers import wrong_method
 from querylake_api.errors import ApiError
 from querylake_api.inference.body import read_body
-from querylake_api.inference.call import Call, Endpoint, parse_body
+from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
 from querylake_api.inference.disconnect import ClientLeft, WhileConnected
 from querylake_api.inference.dispatch import Dispatcher
@@ -16,9 +16,12 @@ from querylake_api.inference.protocols import MESSAGES, RESPONSES
 from querylake_api.inference.relay import pass_on
 from querylake_api.inference.rerank import RerankForm, understood
 from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
+from querylake_api.limits.estimate import estimated_tokens
+from querylake_api.limits.limiter import Limiter
 from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
-from querylake_api.settings import ServerSettings
+from querylake_api.settings import GENERATION, ServerSettings
 
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", "/chat/completions", "chat", True, True),
@@ -43,12 +46,14 @@ class InferenceRoute:
         *,
         authenticator: Authenticator,
         catalog: Catalog,
+        limiter: Limiter,
         dispatcher: Dispatcher,
         server: ServerSettings,
     ) -> None:
         self._endpoint = endpoint
         self._authenticator = authenticator
         self._catalog = catalog
+        self._limiter = limiter
         self._dispatcher = dispatcher
         self._server = server
 
@@ -60,13 +65,14 @@ class InferenceRoute:
         record.dialect = self._endpoint.protocol.dialect
         try:
             call = await self._understand(scope, receive, record)
-            async with (
-                WhileConnected(receive, record),
-                self._dispatcher.dispatch(call, record) as answer,
-            ):
-                record.upstream = answer.target.upstream
-                record.stack = answer.target.stack
-                await pass_on(answer, call, send, record)
+            with self._limiter.admit(call.key, call.tokens, record):
+                async with (
+                    WhileConnected(receive, record),
+                    self._dispatcher.dispatch(call, record) as answer,
+                ):
+                    record.upstream = answer.target.upstream
+                    record.stack = answer.target.stack
+                    await pass_on(answer, call, send, record)
         except ApiError as error:
             await tell(send, error, record)
         except ProviderError as failure:
@@ -105,13 +111,20 @@ class InferenceRoute:
             record.request_id,
             wish.stream_options,
             rerank,
+            self._tokens(wish, key),
         )
+
+    def _tokens(self, wish: Wish, key: ApiKey) -> int:
+        if not self._limiter.counts_tokens(key):
+            return 0
+        return estimated_tokens(wish.body, generates=self._endpoint.capability in GENERATION)
 
 
 def inference_routes(
     *,
     authenticator: Authenticator,
     catalog: Catalog,
+    limiter: Limiter,
     dispatcher: Dispatcher,
     server: ServerSettings,
 ) -> dict[str, InferenceRoute]:
@@ -121,6 +134,7 @@ def inference_routes(
             endpoint,
             authenticator=authenticator,
             catalog=catalog,
+            limiter=limiter,
             dispatcher=dispatcher,
             server=server,
         )

@@ -38,7 +38,7 @@ async def pass_on_stream(
     The head goes out with the first piece: until then, the request can go to another engine. The
     client's last event is the protocol's last one if the engine's was, and otherwise an error.
     """
-    await send(_head(record.request_id))
+    await send(_head(record))
     record.streaming = True
     passage = _Passage(answer, call, send, record)
     observer = passage.observer
@@ -142,7 +142,7 @@ def _outcome(failure: ProviderError) -> Outcome:
     return "truncated" if isinstance(failure, StreamInterrupted) else "upstream_error"
 
 
-def _head(request_id: str) -> Message:
+def _head(record: RequestRecord) -> Message:
     return {
         "type": "http.response.start",
         "status": 200,
@@ -151,7 +151,8 @@ def _head(request_id: str) -> Message:
             (b"cache-control", b"no-cache"),
             # nginx and others would hold the events back to fill a buffer.
             (b"x-accel-buffering", b"no"),
-            (b"x-request-id", request_id.encode()),
+            (b"x-request-id", record.request_id.encode()),
+            *record.headers,
         ],
     }
 

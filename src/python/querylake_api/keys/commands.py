@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
-from pydantic import ValidationError
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Column, Table
+from pydantic import BaseModel, ValidationError
 
 from querylake_api.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
+from querylake_api.keys.importing import OPTIONAL, REQUIRED, ImportOutcome, read_keys
 from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.keys.presentation import (
+    DEFAULT_WORD,
+    UNLIMITED_WORD,
+    powers,
+    print_key,
+    print_keys,
+)
 from querylake_api.keys.repository import KeyRepository
-from querylake_api.keys.schemas import MAX_DAYS, MAX_PAGE, CreatedKey, KeyRequest, KeyView
+from querylake_api.keys.schemas import (
+    MAX_DAYS,
+    MAX_PAGE,
+    CreatedKey,
+    KeyChange,
+    KeyRequest,
+    KeyView,
+)
 from querylake_api.keys.service import KeyService, NewKey
+from querylake_api.limits.models import LIMIT_NAMES, UNLIMITED
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import require_schema
 
-ID_LENGTH = 20
-UNBOUNDED = 400
-"""Columns to assume where there is no terminal."""
+Schema = TypeVar("Schema", bound=BaseModel)
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
+_LIMIT_WORDS = f"a number, `{UNLIMITED_WORD}`, or `{DEFAULT_WORD}` for the configuration's"
+
+app = typer.Typer(no_args_is_help=True, help="Create, list, change, revoke and import API keys.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
+RpmOption = Annotated[
+    str | None, typer.Option(help=f"Requests a minute: {_LIMIT_WORDS}.", metavar="LIMIT")
+]
+TpmOption = Annotated[
+    str | None, typer.Option(help=f"Tokens a minute: {_LIMIT_WORDS}.", metavar="LIMIT")
+]
+ConcurrencyOption = Annotated[
+    str | None, typer.Option(help=f"Requests at once: {_LIMIT_WORDS}.", metavar="LIMIT")
+]
 
 
 @app.command("create")
@@ -47,20 +68,22 @@ def create(
     expires_in_days: Annotated[
         float | None, typer.Option(help="Its life time. [for ever]", max=MAX_DAYS)
     ] = None,
+    requests_per_minute: RpmOption = None,
+    tokens_per_minute: TpmOption = None,
+    concurrency: ConcurrencyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create a key and print it. It is shown only this once."""
-    try:
-        request = KeyRequest(
-            name=name,
-            scopes=scope or [Scope.INFERENCE],
-            models=model or None,
-            expires_in_days=expires_in_days,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(first["msg"], param_hint=option) from None
+    request = _validated(
+        KeyRequest,
+        {
+            "name": name,
+            "scopes": scope or [Scope.INFERENCE],
+            "models": model or None,
+            "expires_in_days": expires_in_days,
+            **_limits(requests_per_minute, tokens_per_minute, concurrency),
+        },
+    )
 
     async def run() -> NewKey:
         async with _service(config) as service:
@@ -70,7 +93,7 @@ def create(
     if as_json:
         typer.echo(CreatedKey.with_secret(new.key, new.secret).model_dump_json())
         return
-    typer.echo(f"Created {new.key.id} for {new.key.name!r}: {_powers(new.key)}.")
+    typer.echo(f"Created {new.key.id} for {new.key.name!r}: {powers(new.key)}.")
     typer.echo("Keep it now, it is not shown again:")
     typer.echo(new.secret)
 
@@ -92,31 +115,108 @@ def list_(
         for key in keys:
             typer.echo(KeyView.of(key).model_dump_json())
         return
-    # The id is what the next command needs: it is never cut, and nothing is where no one looks.
-    table = Table(Column("id", no_wrap=True, min_width=ID_LENGTH), "name", "key", box=SIMPLE_HEAD)
-    for title in ("scopes", "models", "created", "expires", "revoked"):
-        table.add_column(title)
-    for key in keys:
-        table.add_row(
-            key.id,
-            key.name,
-            key.hint,
-            ", ".join(sorted(key.scopes)),
-            "all" if key.models is None else ", ".join(sorted(key.models)),
-            _moment(key.created_at),
-            _moment(key.expires_at),
-            _moment(key.revoked_at),
+    print_keys(keys)
+
+
+@app.command("show")
+def show(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Show everything about a key but the key."""
+
+    async def run() -> ApiKey:
+        async with _service(config) as service:
+            return await service.get(key_id)
+
+    key = asyncio.run(run())
+    if as_json:
+        typer.echo(KeyView.of(key).model_dump_json())
+        return
+    print_key(key)
+
+
+@app.command("update")
+def update(
+    config: ConfigOption,
+    key_id: IdArgument,
+    name: Annotated[str | None, typer.Option(help="Who or what the key is for.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it opens, from now on only this.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model it may use, from now on only these.")
+    ] = None,
+    all_models: Annotated[bool, typer.Option("--all-models", help="It may use all.")] = False,
+    expires_in_days: Annotated[
+        float | None, typer.Option(help="Its life time from now.", max=MAX_DAYS)
+    ] = None,
+    never_expires: Annotated[
+        bool, typer.Option("--never-expires", help="It has no life time.")
+    ] = False,
+    requests_per_minute: RpmOption = None,
+    tokens_per_minute: TpmOption = None,
+    concurrency: ConcurrencyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change some things of a key. Running servers go by them within a second."""
+    if model and all_models:
+        raise typer.BadParameter("leave out one of them", param_hint="--model, --all-models")
+    if expires_in_days is not None and never_expires:
+        raise typer.BadParameter(
+            "leave out one of them", param_hint="--expires-in-days, --never-expires"
         )
-    width = None if sys.stdout.isatty() else UNBOUNDED
-    Console(width=width).print(table)
+    fields: dict[str, object] = _limits(requests_per_minute, tokens_per_minute, concurrency)
+    if name is not None:
+        fields["name"] = name
+    if scope:
+        fields["scopes"] = scope
+    if model or all_models:
+        fields["models"] = model or None
+    if expires_in_days is not None or never_expires:
+        fields["expires_in_days"] = expires_in_days
+    change = _validated(KeyChange, fields)
+    if not fields:
+        raise typer.BadParameter("nothing to change; name at least one option")
+
+    async def run() -> ApiKey:
+        async with _service(config) as service:
+            return await service.change(key_id, change)
+
+    key = asyncio.run(run())
+    if as_json:
+        typer.echo(KeyView.of(key).model_dump_json())
+        return
+    typer.echo(f"Updated {key.id} ({key.name!r}, {key.hint}): {powers(key)}.")
+
+
+@app.command("import")
+def import_(
+    config: ConfigOption,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            help=f"Columns {', '.join(REQUIRED)}, and as wanted {', '.join(OPTIONAL)}. A key is "
+            "itself or its SHA-256 in hex.",
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option(help="Check the file and change nothing.")] = False,
+) -> None:
+    """Take over keys that exist elsewhere. Those that are here already stay as they are."""
+
+    async def run() -> ImportOutcome:
+        rows = read_keys(file)
+        async with _service(config) as service:
+            return await service.import_keys(rows, dry_run=dry_run)
+
+    outcome = asyncio.run(run())
+    verb = "Would import" if dry_run else "Imported"
+    typer.echo(f"{verb} {len(outcome.added)} keys.")
+    if outcome.present:
+        lines = ", ".join(map(str, outcome.present))
+        typer.echo(f"{len(outcome.present)} were here already and stay as they are: lines {lines}.")
 
 
 @app.command("revoke")
-def revoke(
-    config: ConfigOption,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")],
-    as_json: JsonOption = False,
-) -> None:
+def revoke(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False) -> None:
     """Revoke a key for good. Running servers refuse it within a second."""
 
     async def run() -> ApiKey:
@@ -148,11 +248,19 @@ async def _every_page(service: KeyService, revoked: bool) -> list[ApiKey]:
             return keys
 
 
-def _powers(key: ApiKey) -> str:
-    models = "all models" if key.models is None else ", ".join(sorted(key.models))
-    until = "for ever" if key.expires_at is None else f"until {_moment(key.expires_at)}"
-    return f"{' and '.join(sorted(key.scopes))}, {models}, {until}"
+def _validated(schema: type[Schema], fields: Mapping[str, object]) -> Schema:
+    try:
+        return schema.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(first["msg"], param_hint=option) from None
 
 
-def _moment(moment: datetime | None) -> str:
-    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+def _limits(
+    requests_per_minute: str | None, tokens_per_minute: str | None, concurrency: str | None
+) -> dict[str, object]:
+    """Return those limits that were given, as the schemas have them."""
+    given = zip(LIMIT_NAMES, (requests_per_minute, tokens_per_minute, concurrency), strict=True)
+    words: dict[str, object] = {UNLIMITED_WORD: UNLIMITED, DEFAULT_WORD: None}
+    return {name: words.get(text, text) for name, text in given if text is not None}

@@ -1,4 +1,4 @@
-"""`/admin/keys`: creating, listing and revoking keys."""
+"""`/admin/keys`: creating, listing, changing and revoking keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.keys.schemas import MAX_PAGE, CreatedKey, KeyPage, KeyRequest, KeyView
+from querylake_api.keys.schemas import (
+    MAX_PAGE,
+    CreatedKey,
+    KeyChange,
+    KeyPage,
+    KeyRequest,
+    KeyView,
+)
 from querylake_api.services import ServicesDep
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"])
@@ -32,6 +39,18 @@ async def list_keys(
     keys = await services.keys.page(limit=limit + 1, after=after, revoked=include_revoked)
     page = [KeyView.of(key) for key in keys[:limit]]
     return KeyPage(data=page, has_more=len(keys) > limit, last_id=page[-1].id if page else None)
+
+
+@router.get("/{key_id}")
+async def show_key(key_id: str, services: ServicesDep, _: AdminKey) -> KeyView:
+    """Show one key."""
+    return KeyView.of(await services.keys.get(key_id))
+
+
+@router.patch("/{key_id}")
+async def change_key(key_id: str, change: KeyChange, services: ServicesDep, _: AdminKey) -> KeyView:
+    """Change some things of a key; within a second, every process goes by them."""
+    return KeyView.of(await services.keys.change(key_id, change))
 
 
 @router.delete("/{key_id}")

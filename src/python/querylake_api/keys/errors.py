@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from querylake_api.errors import ApiError, invalid_request
+from querylake_api.errors import EX_DATAERR, ApiError, OperatorError, invalid_request
 from querylake_api.keys.models import Scope
 
+MAX_PROBLEMS = 50
+"""How many faults of a file are told at once."""
+
 _CHALLENGE = {"www-authenticate": "Bearer"}
+
+
+class ImportRefused(OperatorError):
+    """A file of keys has faults; nothing of it was stored.
+
+    Attributes:
+        problems: one sentence each. None holds a key.
+    """
+
+    exit_code = EX_DATAERR
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        shown = [*problems[:MAX_PROBLEMS]]
+        if len(problems) > MAX_PROBLEMS:
+            shown.append(f"and {len(problems) - MAX_PROBLEMS} more")
+        super().__init__("nothing was imported:\n  " + "\n  ".join(shown))
+        self.problems = problems
 
 
 def missing_key() -> ApiError:
@@ -83,6 +103,15 @@ def key_not_found(key_id: str) -> ApiError:
         f"There is no API key with the id {key_id!r}. List them to see their ids.",
         status=404,
         code="key_not_found",
+    )
+
+
+def key_is_revoked(key_id: str) -> ApiError:
+    """A revoked key was to be changed."""
+    return invalid_request(
+        f"The API key {key_id!r} is revoked for good and cannot be changed. Create another one.",
+        status=409,
+        code="key_revoked",
     )
 
 

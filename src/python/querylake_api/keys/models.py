@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, DateTime, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from querylake_api.limits.models import Limits
 from querylake_api.persistence.base import Base
 
 
@@ -32,6 +33,7 @@ class ApiKey:
         models: the ids of the models it may use; None means all of them.
         expires_at: from then on it opens nothing; None means never.
         revoked_at: when it was taken back.
+        limits: what it may use; see `Limits`.
     """
 
     id: str
@@ -42,6 +44,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    limits: Limits = field(default_factory=Limits)
 
     def may_use(self, model_id: str) -> bool:
         """Return whether the allow-list, if there is one, has this model."""
@@ -62,6 +65,9 @@ class ApiKeyRow(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    tokens_per_minute: Mapped[int | None] = mapped_column(Integer)
+    concurrency: Mapped[int | None] = mapped_column(Integer)
 
 
 KEY_GENERATION = Table(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from querylake_api.keys.models import KEY_GENERATION, ApiKey, ApiKeyRow, Scope
+from querylake_api.limits.models import Limits
 from querylake_api.persistence.database import Database
 
 _COLUMNS = (
@@ -20,6 +22,9 @@ _COLUMNS = (
     ApiKeyRow.created_at,
     ApiKeyRow.expires_at,
     ApiKeyRow.revoked_at,
+    ApiKeyRow.requests_per_minute,
+    ApiKeyRow.tokens_per_minute,
+    ApiKeyRow.concurrency,
 )
 
 
@@ -43,18 +48,38 @@ class KeyRepository:
 
     async def add(self, key: ApiKey, hashed: str) -> None:
         """Store a new key under the hash of its secret."""
-        values = {
-            "id": key.id,
-            "name": key.name,
-            "hash": hashed,
-            "hint": key.hint,
-            "scopes": sorted(key.scopes),
-            "models": None if key.models is None else sorted(key.models),
-            "created_at": key.created_at,
-            "expires_at": key.expires_at,
-        }
         async with self._database.begin() as connection:
-            await connection.execute(insert(ApiKeyRow).values(**values))
+            await connection.execute(insert(ApiKeyRow).values(**_values(key), hash=hashed))
+
+    async def add_missing(self, keys: Mapping[str, ApiKey]) -> set[str]:
+        """Store those keys, given by their hashes, that are not there yet: all of them or none.
+
+        Returns:
+            The hashes of those that were added.
+        """
+        if not keys:
+            return set()
+        values = [{**_values(key), "hash": hashed} for hashed, key in keys.items()]
+        query = insert(ApiKeyRow).on_conflict_do_nothing(index_elements=[ApiKeyRow.hash])
+        async with self._database.begin() as connection:
+            added = await connection.execute(query.returning(ApiKeyRow.hash), values)
+            return set(added.scalars())
+
+    async def known(self, hashes: Collection[str]) -> set[str]:
+        """Return which hashes belong to a key, revoked or not."""
+        query = select(ApiKeyRow.hash).where(ApiKeyRow.hash.in_(hashes))
+        async with self._database.begin() as connection:
+            return set((await connection.execute(query)).scalars())
+
+    async def change(self, old: ApiKey, new: ApiKey) -> bool:
+        """Store what is different. Returns whether there is such a key that is not revoked."""
+        before, after = _values(old), _values(new)
+        # Only that: somebody else may be changing something else.
+        changes = {column: after[column] for column in after if after[column] != before[column]}
+        query = update(ApiKeyRow).where(ApiKeyRow.id == old.id, ApiKeyRow.revoked_at.is_(None))
+        async with self._database.begin() as connection:
+            done = await connection.execute(query.values(**changes or {"id": old.id}))
+            return done.rowcount == 1
 
     async def get(self, key_id: str) -> ApiKey | None:
         """Return a key, revoked or not."""
@@ -86,8 +111,23 @@ class KeyRepository:
             await connection.execute(query)
 
 
+def _values(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "hint": key.hint,
+        "scopes": sorted(key.scopes),
+        "models": None if key.models is None else sorted(key.models),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "requests_per_minute": key.limits.requests_per_minute,
+        "tokens_per_minute": key.limits.tokens_per_minute,
+        "concurrency": key.limits.concurrency,
+    }
+
+
 def _api_key(columns: Sequence[Any]) -> ApiKey:
-    key_id, name, hint, scopes, models, created_at, expires_at, revoked_at = columns
+    key_id, name, hint, scopes, models, created_at, expires_at, revoked_at, *limits = columns
     return ApiKey(
         id=key_id,
         name=name,
@@ -97,4 +137,5 @@ def _api_key(columns: Sequence[Any]) -> ApiKey:
         created_at=created_at,
         expires_at=expires_at,
         revoked_at=revoked_at,
+        limits=Limits(*limits),
     )

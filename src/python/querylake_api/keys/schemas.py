@@ -5,12 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.keys.secret import looks_like_key
+from querylake_api.limits.models import Limits
 
 MAX_PAGE = 500
 MAX_DAYS = 36_500
+MAX_LIMIT = 1_000_000_000
+
+
+def _no_key(name: str) -> str:
+    if looks_like_key(name):
+        raise ValueError("is a key, and names are shown to others; write who or what it is for")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no_key)]
+Scopes = Annotated[list[Scope], Field(min_length=1)]
+Models = Annotated[list[str], Field(min_length=1)]
+Days = Annotated[float, Field(gt=0, le=MAX_DAYS)]
+Limit = Annotated[int, Field(ge=0, le=MAX_LIMIT)]
 
 
 class KeyRequest(BaseModel):
@@ -18,20 +34,62 @@ class KeyRequest(BaseModel):
 
     Attributes:
         models: the ids or aliases of the models it may use; null means all, now and later.
+        requests_per_minute, tokens_per_minute, concurrency: null means the default of the
+            configuration, 0 means no limit.
     """
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "examples": [{"name": "search team", "scopes": ["inference"], "expires_in_days": 90}]
+            "examples": [
+                {
+                    "name": "search team",
+                    "scopes": ["inference"],
+                    "expires_in_days": 90,
+                    "requests_per_minute": 600,
+                }
+            ]
         },
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    scopes: Annotated[list[Scope], Field(min_length=1)] = [Scope.INFERENCE]
-    models: Annotated[list[str], Field(min_length=1)] | None = None
-    expires_in_days: Annotated[float, Field(gt=0, le=MAX_DAYS)] | None = None
+    name: Name
+    scopes: Scopes = [Scope.INFERENCE]
+    models: Models | None = None
+    expires_in_days: Days | None = None
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    concurrency: Limit | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits together."""
+        return Limits(self.requests_per_minute, self.tokens_per_minute, self.concurrency)
+
+
+class KeyChange(BaseModel):
+    """What shall be different of a key; what is left out stays.
+
+    Attributes:
+        models: null means all.
+        expires_in_days: from now; null means never.
+        requests_per_minute, tokens_per_minute, concurrency: null means the default of the
+            configuration, 0 means no limit.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"requests_per_minute": 60, "concurrency": 4}]},
+    )
+
+    name: Name = ""
+    scopes: Scopes = []
+    models: Models | None = None
+    expires_in_days: Days | None = None
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    concurrency: Limit | None = None
 
 
 class KeyView(BaseModel):
@@ -46,6 +104,9 @@ class KeyView(BaseModel):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrency: int | None
 
     @classmethod
     def of(cls, key: ApiKey) -> KeyView:
@@ -83,4 +144,7 @@ def _fields(key: ApiKey) -> dict[str, object]:
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
+        "requests_per_minute": key.limits.requests_per_minute,
+        "tokens_per_minute": key.limits.tokens_per_minute,
+        "concurrency": key.limits.concurrency,
     }

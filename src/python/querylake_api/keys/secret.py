@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import string
 
@@ -10,6 +11,9 @@ ALPHABET = string.digits + string.ascii_letters
 PREFIX = "sk-"
 LENGTH = 48
 """48 characters of 62 kinds are 285 bits: guessing is hopeless, so a fast hash is safe."""
+
+# Longer than words that happen to begin so, shorter than any key that is one.
+_SHAPE = re.compile(PREFIX + r"[A-Za-z0-9_-]{20,}")
 
 
 def generate_key() -> str:
@@ -30,3 +34,13 @@ def hash_key(key: str) -> str:
 def hint(key: str) -> str:
     """Return what may be shown of a key, enough to recognise it."""
     return f"{PREFIX}...{key[-4:]}"
+
+
+def looks_like_key(text: str) -> bool:
+    """Return whether somewhere in a text there is what may be a key, and should not be seen."""
+    return PREFIX in text and _SHAPE.search(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """Return a text that may be logged, with what may be keys blotted out."""
+    return _SHAPE.sub(f"{PREFIX}...", text) if PREFIX in text else text

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from querylake_api.keys.errors import key_not_found, unknown_models
+from querylake_api.errors import ApiError
+from querylake_api.keys.errors import (
+    ImportRefused,
+    key_is_revoked,
+    key_not_found,
+    unknown_models,
+)
+from querylake_api.keys.importing import ImportedKey, ImportOutcome
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
-from querylake_api.keys.schemas import KeyRequest
+from querylake_api.keys.schemas import KeyChange, KeyRequest
 from querylake_api.keys.secret import generate_id, generate_key, hash_key, hint
+from querylake_api.limits.models import LIMIT_NAMES
 from querylake_api.settings import ModelSettings
 
 
@@ -27,7 +36,7 @@ class NewKey:
 
 
 class KeyService:
-    """Creates, lists and revokes keys.
+    """Creates, lists, changes, imports and revokes keys.
 
     Args:
         models: the configured models, which allow-lists are checked against.
@@ -63,12 +72,68 @@ class KeyService:
             scopes=frozenset(request.scopes),
             models=self._allow_list(request.models),
             created_at=now,
-            expires_at=None if days is None else now + timedelta(days=days),
+            expires_at=None if days is None else _in_days(days),
             revoked_at=None,
+            limits=request.limits,
         )
         await self._repository.add(key, hash_key(secret))
         await self._changed()
         return NewKey(key, secret)
+
+    async def get(self, key_id: str) -> ApiKey:
+        """Return a key, revoked or not.
+
+        Raises:
+            ApiError: there is no such key.
+        """
+        key = await self._repository.get(key_id)
+        if key is None:
+            raise key_not_found(key_id)
+        return key
+
+    async def change(self, key_id: str, change: KeyChange) -> ApiKey:
+        """Make some things of a key different.
+
+        Raises:
+            ApiError: there is no such key, it is revoked, or the allow-list names unknown models.
+        """
+        old = await self.get(key_id)
+        new = replace(old, **self._changed_fields(old, change))
+        if old.revoked_at is not None or not await self._repository.change(old, new):
+            raise key_is_revoked(key_id)
+        await self._changed()
+        return new
+
+    async def import_keys(self, rows: Sequence[ImportedKey], *, dry_run: bool) -> ImportOutcome:
+        """Store keys that exist elsewhere; those that are here already stay as they are.
+
+        Args:
+            dry_run: only say what would be stored.
+
+        Raises:
+            ImportRefused: some allow-lists name unknown models; nothing was stored.
+        """
+        problems = []
+        keys: dict[str, ApiKey] = {}
+        now = datetime.now(UTC)
+        for row in rows:
+            try:
+                models = self._allow_list(row.request.models)
+            except ApiError as error:
+                problems.append(f"line {row.line}: models: {error.message}")
+                continue
+            keys[row.hashed] = row.key(generate_id(), models, now)
+        if problems:
+            raise ImportRefused(problems)
+        if dry_run:
+            added = keys.keys() - await self._repository.known(keys)
+        else:
+            added = await self._repository.add_missing(keys)
+            await self._changed()
+        return ImportOutcome(
+            added=[row.line for row in rows if row.hashed in added],
+            present=[row.line for row in rows if row.hashed not in added],
+        )
 
     async def page(
         self, *, limit: int, after: str | None = None, revoked: bool = False
@@ -83,7 +148,7 @@ class KeyService:
         Raises:
             ApiError: `after` names no key.
         """
-        last = None if after is None else await self._get(after)
+        last = None if after is None else await self.get(after)
         return await self._repository.page(limit, last, revoked)
 
     async def revoke(self, key_id: str) -> ApiKey:
@@ -93,15 +158,24 @@ class KeyService:
             ApiError: there is no such key.
         """
         await self._repository.revoke(key_id, datetime.now(UTC))
-        key = await self._get(key_id)
+        key = await self.get(key_id)
         await self._changed()
         return key
 
-    async def _get(self, key_id: str) -> ApiKey:
-        key = await self._repository.get(key_id)
-        if key is None:
-            raise key_not_found(key_id)
-        return key
+    def _changed_fields(self, old: ApiKey, change: KeyChange) -> dict[str, Any]:
+        given = change.model_fields_set
+        fields: dict[str, Any] = {}
+        if "name" in given:
+            fields["name"] = change.name
+        if "scopes" in given:
+            fields["scopes"] = frozenset(change.scopes)
+        if "models" in given:
+            fields["models"] = self._allow_list(change.models)
+        if "expires_in_days" in given:
+            days = change.expires_in_days
+            fields["expires_at"] = None if days is None else _in_days(days)
+        limits = {name: getattr(change, name) for name in LIMIT_NAMES if name in given}
+        return {**fields, "limits": replace(old.limits, **limits)}
 
     def _allow_list(self, models: list[str] | None) -> frozenset[str] | None:
         """Return a list of ids and aliases as a set of ids."""
@@ -115,3 +189,7 @@ class KeyService:
     async def _changed(self) -> None:
         if self._ring is not None:
             await self._ring.refresh()
+
+
+def _in_days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)

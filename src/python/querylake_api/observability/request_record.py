@@ -45,6 +45,7 @@ class RequestRecord:
         streaming: whether the head of a stream has gone out and its end has not.
         detail: what happened behind us, for the log only.
         first_token_at: when the first content left for the client, in `perf_counter` seconds.
+        headers: what the answer tells the client besides, whatever the answer is.
         prompt_tokens: what the engine said it had read; None if it did not say.
         completion_tokens: what the engine said it had made; None if it did not say.
         content_chunks: events of a stream that carried content: at least that many tokens were
@@ -76,6 +77,7 @@ class RequestRecord:
     streaming: bool = False
     detail: str | None = None
     first_token_at: float | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     content_chunks: int = 0

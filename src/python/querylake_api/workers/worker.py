@@ -34,14 +34,16 @@ class Worker:
     index: int
     state: Path
 
-    def ended(self, index: int) -> bool:
-        """Return whether no living process has a number."""
+    @contextmanager
+    def vacancy(self, index: int) -> Iterator[bool]:
+        """Give whether no living process has a number; until the end, none will then take it."""
         with _roll(self.state):
             lock = _try_lock(self.state, index)
-        if lock is None:
-            return False
-        os.close(lock)
-        return True
+            try:
+                yield lock is not None
+            finally:
+                if lock is not None:
+                    os.close(lock)
 
 
 @contextmanager

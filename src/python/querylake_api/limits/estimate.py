@@ -1,0 +1,81 @@
+"""How many tokens a request may take, before anybody has counted them.
+
+The estimate is held against the limit until the engine has told the real number, so it only has to
+be of the right order: a quarter of the text's bytes, and as many tokens for the answer as the
+request asks for at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+BYTES_OF_TOKEN = 4
+"""English text has about four for each token; other scripts have more of both."""
+
+ANSWER_TOKENS = 256
+"""For an answer whose length the request leaves to the engine."""
+
+MEDIA_TOKENS = 1000
+"""For an image or a sound, whose size in bytes says nothing."""
+
+_LONG = 2048
+_ANSWER_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_TEXT_FIELDS = ("messages", "prompt", "input", "query", "documents", "instructions", "system")
+
+
+def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
+    """Return an estimate for a request.
+
+    Args:
+        generates: whether the answer is text, rather than vectors or scores.
+    """
+    prompt = sum(_bytes(request[field]) for field in _TEXT_FIELDS if field in request)
+    tokens = -(-prompt // BYTES_OF_TOKEN)
+    return tokens + _answer(request) if generates else tokens
+
+
+def _answer(request: Mapping[str, Any]) -> int:
+    times = _count(request.get("n")) or 1
+    for field in _ANSWER_FIELDS:
+        most = _count(request.get(field))
+        if most:
+            return most * times
+    return ANSWER_TOKENS * times
+
+
+def _count(value: object) -> int:
+    """Return a number that counts something, 0 for whatever else a request may hold."""
+    # True is an int, and no count.
+    return value if isinstance(value, int) and value is not True and value > 0 else 0
+
+
+def _bytes(value: object) -> int:
+    """Return the size of the text in a part of a request."""
+    # Not by recursion: how deep it goes is the caller's choice.
+    rest = [value]
+    size = 0
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            size += MEDIA_TOKENS * BYTES_OF_TOKEN if _is_media(part) else _utf8(part)
+        elif isinstance(part, dict):
+            rest.extend(part.values())
+        elif isinstance(part, list):
+            if part and isinstance(part[0], int):
+                size += len(part) * BYTES_OF_TOKEN  # tokens already
+            else:
+                rest.extend(part)
+    return size
+
+
+def _utf8(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def _is_media(text: str) -> bool:
+    """Return whether a string is bytes in base64, as a data URL or bare."""
+    if text.startswith("data:"):
+        return True
+    head = text[:_LONG]
+    return len(text) > _LONG and " " not in head and head.isascii() and "\n" not in head

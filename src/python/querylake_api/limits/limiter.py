@@ -1,0 +1,145 @@
+"""Admitting requests under the limits of their keys: all of a key's limits at once, or none."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from querylake_api.errors import ApiError
+from querylake_api.inference.disconnect import ClientLeft
+from querylake_api.keys.models import ApiKey
+from querylake_api.limits.errors import rate_limited, table_full, too_many_at_once
+from querylake_api.limits.headers import rate_limit_headers
+from querylake_api.limits.lease import Lease, NoLease, TableLease
+from querylake_api.limits.models import Limits
+from querylake_api.limits.table import LimitsTable, Row
+from querylake_api.observability.request_record import RequestRecord
+
+_NO_LEASE = NoLease()
+
+
+class Admission:
+    """A request that was admitted, as a block: at its end, the tokens are settled and the place
+    among the key's concurrent requests is given back."""
+
+    __slots__ = ("_lease", "_record")
+
+    def __init__(self, lease: Lease, record: RequestRecord) -> None:
+        self._lease = lease
+        self._record = record
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            tokens = self._tokens(exc)
+            if tokens is not None:
+                self._lease.settle(tokens)
+        finally:
+            self._lease.release()
+
+    def _tokens(self, exc: BaseException | None) -> int | None:
+        """Return how many tokens the request took; None if nobody knows, so the estimate stands."""
+        record = self._record
+        if record.prompt_tokens is not None or record.completion_tokens is not None:
+            return (record.prompt_tokens or 0) + (record.completion_tokens or 0)
+        failed = isinstance(exc, Exception) and record.outcome is None and not record.streaming
+        # A client that leaves has used what the engine did for it meanwhile.
+        return 0 if failed and not isinstance(exc, ClientLeft) else None
+
+
+class Limiter:
+    """Asked once for each request, after its key is known and before an engine is chosen.
+
+    Args:
+        defaults: hold for keys that have none of their own.
+    """
+
+    def __init__(self, table: LimitsTable, defaults: Limits) -> None:
+        self._table = table
+        self._defaults = defaults
+
+    def counts_tokens(self, key: ApiKey) -> bool:
+        """Return whether an estimate of a request's tokens is wanted."""
+        limit = key.limits.tokens_per_minute
+        return bool(self._defaults.tokens_per_minute if limit is None else limit)
+
+    def admit(self, key: ApiKey, tokens: int, record: RequestRecord) -> Admission:
+        """Admit a request, or refuse it. A refused one uses nothing up.
+
+        Args:
+            tokens: an estimate; see `limits.estimate`.
+            record: gets the headers that tell the client how the key stands.
+
+        Raises:
+            ApiError: 429, which names the limit; 503 if too many keys are active.
+        """
+        limits = key.limits.over(self._defaults)
+        if not limits.any:
+            return Admission(_NO_LEASE, record)
+        table = self._table
+        bucket = table.bucket_of(key.id)
+        table.lock(bucket)
+        try:
+            now = time.monotonic()
+            row = table.row_of(key.id, now)
+            if row is None:
+                raise table_full()
+            # More than the limit is never available: the largest request has to wait until
+            # nothing else was used in a minute, and is admitted then.
+            tokens = min(tokens, limits.tokens_per_minute or 0)
+            refusal = self._refusal(row, limits, tokens, now)
+            if refusal is None:
+                if limits.requests_per_minute:
+                    row.requests.add(1, now)
+                if tokens:
+                    row.tokens.add(tokens, now)
+                table.begin(row)
+            record.headers = rate_limit_headers(limits, row, now)
+        finally:
+            table.unlock(bucket)
+        if refusal is not None:
+            raise refusal
+        reserved = tokens if limits.tokens_per_minute else None
+        return Admission(TableLease(table, bucket, row, reserved, now), record)
+
+    def _refusal(self, row: Row, limits: Limits, tokens: int, now: float) -> ApiError | None:
+        limit = limits.concurrency
+        if limit:
+            running = self._table.in_progress(row)
+            if running >= limit:
+                self._table.clear_the_dead(row)
+                running = self._table.in_progress(row)
+            if running >= limit:
+                return too_many_at_once(limit, running)
+        limit = limits.requests_per_minute
+        if limit:
+            used = row.requests.used(now)
+            if used + 1 > limit:
+                return rate_limited(
+                    "requests",
+                    "requests_per_minute",
+                    limit=limit,
+                    used=used,
+                    requested=1,
+                    seconds=row.requests.seconds_until(limit - 1, now),
+                )
+        limit = limits.tokens_per_minute
+        if limit:
+            used = row.tokens.used(now)
+            if used + tokens > limit:
+                return rate_limited(
+                    "tokens",
+                    "tokens_per_minute",
+                    limit=limit,
+                    used=used,
+                    requested=tokens,
+                    seconds=row.tokens.seconds_until(limit - tokens, now),
+                )
+        return None
