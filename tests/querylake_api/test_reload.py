@@ -16,7 +16,7 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
-from querylake_api_testing.process import ServeProcess, serve_process
+from querylake_api_testing.process import fresh_connections, serve_process
 from querylake_api_testing.running import RunningApi, create_key
 
 CHAT = {"model": "default", "messages": []}
@@ -126,16 +126,9 @@ async def admin_headers(config_file: Path) -> dict[str, str]:
     return {"authorization": f"Bearer {key.secret}"}
 
 
-async def models_by_worker(
-    server: ServeProcess, headers: dict[str, str], asks: int = 20
-) -> list[str]:
-    """Ask on many connections, so that every worker is asked."""
-    listings = []
-    for _ in range(asks):
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            answer = await client.get(f"{server.url}/v1/models", headers=headers)
-            listings.append(" ".join(model["id"] for model in answer.json()["data"]))
-    return listings
+async def listings(client: httpx.AsyncClient, headers: dict[str, str]) -> list[str]:
+    """Ask often, so that every worker is asked."""
+    return [(await client.get("/v1/models", headers=headers)).text for _ in range(20)]
 
 
 async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> None:
@@ -143,7 +136,7 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
     options = ("--port", "0", "--workers", "2")
     async with (
         serve_process(config_file, *options) as server,
-        httpx.AsyncClient(trust_env=False, timeout=30, base_url=server.url) as client,
+        fresh_connections(server.url) as client,
     ):
 
         async def config() -> dict[str, Any]:
@@ -159,7 +152,7 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
         assert report["failures"] == []
         assert report["restart_needed"] == []
         assert [worker["generation"] for worker in report["workers"]] == [2, 2]
-        assert all("arrived" in names for names in await models_by_worker(server, headers))
+        assert all("arrived" in names for names in await listings(client, headers))
 
         good = config_file.read_text(encoding="utf-8")
         config_file.write_text("[server\n", encoding="utf-8")
@@ -176,7 +169,7 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
         after = await config()
         assert [worker["generation"] for worker in after["workers"]] == [3, 3]
         assert after["digest"] != before["digest"]
-        assert all("again" in names for names in await models_by_worker(server, headers))
+        assert all("again" in names for names in await listings(client, headers))
 
         # A worker that takes a dead one's place begins with what the others run, not with a file
         # that is wrong by now.
@@ -184,8 +177,7 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
         dead = after["workers"][0]["pid"]
         os.kill(dead, signal.SIGKILL)
         await server.logged("worker 0 is ready")
-        async with httpx.AsyncClient(trust_env=False, timeout=30, base_url=server.url) as fresh:
-            workers = (await fresh.get("/admin/config", headers=headers)).json()["workers"]
+        workers = (await config())["workers"]
         assert [worker["generation"] for worker in workers] == [3, 3]
         assert dead not in [worker["pid"] for worker in workers]
         assert await server.end(signal.SIGTERM) == 0

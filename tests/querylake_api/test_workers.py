@@ -12,7 +12,7 @@ import httpx
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
-from querylake_api_testing.process import ServeProcess, serve_process
+from querylake_api_testing.process import ServeProcess, fresh_connections, serve_process
 from querylake_api_testing.running import create_key
 
 CHAT = {"model": "default", "messages": []}
@@ -32,23 +32,24 @@ async def inference_headers(config_file: Path) -> dict[str, str]:
     return {"authorization": f"Bearer {key.secret}"}
 
 
-async def ask(url: str, headers: dict[str, str]) -> int:
-    """Ask once, on a connection of its own."""
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        response = await client.post(f"{url}/v1/chat/completions", json=CHAT, headers=headers)
-        return response.status_code
+async def ask(client: httpx.AsyncClient, headers: dict[str, str]) -> int:
+    response = await client.post("/v1/chat/completions", json=CHAT, headers=headers)
+    return response.status_code
 
 
 async def test_a_killed_worker_is_replaced(config_file: Path) -> None:
     headers = await inference_headers(config_file)
-    async with serve_process(config_file, "--port", "0", "--workers", "2") as server:
+    async with (
+        serve_process(config_file, "--port", "0", "--workers", "2") as server,
+        fresh_connections(server.url) as client,
+    ):
         first, second = worker_pids(server)
         assert server.process.pid not in (first, second)
-        assert await ask(server.url, headers) == 200
+        assert await ask(client, headers) == 200
         os.kill(first, signal.SIGKILL)
         gone = await server.logged(f"worker process {first} ended by signal 9")
         assert "another starts" in gone["event"]
-        assert await ask(server.url, headers) == 200
+        assert await ask(client, headers) == 200
         ready = await server.logged("worker ")
         assert ready["event"].startswith("worker 0 is ready") or ready["event"].startswith(
             "worker 1 is ready"
@@ -74,19 +75,17 @@ async def test_streams_finish_on_every_worker_before_the_end(
     text = config_file.read_text(encoding="utf-8")
     config_file.write_text(text.replace("0.5}", "30.0}"), encoding="utf-8")
     headers = await inference_headers(config_file)
-    async with serve_process(config_file, "--port", "0", "--workers", "2") as server:
+    async with (
+        serve_process(config_file, "--port", "0", "--workers", "2") as server,
+        fresh_connections(server.url) as client,
+    ):
         begun = asyncio.Semaphore(0)
 
         async def stream() -> bytes:
-            async with (
-                httpx.AsyncClient(trust_env=False, timeout=30) as client,
-                client.stream(
-                    "POST",
-                    f"{server.url}/v1/chat/completions",
-                    json={**CHAT, "stream": True},
-                    headers=headers,
-                ) as response,
-            ):
+            body = {**CHAT, "stream": True}
+            async with client.stream(
+                "POST", "/v1/chat/completions", json=body, headers=headers
+            ) as response:
                 pieces = response.aiter_bytes()
                 whole = await anext(pieces)
                 begun.release()
@@ -123,10 +122,10 @@ async def test_a_second_signal_ends_the_drain(config_file: Path, engine: Scripte
         options = ("--port", "0", "--workers", workers)
         async with (
             serve_process(config_file, *options) as server,
-            httpx.AsyncClient(trust_env=False, timeout=30) as client,
+            fresh_connections(server.url) as client,
             client.stream(
                 "POST",
-                f"{server.url}/v1/chat/completions",
+                "/v1/chat/completions",
                 json={**CHAT, "stream": True},
                 headers=headers,
             ) as response,

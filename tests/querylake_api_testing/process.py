@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 30
+import httpx
+
+START_SECONDS = 120
 
 
 @dataclass
@@ -52,6 +54,17 @@ class ServeProcess:
             async for text in self.process.stderr:
                 self.log.append(json.loads(text))
             return await self.process.wait()
+
+
+def fresh_connections(url: str) -> httpx.AsyncClient:
+    """Return a client that makes a new connection for each request, so that any worker gets it."""
+    return httpx.AsyncClient(
+        base_url=url,
+        timeout=30,
+        trust_env=False,
+        verify=False,  # there is no TLS, and loading certificates takes longer than the tests
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
 
 
 def environment() -> dict[str, str]:
