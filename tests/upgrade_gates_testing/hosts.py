@@ -66,7 +66,7 @@ class Host:
         self.file("/etc/machine-id", f"{MACHINE_ID}\n")
         self.file("/proc/sys/kernel/random/boot_id", f"{BOOT_ID}\n")
         self.file("/etc/os-release", host_texts.OS_UBUNTU)
-        self.tool("uname", {"-r": KERNEL, "-n": "gpu1"})
+        self.tool("uname", {"-r": f"{KERNEL}\n", "-n": "gpu1\n"})
 
     @property
     def machine(self) -> Machine:

@@ -14,6 +14,7 @@ from upgrade_gates.api.commands import app as api_app
 from upgrade_gates.boundary.commands import app as boundary_app
 from upgrade_gates.checklist.gates import GATES, gate_numbered
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
+from upgrade_gates.driver.commands import app as driver_app
 from upgrade_gates.errors import GatesError
 from upgrade_gates.evidence.commands import app as evidence_app
 from upgrade_gates.host.record_command import record
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(choose_matrix)
 app.command()(record)
+app.add_typer(driver_app, name="driver")
 app.add_typer(runtime_app, name="runtime")
 app.add_typer(serving_app, name="serving")
 app.add_typer(boundary_app, name="boundary")

@@ -11,6 +11,12 @@ GATE = Gate(
     "Upgrade the driver, and show that it works",
     (
         Line(
+            id="1.plan",
+            text="The change of the driver is written down for this host, from its record",
+            command="upgrade_gates driver plan",
+            binds=("setting:matrix", "setting:window", "setting:owner"),
+        ),
+        Line(
             id="1.rollback-plan",
             text="The way back to the present driver is written down for this host",
             command="upgrade_gates driver rollback-plan",
@@ -21,7 +27,7 @@ GATE = Gate(
             text="The driver series of the matrix is installed, from the distribution's packages",
             command=_VERIFY,
             who="person",
-            plan="in the window, the owner runs the script of: upgrade_gates driver plan",
+            plan="in the window, the owner runs the script that `driver plan` wrote",
             binds=("setting:matrix",),
         ),
         Line(
@@ -37,7 +43,8 @@ GATE = Gate(
             "The GPU can be used",
             Line(
                 id="1.validate.series",
-                text="nvidia-smi shows the expected driver series",
+                text="nvidia-smi shows the expected driver series, and the kernel module is the "
+                "same version",
                 command=_VERIFY,
                 binds=("setting:matrix",),
             ),
@@ -49,8 +56,8 @@ GATE = Gate(
             ),
             Line(
                 id="1.validate.torch",
-                text="A trivial torch computation runs on the GPU, in any clean environment",
-                command=f"{_VERIFY} --torch-python PYTHON",
+                text="A trivial torch computation runs on every GPU, in a clean environment",
+                command=f"{_VERIFY} --runtime PEX",
                 binds=("setting:matrix",),
             ),
         ),

@@ -62,6 +62,21 @@ class Record:
         """Its place in the chain."""
         return self.statement.predicate.sequence
 
+    def output(self) -> str:
+        """Return its raw output, wherever that lies.
+
+        Raises:
+            EvidenceUnusable: the file that holds it cannot be read.
+        """
+        output = self.statement.predicate.output
+        if output.text is not None:
+            return output.text
+        file = self.file.parent / OUTPUTS / f"{output.sha256}.txt"
+        try:
+            return file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise EvidenceUnusable(f"{file} cannot be read: {error.strerror}") from None
+
 
 @dataclass(frozen=True)
 class Chain:

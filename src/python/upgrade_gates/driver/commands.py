@@ -1,0 +1,255 @@
+"""`driver plan|rollback-plan|verify`: what a person does to the driver, and whether it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrade_gates.command_options import JsonOption, WorkspaceOption
+from upgrade_gates.driver.after import (
+    NOT_HERE,
+    Verified,
+    after_rollback,
+    after_upgrade,
+    verify_host,
+    without_change,
+)
+from upgrade_gates.driver.plan import DriverPlan, choose_package, make_plan
+from upgrade_gates.driver.recorded import (
+    PLAN_LINE,
+    planned,
+    recorded_snapshot,
+    require_gate_0,
+)
+from upgrade_gates.driver.script import (
+    ROLLBACK,
+    UPGRADE,
+    rollback_script,
+    upgrade_script,
+    write_script,
+)
+from upgrade_gates.driver.torch_check import torch_check
+from upgrade_gates.errors import PlanRefused
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.host.facts import HostFacts, understand
+from upgrade_gates.host.machine import Machine
+from upgrade_gates.host.snapshot import take_snapshot
+from upgrade_gates.matrix.assessment import Reach, assess
+from upgrade_gates.matrix.matrices import MatrixName, load_matrices
+from upgrade_gates.session import Session, open_session, utc_now
+from upgrade_gates.verification import EXIT_NOT_HELD, Verification
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Gate 1: write down the change of the driver and the way back; verify after the reboot.",
+)
+
+
+@app.command()
+def plan(
+    package: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The driver's package, if not the one like the present."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Write the script that changes the driver of this host. Changes nothing itself.
+
+    Needs gate 0, and runs on the GPU host: apt is asked there what it would do.
+    """
+    session = open_session(workspace)
+    plan_driver(session, Machine(), package).finish(as_json=json_)
+
+
+@app.command(name="rollback-plan")
+def rollback_plan(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
+    """Write the script that undoes the other one, to the very versions of the record."""
+    plan_rollback(open_session(workspace), Machine()).finish(as_json=json_)
+
+
+@app.command()
+def verify(
+    runtime: Annotated[
+        Path | None,
+        typer.Option(metavar="PEX", help="Compute with its torch; else artefacts.runtime_pex."),
+    ] = None,
+    rolled_back: Annotated[
+        bool,
+        typer.Option("--rolled-back", help="Compare with the record: was the change undone?"),
+    ] = False,
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """After the reboot: compare driver, packages, CUDA and torch with the plan. 0 only if all fit.
+
+    With --rolled-back nothing is kept as evidence: gate 1 does not hold either way.
+    """
+    session, machine = open_session(workspace), Machine()
+    if rolled_back:
+        found = verify_rollback(session, machine)
+        for each in found:
+            typer.echo(f"{each.verdict:<6}{each.reason}")
+        failed = any(each.verdict is not Verdict.PASS for each in found)
+        raise typer.Exit(EXIT_NOT_HELD if failed else 0)
+    verify_driver(session, machine, runtime).finish(as_json=json_)
+
+
+def plan_driver(session: Session, machine: Machine, package: str | None) -> Verification:
+    """Make the plan and its script, and return what there is to keep.
+
+    Raises:
+        RecordMissing: gate 0 does not hold, or its record is of another machine.
+        PlanRefused: it cannot be done on this host.
+    """
+    require_gate_0(session)
+    now = utc_now()
+    snapshot = recorded_snapshot(session.judge().chain, machine)
+    facts, matrices = understand(snapshot), load_matrices()
+    name, context = _matrix(session), session.context
+    if context.owner is None or context.window is None:
+        raise PlanRefused("upgrade.toml has no owner or no window; see choose-matrix")
+    if context.window.end <= now:
+        raise PlanRefused(
+            f"the window ended {context.window.end.isoformat()}; agree on another one: "
+            "upgrade_gates choose-matrix --window START/END"
+        )
+    verification = Verification(session)
+    reached = next(
+        each for each in assess(matrices, facts, None, today=now.date()) if each.name == name
+    )
+    if reached.reach is Reach.NOW and package is None:
+        verification.add(PLAN_LINE, Verdict.PASS, f"nothing has to change: {reached.reasons[0]}")
+        return verification
+    chosen = choose_package(facts, matrices, matrices.matrices[name], package)
+    made = make_plan(
+        snapshot,
+        facts,
+        chosen,
+        machine,
+        matrix=name,
+        owner=context.owner,
+        window=context.window,
+        now=now,
+    )
+    script = _folder(session, made) / UPGRADE
+    write_script(script, upgrade_script(made))
+    verification.add(
+        PLAN_LINE,
+        Verdict.PASS,
+        f"{made.driver_before or 'no driver'} to {made.driver_after} by {chosen.name}, "
+        f"{len(made.changes)} packages: {script}. Next: upgrade_gates driver rollback-plan",
+        figures={"driver_before": made.driver_before, "driver_after": made.driver_after},
+        output=made.model_dump_json(indent=1),
+    )
+    return verification
+
+
+def plan_rollback(session: Session, machine: Machine) -> Verification:
+    """Write the way back, and return what there is to keep.
+
+    Raises:
+        PlanRefused: there is no plan for this machine.
+    """
+    made = planned(session.judge().chain, machine).plan
+    verification = Verification(session)
+    if made is None:
+        reason = "nothing has to change, so there is nothing to go back from"
+        verification.add("1.rollback-plan", Verdict.PASS, reason)
+        return verification
+    script = _folder(session, made) / ROLLBACK
+    text = rollback_script(made)
+    write_script(script, text)
+    verification.add(
+        "1.rollback-plan",
+        Verdict.PASS,
+        f"{made.driver_after} back to {made.driver_before or 'no driver'}: {script}. Next, in the "
+        f"window, {made.owner} runs {script.with_name(UPGRADE)} as root",
+        output=text,
+    )
+    return verification
+
+
+def verify_driver(session: Session, machine: Machine, runtime: Path | None) -> Verification:
+    """Compare the host with the plan, and return what there is to keep.
+
+    Raises:
+        PlanRefused: there is no plan for this machine, or no matrix is chosen.
+    """
+    verification = Verification(session)
+    snapshot = take_snapshot(machine, now=utc_now())
+    facts = understand(snapshot)
+    if _nothing_here(facts) and session.judge().chain.latest(PLAN_LINE) is None:
+        for line in ("1.install", "1.reboot", "1.validate.series", "1.validate.cuda"):
+            verification.add(line, Verdict.NOT_CHECKABLE, NOT_HERE)
+        verification.add("1.validate.torch", Verdict.NOT_CHECKABLE, NOT_HERE)
+        return verification
+    chain = session.judge().chain
+    made = planned(chain, machine).plan
+    expected = (
+        after_upgrade(made)
+        if made is not None
+        else without_change(understand(recorded_snapshot(chain, machine)))
+    )
+    matrix = load_matrices().matrices[_matrix(session)]
+    raw = snapshot.model_dump_json(indent=1)
+    for each in verify_host(expected, facts, matrix):
+        verification.add(each.line, each.verdict, each.reason, output=raw)
+    # Of GPUs that are divided, CUDA shows a process one instance only (MIG User Guide).
+    divided = any(gpu.mig for gpu in facts.gpus)
+    _torch(verification, session, runtime, None if divided else expected.gpus)
+    return verification
+
+
+def verify_rollback(session: Session, machine: Machine) -> tuple[Verified, ...]:
+    """Compare the host with what it was before the plan.
+
+    Raises:
+        PlanRefused: there is no plan for this machine, or it changed nothing.
+    """
+    made = planned(session.judge().chain, machine).plan
+    if made is None:
+        raise PlanRefused("the plan was to change nothing, so nothing can have been undone")
+    facts = understand(take_snapshot(machine, now=utc_now()))
+    return tuple(verify_host(after_rollback(made), facts, None))
+
+
+def _torch(
+    verification: Verification, session: Session, runtime: Path | None, gpus: int | None
+) -> None:
+    line = "1.validate.torch"
+    pex = runtime or session.artefacts.path("runtime_pex")
+    if pex is None or not pex.exists():
+        where = f"{pex} is not there" if pex else "artefacts.runtime_pex is not set"
+        verification.add(line, Verdict.NOT_CHECKABLE, f"{where}; name one with --runtime PEX")
+        return
+    found = torch_check(pex)
+    if found.problem is not None:
+        verification.add(line, Verdict.FAIL, found.problem, output=found.output)
+    elif gpus is not None and len(found.devices) != gpus:
+        reason = f"torch computes on {len(found.devices)} GPUs, and there are {gpus}"
+        verification.add(line, Verdict.FAIL, reason, output=found.output)
+    else:
+        reason = f"torch {found.torch} computes on {', '.join(found.devices)}"
+        verification.add(line, Verdict.PASS, reason, output=found.output)
+
+
+def _matrix(session: Session) -> MatrixName:
+    if session.context.matrix is None:
+        raise PlanRefused("no matrix is chosen; run upgrade_gates choose-matrix --matrix A|B")
+    return session.context.matrix
+
+
+def _folder(session: Session, made: DriverPlan) -> Path:
+    folder = session.workspace.folder / "driver" / made.plan_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlanRefused(f"{folder} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def _nothing_here(facts: HostFacts) -> bool:
+    return not facts.nvidia_devices and facts.driver is None

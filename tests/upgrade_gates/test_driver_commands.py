@@ -1,0 +1,317 @@
+"""`driver plan|rollback-plan|verify`: from the record to the plan, from the plan to the verdict."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from upgrade_gates.driver.commands import (
+    plan_driver,
+    plan_rollback,
+    verify_driver,
+    verify_rollback,
+)
+from upgrade_gates.driver.packages import driver_package
+from upgrade_gates.driver.plan import choose_package
+from upgrade_gates.driver.recorded import planned
+from upgrade_gates.driver.selection import selection
+from upgrade_gates.driver.torch_check import EXPECTED_SUM, torch_check
+from upgrade_gates.errors import PlanRefused, RecordMissing
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.host.facts import understand
+from upgrade_gates.host.machine import Machine
+from upgrade_gates.host.record_command import record_host
+from upgrade_gates.host.snapshot import take_snapshot
+from upgrade_gates.matrix.choose_command import explain, keep
+from upgrade_gates.matrix.matrices import load_matrices
+from upgrade_gates.matrix.window import parse_window
+from upgrade_gates.session import Session, open_session, utc_now
+from upgrade_gates.verification import Verification
+from upgrade_gates_testing import host_texts
+from upgrade_gates_testing.apt_hosts import NEW_PACKAGES, OLD_PACKAGES, AptHost
+from upgrade_gates_testing.hosts import NEW, OLD, POLICY, Host, driver
+from upgrade_gates_testing.process import run
+from upgrade_gates_testing.workspaces import make_workspace
+
+VALIDATION = ("1.install", "1.reboot", "1.validate.series", "1.validate.cuda", "1.validate.torch")
+
+
+class Upgrade:
+    """A workspace and a host, with gate 0 done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = folder
+        self.apt = AptHost(folder / "host")
+        self.machine: Machine = self.apt.host.machine
+        self.kept(record_host(make_workspace(folder), self.machine))
+        tomorrow = (utc_now() + datetime.timedelta(days=1)).isoformat()
+        later = (utc_now() + datetime.timedelta(days=1, hours=4)).isoformat()
+        snapshot = take_snapshot(self.machine, now=utc_now())
+        self.kept(
+            keep(
+                self.session,
+                explain(self.session, snapshot),
+                matrix="A",
+                window=parse_window(f"{tomorrow}/{later}"),
+                owner="Ada Lovelace",
+            )
+        )
+
+    @property
+    def session(self) -> Session:
+        return open_session(self.base)
+
+    def kept(self, verification: Verification) -> dict[str, tuple[Verdict, str]]:
+        """Keep findings as evidence, and return them by line."""
+        self.session.store.append(verification.findings, command=["x"])
+        return {each.check: (each.verdict, each.reason) for each in verification.findings}
+
+    def planned(self) -> dict[str, tuple[Verdict, str]]:
+        """Plan there and back."""
+        there = self.kept(plan_driver(self.session, self.machine, None))
+        return there | self.kept(plan_rollback(self.session, self.machine))
+
+    def carried_out(self) -> None:
+        """Be as after the script and the reboot."""
+        self.apt.install(dict.fromkeys((*NEW_PACKAGES, "nvidia-firmware-580"), NEW))
+        self.boot("580.95.05", "13.0", host_texts.OPEN_580)
+
+    def boot(self, version: str, cuda: str, module: str, *, smi: str | None = None) -> None:
+        """Start anew with a driver."""
+        driver(self.apt.host, version, cuda, module, smi=smi)
+        self.apt.host.file(
+            "/proc/sys/kernel/random/boot_id", "ffffffff-2f0b-4c5e-8d3a-1b2c3d4e5f60\n"
+        )
+
+    def verified(self, runtime: Path | None) -> dict[str, tuple[Verdict, str]]:
+        """Verify."""
+        return self.kept(verify_driver(self.session, self.machine, runtime))
+
+    def gate_1_holds(self) -> bool:
+        """What the operator's `status` says of gate 1."""
+        return run(self.base, "status", "--gate", "1").returncode == 0
+
+
+@pytest.fixture
+def upgrade(tmp_path: Path) -> Upgrade:
+    return Upgrade(tmp_path)
+
+
+def runtime(folder: Path, said: str, *, code: int = 0) -> Path:
+    """Return a packed PEX whose torch says this, and that answers as an interpreter only."""
+    pex = folder / "runtime.pex"
+    pex.mkdir(exist_ok=True)
+    (pex / "said").write_text(said)
+    program = pex / "__main__.py"
+    program.write_text(
+        '#!/bin/sh\n[ "$PEX_INTERPRETER" = 1 ] || exit 9\n'
+        f'case "$2" in *torch.arange*) /bin/cat "{pex}/said"; exit {code};; *) exit 8;; esac\n'
+    )
+    program.chmod(0o755)
+    return pex
+
+
+def torch_says(gpus: int, total: float = EXPECTED_SUM) -> str:
+    devices = ", ".join(['"NVIDIA H100"'] * gpus)
+    sums = ", ".join([str(total)] * gpus)
+    return f'{{"torch": "2.9.0+cu128", "cuda": "12.8", "devices": [{devices}], "sums": [{sums}]}}'
+
+
+def test_without_gate_0_nothing_is_planned(tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    done = run(tmp_path, "driver", "plan")
+    assert done.returncode == 2
+    assert "gate 0 does not hold: 0.matrix (open), 0.window (open), 0.owner (open)" in done.stderr
+    assert "0.facts.packages (open)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    back = run(tmp_path, "driver", "rollback-plan")
+    assert (back.returncode, back.stdout) == (2, "")
+    assert "there is no plan" in back.stderr
+
+
+def test_both_scripts_are_written_and_kept(upgrade: Upgrade) -> None:
+    found = upgrade.planned()
+    assert {verdict for verdict, _ in found.values()} == {Verdict.PASS}
+    assert "535.183.01 to 580.95.05 by nvidia-driver-580-server, 9 packages" in found["1.plan"][1]
+    (folder,) = (upgrade.base / ".upgrade" / "driver").iterdir()
+    assert {each.name for each in folder.iterdir()} == {"upgrade.sh", "rollback.sh"}
+    assert all(each.stat().st_mode & 0o111 for each in folder.iterdir())
+    plan = planned(upgrade.session.store.read(), upgrade.machine).plan
+    assert plan is not None
+    assert plan.plan_id == folder.name
+    assert not upgrade.gate_1_holds()
+
+
+def test_a_record_of_another_machine_is_no_ground_for_a_plan(upgrade: Upgrade) -> None:
+    upgrade.planned()
+    upgrade.apt.host.file("/etc/machine-id", "ffffffffffffffffffffffffffffffff\n")
+    with pytest.raises(RecordMissing, match="the record is of gpu1, and this is another machine"):
+        plan_driver(upgrade.session, upgrade.machine, None)
+    with pytest.raises(PlanRefused, match="the plan is for gpu1, and this is another machine"):
+        plan_rollback(upgrade.session, upgrade.machine)
+
+
+def test_apt_that_would_not_do_it_is_quoted(upgrade: Upgrade) -> None:
+    upgrade.apt.change(available={name: [OLD] for name in OLD_PACKAGES})
+    with pytest.raises(PlanRefused, match="apt would not do it: E: Version '580.95.05"):
+        plan_driver(upgrade.session, upgrade.machine, None)
+
+
+def test_a_named_package_must_fit(upgrade: Upgrade) -> None:
+    with pytest.raises(PlanRefused, match="it has: nvidia-driver-535-server, nvidia-driver-570"):
+        plan_driver(upgrade.session, upgrade.machine, "nvidia-driver-999")
+    with pytest.raises(PlanRefused, match="is 570.133.20, and the matrix needs 575.57.08"):
+        plan_driver(upgrade.session, upgrade.machine, "nvidia-driver-570-server")
+
+
+def test_a_driver_that_is_new_enough_stays(tmp_path: Path) -> None:
+    upgrade = Upgrade(tmp_path)
+    upgrade.carried_out()
+    upgrade.kept(record_host(upgrade.session, upgrade.machine))
+    found = upgrade.planned()
+    assert found["1.plan"] == (
+        Verdict.PASS,
+        "nothing has to change: the driver 580.95.05 is at least 575.57.08",
+    )
+    assert found["1.rollback-plan"][0] is Verdict.PASS
+    verified = upgrade.verified(runtime(tmp_path, torch_says(8)))
+    assert {verdict for verdict, _ in verified.values()} == {Verdict.PASS}, verified
+
+
+def test_all_fits_after_the_reboot(upgrade: Upgrade, tmp_path: Path) -> None:
+    upgrade.planned()
+    upgrade.carried_out()
+    found = upgrade.verified(runtime(tmp_path, f"a warning\n{torch_says(8)}\n"))
+    assert tuple(found) == VALIDATION
+    assert {verdict for verdict, _ in found.values()} == {Verdict.PASS}, found
+    assert "nvidia-smi and the kernel module are 580.95.05" in found["1.validate.series"][1]
+    assert upgrade.gate_1_holds()
+
+
+def test_before_the_reboot_every_mismatch_is_named(upgrade: Upgrade, tmp_path: Path) -> None:
+    upgrade.planned()
+    found = upgrade.verified(runtime(tmp_path, torch_says(8)))
+    failing = {line for line, (verdict, _) in found.items() if verdict is Verdict.FAIL}
+    assert failing == {"1.install", "1.reboot", "1.validate.series", "1.validate.cuda"}
+    assert f"nvidia-driver-580-server is not installed and not {NEW}" in found["1.install"][1]
+    assert "not rebooted" in found["1.reboot"][1]
+    assert "shows driver 535.183.01, and 580.95.05 is expected" in found["1.validate.series"][1]
+    assert "shows CUDA 12.2, and the matrix has 12.9" in found["1.validate.cuda"][1]
+
+
+def test_a_module_that_differs_from_the_libraries(upgrade: Upgrade, tmp_path: Path) -> None:
+    upgrade.planned()
+    upgrade.carried_out()
+    pex = runtime(tmp_path, torch_says(8))
+    upgrade.boot("580.95.05", "13.0", host_texts.OPEN_580, smi="580.126.09")
+    verdict, reason = upgrade.verified(pex)["1.validate.series"]
+    assert verdict is Verdict.FAIL
+    assert "the installed libraries are 580.126.09, and the kernel module is 580.95.05" in reason
+    mixed = host_texts.OPEN_580.replace("580.95.05", "580.126.09")
+    upgrade.boot("580.95.05", "13.0", mixed)
+    assert "the kernel module is 580.126.09" in upgrade.verified(pex)["1.validate.series"][1]
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reason"),
+    [
+        (torch_says(0), 0, "torch 2.9.0+cu128 (CUDA 12.8) sees no GPU"),
+        (torch_says(7), 0, "torch computes on 7 GPUs, and there are 8"),
+        (torch_says(8, 1.0), 0, "and each must be 999000.0"),
+        ("RuntimeError: CUDA error: out of memory", 1, "CUDA error: out of memory"),
+        ("no JSON", 0, "cannot be understood"),
+        ("", 0, "cannot be understood"),
+    ],
+)
+def test_a_torch_that_does_not_compute(
+    upgrade: Upgrade, tmp_path: Path, said: str, code: int, reason: str
+) -> None:
+    upgrade.planned()
+    upgrade.carried_out()
+    verdict, found = upgrade.verified(runtime(tmp_path, said, code=code))["1.validate.torch"]
+    assert verdict is Verdict.FAIL
+    assert reason in found
+
+
+def test_a_runtime_that_is_not_there_or_hangs(tmp_path: Path) -> None:
+    upgrade = Upgrade(tmp_path)
+    upgrade.planned()
+    upgrade.carried_out()
+    verdict, reason = upgrade.verified(None)["1.validate.torch"]
+    assert verdict is Verdict.NOT_CHECKABLE
+    assert "--runtime PEX" in reason
+    assert torch_check(tmp_path / "absent").problem is not None
+    pex = runtime(tmp_path, "")
+    (pex / "__main__.py").write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    hung = torch_check(pex, seconds=0.2).problem
+    assert hung is not None
+    assert "did not answer" in hung
+
+
+def test_after_the_way_back(upgrade: Upgrade) -> None:
+    upgrade.planned()
+    upgrade.carried_out()
+    found = {each.line: each for each in verify_rollback(upgrade.session, upgrade.machine)}
+    assert found["1.install"].verdict is Verdict.FAIL
+    assert "nvidia-driver-580-server is" in found["1.install"].reason
+    assert "and not absent" in found["1.install"].reason
+    upgrade.apt.install(dict.fromkeys(OLD_PACKAGES, OLD))
+    upgrade.boot("535.183.01", "12.2", host_texts.PROPRIETARY_535)
+    back = verify_rollback(upgrade.session, upgrade.machine)
+    assert {each.verdict for each in back} == {Verdict.PASS}, back
+
+
+def test_without_a_gpu_verify_says_that_it_cannot_look(tmp_path: Path) -> None:
+    session = make_workspace(tmp_path, 'matrix = "A"\n')
+    found = verify_driver(session, Host(tmp_path / "host").machine, None).findings
+    assert tuple(each.check for each in found) == VALIDATION
+    assert {each.verdict for each in found} == {Verdict.NOT_CHECKABLE}
+
+
+def test_companions_of_the_driver_come_along(tmp_path: Path) -> None:
+    apt = AptHost(tmp_path)
+    host = apt.host
+    apt.install(
+        {
+            **dict.fromkeys(OLD_PACKAGES, OLD),
+            "nvidia-fabricmanager-535": OLD,
+            "linux-modules-nvidia-535-server-generic": "6.8.0-52.53+1",
+        }
+    )
+    extra = POLICY
+    for name, version in (
+        ("nvidia-fabricmanager-580", NEW),
+        ("linux-modules-nvidia-580-server-generic", "6.8.0-52.53+2"),
+    ):
+        extra += (
+            f"{name}:\n  Installed: (none)\n  Candidate: {version}\n  Version table:\n"
+            f"     {version} 500\n        500 http://archive.ubuntu.com/ubuntu jammy/main\n"
+        )
+    names = "\n".join(line[:-1] for line in extra.splitlines() if line[0] != " ")
+    host.tool("apt-cache", {"pkgnames": names, "*": extra})
+    facts, matrices = understand(take_snapshot(host.machine, now=utc_now())), load_matrices()
+    package = choose_package(facts, matrices, matrices.matrices["A"], None)
+    assert selection(facts, package) == {
+        "nvidia-driver-580-server": NEW,
+        "nvidia-fabricmanager-580": NEW,
+        "linux-modules-nvidia-580-server-generic": "6.8.0-52.53+2",
+    }
+    other = driver_package("nvidia-driver-580-server", "580.126.09-0ubuntu1")
+    assert other is not None
+    with pytest.raises(PlanRefused, match="apt has no nvidia-fabricmanager-580 580.126.09"):
+        selection(facts, other)
+
+
+def test_a_window_that_is_over_or_was_changed(upgrade: Upgrade) -> None:
+    snapshot = take_snapshot(upgrade.machine, now=utc_now())
+    explained = explain(upgrade.session, snapshot)
+    past = parse_window("2026-01-16T22:00Z/2026-01-17T02:00Z")
+    upgrade.kept(keep(upgrade.session, explained, matrix=None, window=past, owner=None))
+    with pytest.raises(PlanRefused, match="the window ended 2026-01-17"):
+        plan_driver(upgrade.session, upgrade.machine, None)
+    file = upgrade.session.workspace.context_file
+    file.write_text(file.read_text().replace("2026-01-17", "2096-01-17"))
+    with pytest.raises(RecordMissing, match=r"0\.window \(stale\)"):
+        plan_driver(upgrade.session, upgrade.machine, None)
