@@ -85,19 +85,22 @@ def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
     )
 
 
-def tests_of(stack, fixtures=(), dependencies=()):
+def tests_of(stack, fixtures=(), dependencies=(), engine=False):
     """Declare the tests and fixtures of one tests/<package> folder, which run in one stack.
 
     Args:
         stack: the resolve.
         fixtures: the files that are no tests, such as conftest.py.
         dependencies: what the tests need and do not import, e.g. files.
+        engine: whether they need a heavy engine, and so run only by `./pants test-engine`.
     """
     python_tests(
         name="tests",
         resolve=stack,
         dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
-        batch_compatibility_tag=stack,
+        batch_compatibility_tag=f"{stack}-engine" if engine else stack,
+        tags=["engine"] if engine else [],
+        timeout=600 if engine else None,
     )
     if fixtures:
         python_test_utils(name="fixtures", sources=fixtures, resolve=stack)

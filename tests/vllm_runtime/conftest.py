@@ -19,6 +19,7 @@ from vllm_runtime.engine_command import engine_for
 from vllm_runtime.limits import Limits
 from vllm_runtime.profiles import Profile
 from vllm_runtime.restart_budget import RestartPolicy
+from vllm_runtime.run_folder import RunFolder, run_folder
 from vllm_runtime.status import State, Status
 from vllm_runtime.supervisor import Supervisor
 
@@ -40,8 +41,9 @@ def free_port() -> int:
 class Running:
     """A supervisor at work."""
 
-    def __init__(self, supervisor: Supervisor, port: int, events: Path) -> None:
+    def __init__(self, supervisor: Supervisor, folder: RunFolder, port: int, events: Path) -> None:
         self.supervisor = supervisor
+        self.folder = folder
         self.said: list[str] = []
         self.shown: list[str] = []
         self.result: asyncio.Task[bool] | None = None
@@ -77,6 +79,10 @@ class Running:
     async def ready(self) -> Status:
         return await self.until(lambda status: status.ready)
 
+    async def until_said(self, sentence: str) -> None:
+        """Wait until the supervisor has said something that begins so."""
+        await self.until(lambda _: any(each.startswith(sentence) for each in self.said))
+
     async def tell(self, **wish: Any) -> None:
         """Change the engine's behaviour."""
         await asyncio.to_thread(self._post, json.dumps(wish).encode())
@@ -103,6 +109,7 @@ class Supervise:
 
     def __init__(self, folder: Path) -> None:
         self._events = folder / "events"
+        self._state = folder / "state"
 
     @asynccontextmanager
     async def __call__(
@@ -116,39 +123,62 @@ class Supervise:
         **behaviour: Any,
     ) -> AsyncIterator[Running]:
         port = free_port() if port is None else port
+        with run_folder(self._state, port) as folder:
+            running = self._start(
+                port,
+                folder,
+                limits or {},
+                oom_kills,
+                interpreter,
+                {
+                    **os.environ,
+                    **(environment or {}),
+                    "FAKE_ENGINE": json.dumps(behaviour),
+                    "FAKE_EVENTS": str(self._events),
+                },
+            )
+            assert running.result is not None
+            try:
+                yield running
+            finally:
+                running.supervisor.stop()
+                running.supervisor.stop()
+                await asyncio.gather(running.result, return_exceptions=True)
+
+    def _start(
+        self,
+        port: int,
+        folder: RunFolder,
+        limits: dict[str, Any],
+        oom_kills: Callable[[], int | None],
+        interpreter: str,
+        environment: dict[str, str],
+    ) -> Running:
         engine = engine_for(
             "fake/model",
             Profile(),
             [],
             host="127.0.0.1",
             port=port,
+            closed_file=folder.closed_file,
             serve=(interpreter, "-S", FAKE_ENGINE),
-            inherited={
-                **os.environ,
-                **(environment or {}),
-                "FAKE_ENGINE": json.dumps(behaviour),
-                "FAKE_EVENTS": str(self._events),
-            },
+            inherited=environment,
         )
         said: list[str] = []
         shown: list[str] = []
         supervisor = Supervisor(
             engine,
-            Limits(**{**QUICK, **(limits or {})}),
+            Limits(**{**QUICK, **limits}),
+            folder,
             versions={"vllm": None},
             say=said.append,
             show=shown.append,
             oom_kills=oom_kills,
         )
-        running = Running(supervisor, port, self._events)
+        running = Running(supervisor, folder, port, self._events)
         running.said, running.shown = said, shown
         running.result = asyncio.create_task(supervisor.run())
-        try:
-            yield running
-        finally:
-            supervisor.stop()
-            supervisor.stop()
-            await asyncio.gather(running.result, return_exceptions=True)
+        return running
 
 
 @pytest.fixture

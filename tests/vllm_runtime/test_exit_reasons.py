@@ -33,6 +33,7 @@ CPU_MEMORY = (
 NO_MODEL = (
     "(APIServer pid=9)   Value error, Invalid repository ID or local directory specified: 'nope'."
 )
+NO_DEVICE = "Failed to infer device type, please set the environment variable"
 BAD_ARGUMENT = "vllm serve: error: unrecognized arguments: --max-modellen 5"
 
 AT_START: list[tuple[ExitReason, dict[str, Any]]] = [
@@ -42,6 +43,7 @@ AT_START: list[tuple[ExitReason, dict[str, Any]]] = [
     (ExitReason.BAD_ARGUMENTS, {"log": ["usage: vllm serve", BAD_ARGUMENT], "exit": 2}),
     (ExitReason.PORT_IN_USE, {"log": ["OSError: [Errno 98] Address already in use"], "exit": 1}),
     (ExitReason.MODEL_NOT_FOUND, {"log": [f"1 validation error for X\n{NO_MODEL}"], "exit": 1}),
+    (ExitReason.NO_DEVICE, {"log": [f"RuntimeError: {NO_DEVICE}"], "exit": 1}),
     (ExitReason.KILLED, {"log": ["INFO loading"], "signal": signal.SIGKILL}),
     (ExitReason.UNKNOWN, {"log": ["INFO bye"], "exit": 0}),
 ]

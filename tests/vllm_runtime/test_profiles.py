@@ -36,6 +36,7 @@ def engine(model: str | None, profile: Profile, *extra: str, **changes: Any) -> 
     options: dict[str, Any] = {
         "host": "127.0.0.1",
         "port": 8001,
+        "closed_file": Path("closed"),
         "serve": ("python", "serve"),
         "inherited": {"PATH": "bin", "VLLM_LOGGING_LEVEL": "INFO"},
     }
@@ -48,12 +49,14 @@ def test_a_profile_becomes_arguments_and_environment(profiles: Path) -> None:
         *("python", "serve", "org/small", "--dtype", "bfloat16"),
         *("--gpu-memory-utilization", "0.85", "--max-model-len", "8192"),
         *("--tensor-parallel-size", "2", "--enforce-eager", "--max-num-seqs", "4"),
-        *("--enable-server-load-tracking", "--host", "127.0.0.1", "--port", "8001"),
+        *("--enable-server-load-tracking", "--middleware", "vllm_runtime.drain_gate.DrainGate"),
+        *("--host", "127.0.0.1", "--port", "8001"),
     )
     assert made.environment == {
         "PATH": "bin",
         "VLLM_LOGGING_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
+        "VLLM_RUNTIME_CLOSED_FILE": "closed",
     }
 
 

@@ -45,10 +45,11 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **behaviour: Any) -> Iterator[Served]:
-    ports = [_free_port(), _free_port()]
+def served(folder: Path, *, engine_port: int = 0, **behaviour: Any) -> Iterator[Served]:
+    ports = [engine_port or _free_port(), _free_port()]
+    script = Path(__file__).with_name("fake_serve.py")
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("fake_serve.py")), *map(str, ports)],
+        [sys.executable, str(script), *map(str, ports), str(folder / "state")],
         stderr=subprocess.PIPE,
         text=True,
         env={
@@ -91,13 +92,55 @@ def test_a_signal_drains_and_ends_everything(tmp_path: Path, number: signal.Sign
     assert said.splitlines()[-1] == "vllm_runtime: stopped"
 
 
-def test_an_engine_that_cannot_be_kept_running_is_exit_code_1(tmp_path: Path) -> None:
+def test_what_another_start_would_not_mend_is_exit_code_78(tmp_path: Path) -> None:
     line = "vllm serve: error: unrecognized arguments: --nope"
     with served(tmp_path, log=[line], exit=2) as running:
         _, said = running.process.communicate(timeout=SECONDS)
-    assert running.process.returncode == 1
+    assert running.process.returncode == 78
     assert f"vllm_runtime: the engine has ended: bad_arguments ({line})" in said
     assert "Traceback" not in said
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_one(
+    tmp_path: Path, free_port: int
+) -> None:
+    with served(tmp_path, engine_port=free_port, core=True, deaf=True) as first:
+        status = first.until(lambda status: bool(status["ready"]))
+        core = _core_pid(tmp_path)
+        first.process.kill()
+        first.process.wait(SECONDS)
+    assert Path(f"/proc/{status['engine_pid']}").exists()
+    with served(tmp_path, engine_port=free_port) as second:
+        again = second.until(lambda status: bool(status["ready"]))
+        assert again["engine_pid"] != status["engine_pid"]
+        assert not _runs(status["engine_pid"])
+        assert not _runs(core)
+        second.process.send_signal(signal.SIGTERM)
+        _, said = second.process.communicate(timeout=SECONDS)
+    assert "2 processes of an earlier engine were left behind, and are ended" in said
+
+
+def _core_pid(folder: Path) -> int:
+    events = (folder / "events").read_text().splitlines()
+    return int(next(each for each in events if each.startswith("core")).split()[1])
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and is no zombie: here nobody may reap orphans."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(") ")[2][0] not in "ZX"
+
+
+def test_two_supervisors_do_not_share_a_port(tmp_path: Path, free_port: int) -> None:
+    with served(tmp_path, engine_port=free_port) as first:
+        first.until(lambda status: bool(status["ready"]))
+        with served(tmp_path, engine_port=free_port) as second:
+            _, said = second.process.communicate(timeout=SECONDS)
+        assert "AlreadySupervised" in said
+        assert first.until(lambda status: bool(status["ready"]))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +183,7 @@ def test_the_engine_is_started_by_this_interpreter(tmp_path: Path, free_port: in
         [
             *(sys.executable, "-m", "vllm_runtime", "serve", str(tmp_path), "--max-restarts", "0"),
             *("--port", str(free_port), "--runtime-port", str(_free_port())),
+            *("--state-dir", str(tmp_path / "state")),
         ],
         stderr=subprocess.PIPE,
         text=True,

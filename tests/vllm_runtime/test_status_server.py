@@ -63,8 +63,12 @@ async def test_an_engine_that_starts_is_not_up(supervise: Any) -> None:
         with serve_status("127.0.0.1", 0, running.supervisor.status) as port:
             status = json.loads(await get(port, "/runtime/status"))
             metrics = await get(port, "/metrics")
+            with pytest.raises(urllib.error.HTTPError) as not_ready:
+                await get(port, "/runtime/ready")
     assert (status["state"], status["ready"]) == ("starting", False)
     assert status["requests_running"] is None
+    assert not_ready.value.code == 503
+    assert json.loads(not_ready.value.read()) == {"ready": False, "state": "starting"}
     assert "vllm_runtime_up 0\n" in metrics
     assert "requests_running" not in metrics
 

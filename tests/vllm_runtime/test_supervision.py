@@ -81,6 +81,31 @@ async def test_a_drain_says_so_first_and_ends_when_nothing_runs(supervise: Any) 
     assert "drained: no request is left" in running.said
 
 
+async def test_new_requests_are_refused_after_notice_was_given(supervise: Any) -> None:
+    async with supervise(limits={"drain_notice": 0.3}) as running:
+        await running.ready()
+        await running.tell(running=1)
+        await running.until(lambda status: status.requests_running == 1)
+        running.supervisor.stop()
+        assert not running.folder.closed_file.exists()
+        await running.until_said("closed")
+        assert running.folder.closed_file.exists()
+        assert running.status.state is State.DRAINING
+        await running.tell(running=0)
+        await running.ended()
+
+
+async def test_a_gate_that_was_left_closed_is_opened_again(supervise: Any, free_port: int) -> None:
+    async with supervise(port=free_port) as running:
+        await running.ready()
+        running.supervisor.stop()
+        await running.ended()
+        assert running.folder.closed_file.exists()
+    async with supervise(port=free_port) as running:
+        await running.ready()
+        assert not running.folder.closed_file.exists()
+
+
 async def test_a_request_that_only_the_api_server_knows_is_waited_for(supervise: Any) -> None:
     """The first step of an idle engine is in no metric before it is over."""
     async with supervise() as running:

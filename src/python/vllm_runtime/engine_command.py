@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vllm_runtime.drain_gate import CLOSED_FILE, MIDDLEWARE
 from vllm_runtime.errors import ArgumentRefused, ModelMissing, ProfileInvalid
 from vllm_runtime.profiles import Profile
 
 VLLM_SERVE = (sys.executable, "-P", "-m", "vllm.entrypoints.cli.main", "serve")
 """What the script `vllm serve` runs, in vLLM 0.13 and 0.32 alike; a PEX has no such script."""
 
-ALWAYS = ("--enable-server-load-tracking",)
-"""Arguments without which the engine cannot be watched: this one makes /load count."""
+ALWAYS = ("--enable-server-load-tracking", "--middleware", MIDDLEWARE)
+"""Arguments without which the engine cannot be watched and drained: /load counts, and new requests
+can be refused."""
 
 SECRET_VARIABLES = ("VLLM_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Environment variables whose values are never shown."""
@@ -67,6 +69,7 @@ def engine_for(
     *,
     host: str,
     port: int,
+    closed_file: Path,
     serve: Sequence[str] = VLLM_SERVE,
     inherited: Mapping[str, str] = os.environ,
 ) -> Engine:
@@ -75,6 +78,7 @@ def engine_for(
     Args:
         model: a folder or a hub id; None takes the profile's.
         extra_args: arguments for vLLM; they come after the profile's, so they win.
+        closed_file: the engine refuses new requests when it exists.
         serve: the program and its arguments up to the model.
 
     Raises:
@@ -96,7 +100,12 @@ def engine_for(
         port=port,
         config_sha256=_digest({"model": model, "arguments": settings, "env": profile.env}),
         # Unbuffered, so that an engine's last words are not lost with it.
-        environment={**inherited, **profile.env, "PYTHONUNBUFFERED": "1"},
+        environment={
+            **inherited,
+            **profile.env,
+            "PYTHONUNBUFFERED": "1",
+            CLOSED_FILE: str(closed_file),
+        },
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import signal
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +19,7 @@ _OWN_LOOKS = re.compile(r'"GET /(?:health|metrics|version|load) HTTP/1\.\d" 200'
 
 _MAX_LINE = 64 * 1024
 _LAST_OUTPUT_SECONDS = 0.5
-_LOOK_SECONDS = 0.05
-_KILL_SECONDS = 10.0
+_REAPED_SECONDS = 10.0
 
 
 class EngineProcess:
@@ -94,24 +92,11 @@ class EngineProcess:
         Returns:
             How many processes had to be killed.
         """
-        self.family.signal(signal.SIGTERM)
-        # A stopped process takes a SIGTERM only when it runs again.
-        self.family.signal(signal.SIGCONT)
-        await self._gone(term_seconds)
-        killed = self.family.signal(signal.SIGKILL)
-        await self._gone(_KILL_SECONDS)
-        await asyncio.wait([self.exited], timeout=_KILL_SECONDS)
+        killed = await self.family.end(term_seconds)
+        await asyncio.wait([self.exited], timeout=_REAPED_SECONDS)
         await self.last_words()
         self._reading.cancel()
         return killed
-
-    async def _gone(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.family.alive():
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(_LOOK_SECONDS)
-        return True
 
     async def _read(self, output: asyncio.StreamReader) -> None:
         async for line in _lines(output):

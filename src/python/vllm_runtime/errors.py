@@ -41,6 +41,18 @@ class PortUnavailable(RuntimeCommandError):
     exit_code = 69
 
 
+class AlreadySupervised(RuntimeCommandError):
+    """Another supervisor runs an engine on this port."""
+
+    exit_code = 69
+
+
+class StateFolderUnusable(RuntimeCommandError):
+    """The folder of what outlives a supervisor cannot be used."""
+
+    exit_code = 73
+
+
 class EngineNotStarted(RuntimeCommandError):
     """The operating system refuses to start the engine's process."""
 

@@ -24,6 +24,8 @@ class ExitReason(StrEnum):
     BAD_ARGUMENTS = "bad_arguments"
     PORT_IN_USE = "port_in_use"
     MODEL_NOT_FOUND = "model_not_found"
+    NO_DEVICE = "no_device"
+    """No usable GPU, or a driver that is missing or too old."""
     START_TIMEOUT = "start_timeout"
     STALLED = "stalled"
     """Ended by us, because requests ran and no tokens came."""
@@ -88,6 +90,7 @@ def _start_failure(ending: Ending, said: _Said) -> _Found:
     for sign, reason in (
         (Sign.PORT, ExitReason.PORT_IN_USE),
         (Sign.MODEL, ExitReason.MODEL_NOT_FOUND),
+        (Sign.DEVICE, ExitReason.NO_DEVICE),
         (Sign.ARGUMENTS, ExitReason.BAD_ARGUMENTS),
     ):
         if line := said(sign):

@@ -14,9 +14,9 @@ class Limits:
     Attributes:
         start: from the process's start until /health is 200; loading may include a download.
         poll: between two looks.
-        drain_notice: at least this long between saying `draining` and ending the engine, so that
-            whoever routes here reads it and stops.
-        drain: how long requests in flight may take after that was asked for.
+        drain_notice: between saying `draining` and refusing new requests, so that whoever routes
+            here reads it and stops without one being refused.
+        drain: how long requests in flight may take after that.
         term: how long SIGTERM may take before SIGKILL.
         stall: without any progress while there are requests; the first ones may compile.
         dead: with /health at 503, or nobody on the port, while the API server still runs.

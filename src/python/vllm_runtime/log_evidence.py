@@ -38,6 +38,7 @@ class Sign(Enum):
     CORE_DIED = auto()
     PORT = auto()
     MODEL = auto()
+    DEVICE = auto()
     ARGUMENTS = auto()
 
 
@@ -67,6 +68,11 @@ _PATTERNS: Mapping[Sign, re.Pattern[str]] = {
         r"|does not appear to have a file named config\.json"
         r"|Can't load the configuration of|LocalEntryNotFoundError|OfflineModeIsEnabled"
         r"|GatedRepoError|HFValidationError"
+    ),
+    Sign.DEVICE: re.compile(
+        r"Failed to infer device type|No CUDA GPUs are available|no CUDA-capable device is detected"
+        r"|Found no NVIDIA driver|NVIDIA driver on your system is too old"
+        r"|CUDA driver version is insufficient"
     ),
     Sign.ARGUMENTS: re.compile(
         r": error: (?:unrecognized arguments|argument |ambiguous option|the following arguments)"

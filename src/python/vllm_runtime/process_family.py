@@ -7,15 +7,20 @@ it is remembered.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _GONE = "ZX"
+_LOOK_SECONDS = 0.05
+_KILL_SECONDS = 10.0
+_NO_SESSION = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +43,35 @@ class Process:
 
 
 class ProcessFamily:
-    """The processes of one engine, which leads a session of its own."""
+    """The processes of one engine, which leads a session of its own.
 
-    def __init__(self, leader: int) -> None:
+    Attributes:
+        known: when each member started, by its id, as of the last look.
+    """
+
+    def __init__(self, leader: int, known: Mapping[int, int] | None = None) -> None:
+        """Begin with a leader, and with members that are known already."""
+        self.known: Mapping[int, int] = known or {}
         self._leader = leader
-        self._known: dict[int, int] = {}
+
+    @classmethod
+    def left_behind(cls, known: Mapping[int, int]) -> ProcessFamily:
+        """Return a family whose leader may have ended, so that its id may be another's by now."""
+        return cls(_NO_SESSION, known)
 
     def alive(self) -> list[Process]:
         """Return every member that has not ended; a zombie has."""
         members: dict[int, Process] = {}
         others: list[Process] = []
-        for process in _all_processes():
-            if process.session == self._leader or self._known.get(process.pid) == process.started:
+        for process in all_processes():
+            if process.session == self._leader or self.known.get(process.pid) == process.started:
                 members[process.pid] = process
             else:
                 others.append(process)
         while children := [each for each in others if each.parent in members]:
             members.update((child.pid, child) for child in children)
             others = [each for each in others if each.parent not in members]
-        self._known = {process.pid: process.started for process in members.values()}
+        self.known = {process.pid: process.started for process in members.values()}
         return [process for process in members.values() if process.state not in _GONE]
 
     def signal(self, number: signal.Signals) -> int:
@@ -67,8 +82,31 @@ class ProcessFamily:
                 os.kill(process.pid, number)
         return len(members)
 
+    async def end(self, term_seconds: float) -> int:
+        """End every member: SIGTERM, and SIGKILL for whoever is left.
 
-def _all_processes() -> Iterator[Process]:
+        Args:
+            term_seconds: how long SIGTERM may take.
+
+        Returns:
+            How many processes had to be killed.
+        """
+        self.signal(signal.SIGTERM)
+        # A stopped process takes a SIGTERM only when it runs again.
+        self.signal(signal.SIGCONT)
+        await self._gone(term_seconds)
+        killed = self.signal(signal.SIGKILL)
+        await self._gone(_KILL_SECONDS)
+        return killed
+
+    async def _gone(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.alive() and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def all_processes() -> Iterator[Process]:
+    """Yield every process of this machine that may be seen."""
     for entry in os.scandir("/proc"):
         if not entry.name.isdecimal():
             continue

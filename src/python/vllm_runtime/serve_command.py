@@ -14,11 +14,13 @@ from pathlib import Path
 
 from querylake_version import VERSION
 from vllm_runtime.engine_command import Engine, engine_for
-from vllm_runtime.errors import ArgumentRefused, PortUnavailable
+from vllm_runtime.errors import ArgumentRefused, ConfigurationError, PortUnavailable
+from vllm_runtime.exit_reason import PERMANENT
 from vllm_runtime.limits import Limits
 from vllm_runtime.options import count, duration, port
 from vllm_runtime.profiles import Profile, load_profile
 from vllm_runtime.restart_budget import RestartPolicy
+from vllm_runtime.run_folder import RunFolder, default_state_folder, run_folder
 from vllm_runtime.status_server import serve_status
 from vllm_runtime.supervisor import Supervisor
 
@@ -32,9 +34,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="run vLLM's server and watch it",
         usage="vllm_runtime serve [MODEL] [options] [-- arguments for vLLM]",
         description="Starts vLLM's own server and watches it: readiness, progress, memory, why it "
-        "ended. Restarts it within bounds. SIGTERM drains: requests in flight finish, then the "
-        "engine and all its processes end; a second one ends them at once. The engine's key is "
-        "taken from the environment, VLLM_API_KEY.",
+        "ended. Restarts it within bounds. SIGTERM drains: the status says so, then new requests "
+        "are refused, those in flight finish, and the engine and all its processes end; a second "
+        "one ends them at once. The engine's key is taken from the environment, VLLM_API_KEY.",
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a hub id")
     parser.add_argument("--profile", metavar="NAME", help="settings from --profiles")
@@ -47,6 +49,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--runtime-port", type=port, default=8002, help="where the status is served (8002)"
     )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="FOLDER",
+        default=default_state_folder(),
+        help="what outlives a supervisor that is killed (a folder of this user in the system's "
+        "folder for temporary files)",
+    )
     _add_limits(parser)
     parser.set_defaults(run=run)
 
@@ -58,24 +68,26 @@ def run(options: argparse.Namespace) -> int:
         RuntimeCommandError: something is wrong before the engine is started.
     """
     profile = _profile(options)
-    engine = engine_for(
-        options.model, profile, options.engine_arguments, host=options.host, port=options.port
-    )
     if options.port == options.runtime_port:
         raise PortUnavailable(
             f"--port and --runtime-port are both {options.port}; give two different ones"
         )
-    return asyncio.run(
-        serve(
-            engine,
-            _limits(options),
-            runtime_host=options.runtime_host,
-            runtime_port=options.runtime_port,
+    with run_folder(options.state_dir, options.port) as folder:
+        engine = engine_for(
+            options.model,
+            profile,
+            options.engine_arguments,
+            host=options.host,
+            port=options.port,
+            closed_file=folder.closed_file,
         )
-    )
+        address = {"runtime_host": options.runtime_host, "runtime_port": options.runtime_port}
+        return asyncio.run(serve(engine, _limits(options), folder, **address))
 
 
-async def serve(engine: Engine, limits: Limits, *, runtime_host: str, runtime_port: int) -> int:
+async def serve(
+    engine: Engine, limits: Limits, folder: RunFolder, *, runtime_host: str, runtime_port: int
+) -> int:
     """Run an engine until SIGTERM, SIGINT or SIGHUP; returns the exit code.
 
     Raises:
@@ -86,6 +98,7 @@ async def serve(engine: Engine, limits: Limits, *, runtime_host: str, runtime_po
     supervisor = Supervisor(
         engine,
         limits,
+        folder,
         versions=_versions(),
         say=lambda sentence: output.line(f"vllm_runtime: {sentence}"),
         show=output.line,
@@ -94,7 +107,12 @@ async def serve(engine: Engine, limits: Limits, *, runtime_host: str, runtime_po
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
     with serve_status(runtime_host, runtime_port, supervisor.status) as actual_port:
         output.line(f"vllm_runtime: status on http://{_url_host(runtime_host)}:{actual_port}")
-        return 0 if await supervisor.run() else EXIT_FAILED
+        if await supervisor.run():
+            return 0
+        last = supervisor.status().last_exit
+        # Who starts services again can tell what another start would not mend.
+        permanent = last is not None and last.reason in PERMANENT
+        return ConfigurationError.exit_code if permanent else EXIT_FAILED
 
 
 class _Output:

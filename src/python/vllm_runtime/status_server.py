@@ -1,4 +1,4 @@
-"""The second port: `GET /runtime/status` and `GET /metrics`, in threads of its own.
+"""The second port: `GET /runtime/status`, `/runtime/ready` and `/metrics`, in threads of its own.
 
 It must answer at once whatever the engine or the supervisor is doing.
 """
@@ -66,11 +66,15 @@ def _handler_class(status: Callable[[], Status]) -> type[BaseHTTPRequestHandler]
             path = self.path.partition("?")[0]
             if path == "/runtime/status":
                 self._answer(200, "application/json", status().model_dump_json())
+            elif path == "/runtime/ready":
+                now = status()
+                state = f'{{"ready":{str(now.ready).lower()},"state":"{now.state}"}}'
+                self._answer(200 if now.ready else 503, "application/json", state)
             elif path == "/metrics":
                 content_type = "text/plain; version=0.0.4; charset=utf-8"
                 self._answer(200, content_type, prometheus_text(status()))
             else:
-                message = '{"detail":"here are GET /runtime/status and GET /metrics"}'
+                message = '{"detail":"here are /runtime/status, /runtime/ready and /metrics"}'
                 self._answer(404, "application/json", message)
 
         def _answer(self, code: int, content_type: str, text: str) -> None:

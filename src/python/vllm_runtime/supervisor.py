@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from vllm_runtime.drain import Drain
 from vllm_runtime.engine_client import engine_version
 from vllm_runtime.engine_command import Engine
 from vllm_runtime.engine_process import EngineProcess
@@ -17,7 +18,9 @@ from vllm_runtime.exit_reason import PERMANENT, ExitReason, diagnose
 from vllm_runtime.limits import Limits
 from vllm_runtime.oom_kills import oom_kills as kernel_oom_kills
 from vllm_runtime.ports import require_free_port
+from vllm_runtime.process_family import ProcessFamily
 from vllm_runtime.restart_budget import RestartBudget
+from vllm_runtime.run_folder import RunFolder
 from vllm_runtime.status import LastExit, State, Status
 
 
@@ -28,6 +31,7 @@ class Supervisor:
         self,
         engine: Engine,
         limits: Limits,
+        folder: RunFolder,
         *,
         versions: dict[str, str | None],
         say: Callable[[str], None],
@@ -37,6 +41,7 @@ class Supervisor:
         """Prepare; nothing is started.
 
         Args:
+            folder: of the engine's port; the engine was told its file of the gate.
             versions: what the status says of installed versions.
             say: takes sentences of our own.
             show: takes the engine's output, line by line.
@@ -44,13 +49,13 @@ class Supervisor:
         """
         self._engine = engine
         self._limits = limits
+        self._folder = folder
         self._say = say
         self._show = show
         self._oom_kills = oom_kills
         self._budget = RestartBudget(limits.restarts)
         self._restarts: Counter[ExitReason] = Counter()
-        self._stop_asked_at: float | None = None
-        self._stop_now = False
+        self._drain = Drain(limits, folder, say)
         self._wake = asyncio.Event()
         self._status = Status(
             state=State.STARTING,
@@ -68,12 +73,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop: let requests in flight finish the first time, at once the second time."""
-        if self._stop_asked_at is None and self._status.state in (State.READY, State.STALLED):
+        serves = self._status.state in (State.READY, State.STALLED)
+        self._drain.ask(now=not serves)
+        if serves:
             self._enter(State.DRAINING)
-            self._say("draining: no further requests should be sent")
-        else:
-            self._stop_now = True
-        self._stop_asked_at = self._stop_asked_at or time.monotonic()
+            self._say("draining: whoever routes here should send no further requests")
         self._wake.set()
 
     async def run(self) -> bool:
@@ -83,9 +87,11 @@ class Supervisor:
             PortUnavailable: its port is taken before the first start.
             EngineNotStarted: the system refuses to start it the first time.
         """
+        self._folder.open_gate()
+        await self._end_left_behind()
         while True:
             delay = await self._run_once()
-            if self._stop_asked_at is not None:
+            if self._drain.asked:
                 self._enter(State.STOPPED)
                 self._say("stopped")
                 return True
@@ -94,8 +100,15 @@ class Supervisor:
             self._say(f"starting it again in {delay:g} s")
             await self._sleep(delay)
             last = self._status.last_exit
-            if last is not None and not self._stop_now:
+            if last is not None and not self._drain.now:
                 self._restarts[last.reason] += 1
+
+    async def _end_left_behind(self) -> None:
+        """End what a supervisor on this port has left, which was killed itself."""
+        family = ProcessFamily.left_behind(self._folder.recorded())
+        if left := len(family.alive()):
+            self._say(f"{left} processes of an earlier engine were left behind, and are ended")
+            await family.end(self._limits.term)
 
     def _after(self, last: LastExit | None, ready_seconds: float) -> float | None:
         """Say what happens after an engine's end, and return when it is started again, if ever.
@@ -106,7 +119,7 @@ class Supervisor:
         if last is None:
             return None
         self._say(f"the engine has ended: {last.reason} ({last.detail})")
-        if self._stop_asked_at is not None:
+        if self._drain.asked:
             self._publish(last_exit=last)
             return None
         delay = self._restart_delay(last.reason, ready_seconds)
@@ -125,7 +138,7 @@ class Supervisor:
 
     async def _run_once(self) -> float | None:
         """Run one engine; returns how long to wait before the next one, None if there is none."""
-        if self._stop_now:
+        if self._drain.now:
             return None
         try:
             require_free_port(self._engine.host, self._engine.port, "--port")
@@ -137,6 +150,8 @@ class Supervisor:
             reason = ExitReason.PORT_IN_USE if taken else ExitReason.UNKNOWN
             return self._after(_last_exit(reason, str(error)), 0.0)
         run = EngineRun(process, self._oom_kills())
+        process.family.alive()
+        self._folder.record(process.family.known)
         self._enter(
             State.STARTING,
             engine_pid=process.pid,
@@ -150,6 +165,7 @@ class Supervisor:
         finally:
             self._publish(ready=False)
             killed = await process.end(self._limits.term)
+            self._folder.record(process.family.known)
             if killed:
                 self._say(f"{killed} of its processes had to be killed")
 
@@ -157,13 +173,16 @@ class Supervisor:
         """Return why it ended or has to be ended; None if somebody said stop."""
         while True:
             await self._sleep(self._limits.poll, run.process.exited)
-            if not run.process.exited.done() and not self._stop_now:
+            if not run.process.exited.done() and not self._drain.now:
+                known = run.process.family.known
                 await run.look(self._engine.local_host, self._engine.port)
+                if run.process.family.known != known:
+                    self._folder.record(run.process.family.known)
                 await self._note(run)
             if run.process.exited.done():
                 await run.process.last_words()
                 return self._reason(run)
-            if self._stop_now or self._drained(run):
+            if self._drain.over(run):
                 return None
             ended_for = run.to_be_ended(self._limits)
             if ended_for is not None:
@@ -199,29 +218,12 @@ class Supervisor:
         host, port = self._engine.local_host, self._engine.port
         version = await asyncio.to_thread(engine_version, host, port)
         # Somebody may have said stop while we asked.
-        if self._stop_asked_at is None:
+        if not self._drain.asked:
             installed = self._status.versions
             self._enter(
                 State.READY, versions={**installed, "vllm": version or installed.get("vllm")}
             )
             self._say(f"ready after {time.monotonic() - run.started:.1f} s")
-
-    def _drained(self, run: EngineRun) -> bool:
-        if self._stop_asked_at is None:
-            return False
-        waited = time.monotonic() - self._stop_asked_at
-        if waited < self._limits.drain_notice:
-            run.expect_requests()
-            return False
-        if run.idle:
-            self._say("drained: no request is left")
-            return True
-        if waited < self._limits.drain:
-            return False
-        running = self._status.requests_running
-        left = "an unknown number of" if running is None else f"{running}"
-        self._say(f"not drained after {waited:.0f} s: {left} requests are cut off")
-        return True
 
     def _reason(self, run: EngineRun, ended_for: ExitReason | None = None) -> LastExit:
         ending = run.ending(ended_for, self._oom_kills())
@@ -231,7 +233,7 @@ class Supervisor:
     async def _sleep(self, seconds: float, exited: asyncio.Task[int] | None = None) -> None:
         """Wait, but no longer than until the engine has ended or somebody says stop."""
         self._wake.clear()
-        if self._stop_now:
+        if self._drain.now:
             return
         woken = asyncio.create_task(self._wake.wait())
         tasks: list[asyncio.Task[int] | asyncio.Task[bool]] = [woken]

@@ -1,0 +1,61 @@
+"""The environment of vLLM for CPUs, and how an engine is started there with little of the machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "QUERYLAKE_VLLM_CPU"
+
+MODEL = "smollm2"
+"""The name under which the model is served."""
+
+START_SECONDS = 300.0
+"""An engine on one of two busy cores takes a minute or two."""
+
+ENGINE_ARGUMENTS = (
+    *("--served-model-name", MODEL, "--max-model-len", "1024", "--max-num-seqs", "4"),
+    # float32: in bfloat16, structured output kills 0.13 on a CPU.
+    *("--enforce-eager", "--dtype", "float32"),
+)
+
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+@dataclass(frozen=True)
+class VllmCpu:
+    """What `build-support/vllm-cpu` has made.
+
+    Attributes:
+        python: an interpreter that can import vLLM.
+        model: a folder with a small model that answers simple questions.
+    """
+
+    python: Path
+    model: Path
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """Return the environment of an engine that leaves its caches in a folder."""
+        ours = {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "USER": "test"}
+        return {"PATH": os.environ.get("PATH", os.defpath), **ours, **_ENVIRONMENT}
+
+
+def vllm_cpu() -> VllmCpu:
+    """Return the environment; skips the test that asks for it where there is none."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        pytest.skip(f"{VARIABLE} is not set: build-support/vllm-cpu FOLDER makes what it names")
+    found = VllmCpu(Path(folder, "venv", "bin", "python"), Path(folder, "smollm2"))
+    for path in (found.python, found.model):
+        if not path.exists():
+            pytest.fail(f"{path} is missing: make it again with build-support/vllm-cpu {folder}")
+    return found

@@ -1,0 +1,1 @@
+"""`vllm_runtime serve` on real vLLM."""
