@@ -27,10 +27,14 @@ url = "embedded:postgres"
 base_url = "{runtime_url}/v1"
 api_key_env = "CPU_RUNTIME_API_KEY"
 
+[upstreams.chat]
+base_url = "{chat_url}/v1"
+api_key_env = "CPU_RUNTIME_API_KEY"
+
 [models."smollm2-135m-instruct"]
 capabilities = ["chat", "completions"]
 aliases = ["default"]
-targets = [{{ upstream = "cpu", model = "smollm2-135m-instruct" }}]
+targets = [{{ upstream = "chat", model = "{chat_model}" }}]
 
 [models."all-minilm-l6-v2"]
 capabilities = ["embeddings", "rerank"]
@@ -44,12 +48,14 @@ class Stack:
 
     Attributes:
         runtime_key: the engine's own key, which no client knows.
+        chat_url: of the engine that chats; the same one unless the test has brought another.
     """
 
     url: str
     key: str
     runtime_url: str
     runtime_key: str
+    chat_url: str
     folder: Path
 
     def client(self, key: str | None = None) -> openai.OpenAI:
@@ -59,14 +65,35 @@ class Stack:
         )
 
 
+@dataclass(frozen=True)
+class ChatEngine:
+    """An engine that runs already.
+
+    Attributes:
+        url: without `/v1`.
+        model: its name there.
+    """
+
+    url: str
+    model: str
+
+
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    """Start the CPU engine and the API, and create a key, as the documentation says."""
+def running_stack(folder: Path, chat: ChatEngine | None = None) -> Iterator[Stack]:
+    """Start the CPU engine and the API, and create a key, as the documentation says.
+
+    Args:
+        folder: for everything that is written.
+        chat: an engine that chats in the CPU engine's place.
+    """
     runtime_key = secrets.token_urlsafe()
     runtime_port, port = free_port(), free_port()
     runtime_url = f"http://127.0.0.1:{runtime_port}"
     config = folder / "querylake.toml"
-    config.write_text(_CONFIG.format(runtime_url=runtime_url, port=port))
+    chat = chat or ChatEngine(runtime_url, CHAT_MODEL)
+    config.write_text(
+        _CONFIG.format(runtime_url=runtime_url, port=port, chat_url=chat.url, chat_model=chat.model)
+    )
     with running(
         *("cpu_runtime.pex", "serve", "--port", str(runtime_port)),
         cwd=folder,
@@ -88,6 +115,6 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             )
             assert created.returncode == 0, created.stderr
             key = json.loads(created.stdout)["key"]
-            yield Stack(url, key, runtime_url, runtime_key, folder)
+            yield Stack(url, key, runtime_url, runtime_key, chat.url, folder)
             assert api.stop() == 0, "".join(api.output)
         assert runtime.stop() == 0, "".join(runtime.output)

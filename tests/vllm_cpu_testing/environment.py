@@ -1,4 +1,4 @@
-"""The environment of vLLM for CPUs, and how an engine is started there with little of the machine."""
+"""vLLM for CPUs, and how an engine is started there with little of the machine."""
 
 from __future__ import annotations
 

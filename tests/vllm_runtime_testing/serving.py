@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import vllm_runtime
+from vllm_cpu_testing.engine import running_requests
 from vllm_cpu_testing.environment import ENGINE_ARGUMENTS, MODEL, START_SECONDS, VllmCpu
 from vllm_runtime.process_family import all_processes
 
@@ -70,9 +71,7 @@ class Serving:
 
     def running(self) -> float:
         """Return the engine's own gauge of running requests."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        return sum(float(x.split()[-1]) for x in lines if x.startswith("vllm:num_requests_running"))
+        return running_requests(self.url)
 
     def ask(self, **changes: Any) -> HTTPResponse:
         """Ask for a chat; the answer is to be closed."""
