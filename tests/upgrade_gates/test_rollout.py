@@ -55,20 +55,26 @@ def rollout(
     }
 
 
-FLIP = {"kind": "rolled_back", "sentence": "by hand", "figures": {"flip_ms": 41.5}}
+FLIP = [
+    {"id": 4, "kind": "flipped", "figures": {"event": 3, "seconds": 9.0, "workers": 2}},
+    {"id": 7, "kind": "rolled_back", "sentence": "Rolled back.", "figures": {"version": 5}},
+    {"id": 8, "kind": "flipped", "figures": {"event": 7, "seconds": 0.415, "workers": 2}},
+]
 ROLLOUTS = [
     rollout("r2", "promoted", "2026-11-24T12:00:00Z"),
-    rollout("r1", "rolled_back", "2026-11-24T10:00:00Z", [FLIP]),
+    rollout("r1", "rolled_back", "2026-11-24T10:00:00Z", FLIP),
 ]
 
 
 def put(api: Replay, rollouts: list[dict[str, Any]]) -> None:
-    """Let the API have these rollouts."""
-    api.pages["/admin/rollouts"] = {
-        "rollouts": [{key: each[key] for key in each if key != "events"} for each in rollouts]
-    }
+    """Let the API have these rollouts, in the form of its routes."""
+    bare = [{key: each[key] for key in each if key != "events"} for each in rollouts]
+    api.pages["/admin/rollouts"] = {"object": "list", "data": bare}
     for each in rollouts:
-        api.pages[f"/admin/rollouts/{each['id']}"] = each
+        api.pages[f"/admin/rollouts/{each['id']}/events"] = {
+            "object": "list",
+            "data": each["events"],
+        }
 
 
 @pytest.fixture()
@@ -99,8 +105,10 @@ def test_everything_holds(tmp_path: Path, api: Replay) -> None:
     assert code == 0, {check: said(records, check) for check in records}
     assert said(records, "6.canary.route")[1] == "rollout r2 (promoted): 1%, 50%"
     assert "latency_ratio 1.25" in said(records, "6.canary.triggers")[1]
-    assert said(records, "6.promote.rollback")[1] == "rollout r1 was rolled back; flip_ms 41.5"
-    assert records["6.promote.rollback"].statement.predicate.figures == {"flip_ms": 41.5}
+    assert said(records, "6.promote.rollback")[1] == (
+        "rollout r1 was rolled back, and every worker followed within 0.415 s"
+    )
+    assert records["6.promote.rollback"].statement.predicate.figures == {"flip_s": 0.415}
     assert "Bearer sk-b" in api.keys
     assert run(tmp_path, "status", "--gate", "6").returncode == 0
 
@@ -154,13 +162,14 @@ def test_what_the_records_show(
     [
         (403, "set api.admin_key_env"),
         (500, "answers 500"),
-        ([{"id": "r", "model": 7}], "cannot be understood"),
+        ({"data": [{"id": "r", "model": 7}]}, "cannot be understood"),
         ({"unknown": []}, "cannot be understood"),
+        ({"data": ["r"]}, "cannot be understood"),
     ],
 )
 def test_records_that_cannot_be_read(tmp_path: Path, api: Replay, page: object, says: str) -> None:
     api.pages["/admin/rollouts"] = page
-    api.pages["/admin/rollouts/r"] = {"events": []}
+    api.pages["/admin/rollouts/r/events"] = {"data": []}
     _, records = verify(tmp_path, api)
     verdict, why = said(records, "6.canary.route")
     assert (verdict, says in why) == (Verdict.FAIL, True), why

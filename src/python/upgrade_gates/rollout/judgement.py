@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.rollout.records import Records, Rollout
 from upgrade_gates.serving.outcome import Outcome
@@ -12,7 +9,7 @@ from upgrade_gates.serving.outcome import Outcome
 LINES = ("6.canary.route", "6.canary.triggers", "6.promote.default", "6.promote.rollback")
 PROMOTED = "promoted"
 ROLLED_BACK = "rolled_back"
-_FLIP = "flip"
+FLIPPED = "flipped"
 _TRIGGERS = ("error_margin", "latency_ratio", "max_connect_failures", "stall_seconds")
 
 
@@ -82,18 +79,28 @@ def _rolled_back(begun: list[Rollout], model: str) -> Outcome:
     if not rolled:
         return Outcome(Verdict.INCONCLUSIVE, f"no rollout of {model} was ever rolled back")
     last = rolled[-1]
-    flips = [figure for event in last.events for figure in _flip_times(event.figures)]
-    if not flips:
+    took = _flip_seconds(last)
+    if took is None:
         return Outcome(
             Verdict.INCONCLUSIVE, f"rollout {last.id} was rolled back, and no flip time is recorded"
         )
-    name, took = flips[-1]
     return Outcome(
-        Verdict.PASS, f"rollout {last.id} was rolled back; {name} {took:g}", figures={name: took}
+        Verdict.PASS,
+        f"rollout {last.id} was rolled back, and every worker followed within {took:g} s",
+        figures={"flip_s": took},
     )
 
 
-def _flip_times(figures: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in figures.items():
-        if _FLIP in name and isinstance(value, int | float):
-            yield name, value
+def _flip_seconds(rollout: Rollout) -> float | None:
+    """Return how long the last rollback took to reach every worker."""
+    changes = [event.id for event in rollout.events if event.kind == ROLLED_BACK]
+    for event in rollout.events:
+        seconds = event.figures.get("seconds")
+        if (
+            event.kind == FLIPPED
+            and changes
+            and event.figures.get("event") == changes[-1]
+            and isinstance(seconds, int | float)
+        ):
+            return float(seconds)
+    return None

@@ -22,10 +22,15 @@ class _Model(BaseModel):
 
 
 class Event(_Model):
-    """Something that happened to a rollout."""
+    """Something that happened to a rollout.
 
+    Attributes:
+        kind: e.g. `rolled_back`. After each change of routing comes a `flipped`, whose figures name
+            the change (`event`) and how long it took to reach every worker (`seconds`).
+    """
+
+    id: int
     kind: str
-    sentence: str = ""
     figures: Mapping[str, Any] = {}
 
 
@@ -88,12 +93,9 @@ def read_records(api: Api, *, seconds: float) -> Records:
         try:
             listed = _get(client, PATH, raw)
             found = []
-            for entry in _entries(listed, "rollouts"):
-                path = f"{PATH}/{entry['id']}"
-                whole = {**entry, **_object(_get(client, path, raw))}
-                if "events" not in whole:
-                    whole["events"] = _entries(_get(client, f"{path}/events", raw), "events")
-                found.append(Rollout.model_validate(whole))
+            for entry in _entries(listed):
+                events = _entries(_get(client, f"{PATH}/{entry['id']}/events", raw))
+                found.append(Rollout.model_validate({**entry, "events": events}))
         except httpx.HTTPStatusError as error:
             return _refused(error.response, "\n".join(raw))
         except httpx.HTTPError as error:
@@ -110,17 +112,12 @@ def _get(client: httpx.Client, path: str, raw: list[str]) -> Any:
     return json.loads(answer.text)
 
 
-def _entries(document: Any, name: str) -> list[dict[str, Any]]:
-    """Return the entries of a list, or of an object that holds it as `data` or under its name."""
-    if isinstance(document, dict):
-        document = document[name] if name in document else document["data"]
-    return [_object(entry) for entry in document]
-
-
-def _object(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise ValueError(f"{str(document)[:40]!r} is no object")
-    return document
+def _entries(document: Any) -> list[dict[str, Any]]:
+    """Return the entries of a list in OpenAI's form."""
+    entries = document["data"]
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("an entry is no object")
+    return list(entries)
 
 
 def _refused(answer: httpx.Response, raw: str) -> Records:
