@@ -39,6 +39,7 @@ from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
+from querylake_api.upstreams.metrics import RoutingCollector
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
@@ -149,6 +150,7 @@ async def running_application(
         generations = Generations(standing, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
+        metrics.registry.register(RoutingCollector(lambda: generations.current.services))
         yield Application(generations, _documented_application(), observer)
 
 

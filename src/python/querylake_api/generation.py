@@ -95,6 +95,7 @@ async def running_generation(
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
+        dispatcher = BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry)
         services = Services(
             generation=number,
             configuration=configuration,
@@ -102,6 +103,7 @@ async def running_generation(
             authenticator=standing.authenticator,
             keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
             upstreams=upstreams,
+            dispatcher=dispatcher,
             readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
             observer=standing.observer,
@@ -113,7 +115,7 @@ async def running_generation(
             authenticator=services.authenticator,
             catalog=catalog,
             limiter=Limiter(standing.limits, Limits(**settings.limits.model_dump())),
-            dispatcher=BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry),
+            dispatcher=dispatcher,
             server=settings.server,
         )
         yield Generation(number, configuration, services, hot)
