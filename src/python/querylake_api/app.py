@@ -37,9 +37,10 @@ from querylake_api.observability.request_record import (
 )
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
+from querylake_api.rollouts.endpoints import router as rollouts_router
+from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
-from querylake_api.upstreams.metrics import RoutingCollector
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
@@ -132,7 +133,8 @@ async def running_application(
         follower = asyncio.create_task(ring.follow(), name="key-ring")
         stack.callback(follower.cancel)
         metrics = Metrics()
-        sinks: list[RecordSink] = [metrics]
+        rollouts = Rollouts(database, worker.state)
+        sinks: list[RecordSink] = [metrics, rollouts.recorder]
         if writer is not None:
             sinks.append(AccessLog(writer))
         observer = Observer(sinks)
@@ -144,19 +146,27 @@ async def running_application(
             authenticator=Authenticator(ring),
             metrics=metrics,
             observer=observer,
+            rollouts=rollouts,
             worker=worker,
             started_at=int(time.time()),
         )
         generations = Generations(standing, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
-        metrics.registry.register(RoutingCollector(lambda: generations.current.services))
+        await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)
 
 
 def _documented_application() -> FastAPI:
     app = FastAPI(title="QueryLake", version=VERSION, redoc_url=None, redirect_slashes=False)
-    for router in (models_router, keys_router, upstreams_router, config_router, health_router):
+    for router in (
+        models_router,
+        keys_router,
+        upstreams_router,
+        rollouts_router,
+        config_router,
+        health_router,
+    ):
         app.include_router(router)
     add_error_handlers(app)
     document_inference_routes(app)

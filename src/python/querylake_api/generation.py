@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
-from querylake_api.inference.assignment import AlwaysStable
 from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import InferenceRoute, inference_routes
@@ -24,7 +23,10 @@ from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.persistence.database import Database
+from querylake_api.rollouts.rollouts import Rollouts
+from querylake_api.rollouts.shadows import AlwaysCandidate, ShadowingDispatcher
 from querylake_api.services import Services
+from querylake_api.settings import RetrySettings
 from querylake_api.upstreams.registry import open_upstreams
 from querylake_api.workers.worker import Worker
 
@@ -43,6 +45,7 @@ class Standing:
     authenticator: Authenticator
     metrics: Metrics
     observer: Observer
+    rollouts: Rollouts
     worker: Worker
     started_at: int
 
@@ -95,7 +98,6 @@ async def running_generation(
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
-        dispatcher = BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry)
         services = Services(
             generation=number,
             configuration=configuration,
@@ -103,14 +105,22 @@ async def running_generation(
             authenticator=standing.authenticator,
             keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
             upstreams=upstreams,
-            dispatcher=dispatcher,
             readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
             observer=standing.observer,
+            rollouts=standing.rollouts,
             worker=standing.worker,
             reloader=reloader,
             started_at=standing.started_at,
         )
+        rollouts = standing.rollouts
+        dispatcher = ShadowingDispatcher(
+            BalancingDispatcher(catalog.models, rollouts.assignment, settings.retry),
+            BalancingDispatcher(catalog.models, AlwaysCandidate(), RetrySettings(max_attempts=1)),
+            rollouts.assignment,
+            rollouts.recorder,
+        )
+        stack.push_async_callback(dispatcher.close)
         hot = inference_routes(
             authenticator=services.authenticator,
             catalog=catalog,

@@ -15,6 +15,7 @@ from querylake_api.configuration.reloading import (
     needs_restart,
 )
 from querylake_api.generation import Generation, Standing, running_generation
+from querylake_api.upstreams.registry import Upstreams
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class Generations:
         """The generation that a request belongs to which comes now."""
         assert self._current is not None, "no configuration was adopted yet"
         return self._current
+
+    def present(self) -> tuple[Configuration, Upstreams]:
+        """Return the current configuration and its engines."""
+        return self.current.configuration, self.current.services.upstreams
 
     def state(self) -> WorkerState:
         """Return what this process runs."""

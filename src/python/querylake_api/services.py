@@ -11,11 +11,11 @@ from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.inference.catalog import Catalog
-from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
+from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.upstreams.registry import Upstreams
 from querylake_api.workers.worker import Worker
 
@@ -39,10 +39,10 @@ class Services:
     authenticator: Authenticator
     keys: KeyService
     upstreams: Upstreams
-    dispatcher: BalancingDispatcher
     readiness: Readiness
     metrics: Metrics
     observer: Observer
+    rollouts: Rollouts
     worker: Worker
     reloader: Reloader
     started_at: int

@@ -208,6 +208,20 @@ class ModelSettings(_Section):
     deadline_seconds: Seconds | None = None
 
 
+class RolloutSettings(_Section):
+    """What rollouts need beyond their plans.
+
+    Attributes:
+        gates_command: a program, with arguments, that prints JSON with `"holds": true` and ends
+            with 0 when the gates of the upgrade hold; run in the folder of the configuration file.
+            Without it, a promotion needs a named person's override.
+        webhook_secret_env: the environment variable whose value signs webhooks.
+    """
+
+    gates_command: list[str] = []
+    webhook_secret_env: Name | None = None
+
+
 class Settings(BaseSettings):
     """The whole configuration."""
 
@@ -225,5 +239,6 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()
+    rollouts: RolloutSettings = RolloutSettings()
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

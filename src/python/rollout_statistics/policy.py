@@ -31,7 +31,7 @@ class Policy:
     advance_alpha: float = 0.05
     error_margin: float = 0.01
     latency_ratio: float = 1.25
-    slow_margin: float = 0.05
+    slow_margin: float = 0.03
     min_requests: int = 50
 
     def rollback_threshold(self, signal: Signal) -> float:

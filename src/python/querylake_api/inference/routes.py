@@ -98,6 +98,7 @@ class InferenceRoute:
         model = self._catalog.find_for(wish.name, key, endpoint.capability)
         record.model = model.id
         record.streamed = wish.stream
+        record.request_bytes = len(body)
         rerank: RerankForm | None = None
         if endpoint.reranks:
             body, rerank = understood(body)

@@ -41,6 +41,7 @@ class RequestRecord:
         stack: where its answer came from, or was expected from.
         attempts: how many engines the request was sent to, one after the other.
         queued_seconds: how long it waited in its model's line.
+        request_bytes: the size of the request's body.
         streamed: whether the answer was a stream.
         streaming: whether the head of a stream has gone out and its end has not.
         detail: what happened behind us, for the log only.
@@ -73,6 +74,7 @@ class RequestRecord:
     stack: str = ""
     attempts: int = 0
     queued_seconds: float = 0.0
+    request_bytes: int = 0
     streamed: bool = False
     streaming: bool = False
     detail: str | None = None

@@ -1,1 +1,0 @@
-"""Ray clusters that are there already."""

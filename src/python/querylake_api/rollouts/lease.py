@@ -1,0 +1,80 @@
+"""One controller at a time, over all machines.
+
+The lease is a row that its holder renews; whoever finds it expired takes it, with a larger token.
+Every change that a controller makes carries its token and fails if that is no longer the row's: a
+controller that slept through its lease cannot act on what it thought before. Expiry is by the
+database's clock alone.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from querylake_api.persistence.database import Database
+from querylake_api.rollouts.models import RolloutLeaseRow
+
+LEASE_SECONDS = 5
+
+
+class LeaseLost(Exception):
+    """Another controller has taken over."""
+
+
+class Lease:
+    """This process's claim.
+
+    Attributes:
+        token: what the last successful claim got; None if another process holds the lease.
+    """
+
+    def __init__(self, database: Database, holder: str) -> None:
+        self._database = database
+        self._holder = holder
+        self.token: int | None = None
+
+    async def claim(self) -> bool:
+        """Take or renew the lease, and return whether this process has it now.
+
+        Raises:
+            DatabaseUnavailable: nobody can say who has it, so this process does not.
+        """
+        row = RolloutLeaseRow
+        mine = row.holder == self._holder
+        now = func.clock_timestamp()
+        query = (
+            update(row)
+            .where(or_(mine, row.expires_at < now))
+            .values(
+                token=text("CASE WHEN holder = :me THEN token ELSE token + 1 END").bindparams(
+                    me=self._holder
+                ),
+                holder=self._holder,
+                expires_at=now + text(f"interval '{LEASE_SECONDS} seconds'"),
+            )
+            .returning(row.token)
+        )
+        self.token = None
+        async with self._database.begin() as connection:
+            self.token = (await connection.execute(query)).scalar_one_or_none()
+        return self.token is not None
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Make sure, until the transaction ends, that nobody else has the lease.
+
+        Raises:
+            LeaseLost: somebody has.
+        """
+        query = select(RolloutLeaseRow.token).with_for_update(read=True)
+        if (await connection.execute(query)).scalar_one() != self.token:
+            raise LeaseLost
+
+    async def release(self) -> None:
+        """Let the next process have it at once."""
+        query = (
+            update(RolloutLeaseRow)
+            .where(RolloutLeaseRow.holder == self._holder, RolloutLeaseRow.token == self.token)
+            .values(expires_at=func.clock_timestamp())
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(query)

@@ -1,0 +1,110 @@
+"""What became of the requests of live rollouts, counted in each worker and handed on each second.
+
+A request counts only if it began after this worker took its step over. Otherwise the first moments
+of a step would hold the candidate's fast failures and not yet its slow successes, while the stable
+stack has both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.rollouts.routing import RolloutAssignment
+from querylake_api.settings import Role
+from rollout_statistics.running_quantile import bucket_of
+
+MAX_KINDS = 20_000
+"""Distinct kinds of outcome kept until the next flush. Later ones go uncounted, in both arms."""
+
+_FAILED: dict[Outcome | None, bool] = {
+    "success": False,
+    "upstream_error": True,
+    "truncated": True,
+    "in_band_error": True,
+}
+"""Everything else is the client's doing or ours, and says nothing of an engine."""
+
+_BANDS = (2_000, 16_000, 128_000)
+"""Edges between sizes of requests, in bytes. Tokens would not do: only a success has them, and what
+follows from the outcome must not decide whom it is compared with."""
+
+
+class Kind(NamedTuple):
+    """Requests that are alike in everything that is judged.
+
+    Attributes:
+        arm: who answered.
+        stratum: endpoint, whether streamed, and the prompt's size: compared among themselves only.
+        key: whose they are; empty if each request is drawn by itself.
+        first_token: `running_quantile` bucket of the seconds to it; None if there was none.
+        gap: likewise of the p95 of the pauses.
+    """
+
+    arm: Role
+    stratum: str
+    key: str
+    failed: bool
+    first_token: int | None
+    gap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one worker has counted for one step of a rollout."""
+
+    rollout_id: str
+    step: int
+    counts: Counter[Kind]
+
+
+class OutcomeRecorder:
+    """A sink of finished requests."""
+
+    def __init__(self, assignment: RolloutAssignment) -> None:
+        self._assignment = assignment
+        self._counts: dict[tuple[str, int], Counter[Kind]] = {}
+
+    def finished(self, record: RequestRecord) -> None:
+        """Count a request, if it belongs to a live rollout and says something of its engine."""
+        live = self._assignment.judged_since(record.model)
+        if live is None:
+            return
+        split, since = live
+        failed = _FAILED.get(record.outcome)
+        if failed is None or record.started_at < since:
+            return
+        if record.stack != record.assigned_stack or not record.stack:
+            return
+        first = record.time_to_first_token
+        gap = record.gap_p95
+        kind = Kind(
+            "candidate" if record.stack == "candidate" else "stable",
+            stratum(record.route, record.streamed, record.request_bytes),
+            (record.key_id or "") if split.sticky else "",
+            failed,
+            None if first is None else bucket_of(first),
+            None if gap is None else bucket_of(gap),
+        )
+        self.add(split.rollout_id, split.step, kind)
+
+    def add(self, rollout_id: str, step: int, kind: Kind) -> None:
+        """Count one outcome."""
+        counts = self._counts.get((rollout_id, step))
+        if counts is None:
+            counts = self._counts[rollout_id, step] = Counter()
+        if kind in counts or len(counts) < MAX_KINDS:
+            counts[kind] += 1
+
+    def take(self) -> list[Batch]:
+        """Return what was counted since the last call."""
+        taken, self._counts = self._counts, {}
+        return [Batch(rollout, step, counts) for (rollout, step), counts in taken.items()]
+
+
+def stratum(route: str, streamed: bool, request_bytes: int) -> str:
+    """Return the name of the stratum that a request belongs to."""
+    band = sum(request_bytes > edge for edge in _BANDS)
+    return f"{route}{' stream' if streamed else ''} size {band}"

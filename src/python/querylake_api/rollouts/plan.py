@@ -1,0 +1,113 @@
+"""What a rollout shall do, as an operator writes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+
+from rollout_statistics.policy import Policy
+
+Percent = Annotated[float, Field(ge=0, lt=100)]
+
+
+class Step(BaseModel):
+    """A share of the traffic, and how long it is held at least.
+
+    Attributes:
+        percent: of the keys that go to the candidate.
+        shadow_percent: of the stable requests that are copied to the candidate, whose answers are
+            thrown away and judged all the same.
+        bake_seconds: before the next step, however good it looks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    percent: Percent
+    shadow_percent: Percent = 0
+    bake_seconds: Annotated[float, Field(ge=0, le=30 * 86_400)] = 600
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.percent or self.shadow_percent):
+            raise ValueError("a step needs `percent` or `shadow_percent` above 0")
+        return self
+
+
+class Judging(BaseModel):
+    """When the candidate is worse, and when it is good enough; see `rollout_statistics.policy`.
+
+    Attributes:
+        max_connect_failures: attempts in a row that do not even connect, then it is rolled back.
+        stall_seconds: the same for an engine that has requests and makes no token for so long.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    error_margin: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    latency_ratio: Annotated[float, Field(ge=1, le=10)] = 1.25
+    min_requests: Annotated[int, Field(ge=1)] = 50
+    max_connect_failures: Annotated[int, Field(ge=1)] = 5
+    stall_seconds: Annotated[float, Field(gt=0)] = 10.0
+
+    def policy(self) -> Policy:
+        """Return the statistics' view of it."""
+        return Policy(
+            error_margin=self.error_margin,
+            latency_ratio=self.latency_ratio,
+            min_requests=self.min_requests,
+        )
+
+
+class RolloutPlan(BaseModel):
+    """A rollout before it runs; nothing of it changes later.
+
+    Attributes:
+        model: its id or an alias.
+        steps: in order, each with a larger share than the one before.
+        allow: ids of keys that always get the candidate.
+        deny: ids of keys that never do; the deny list is looked at first.
+        sticky: whether a key keeps its stack. Otherwise each request is drawn by itself, which
+            is right where very few keys send everything.
+        auto_promote: whether it is promoted by itself after the last step.
+        allow_embeddings: consent to a rollout of an embedder, if the stacks' vectors agree.
+        webhooks: where every event is posted to.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "qwen2.5-7b",
+                    "steps": [
+                        {"percent": 1, "bake_seconds": 600},
+                        {"percent": 10, "bake_seconds": 1200},
+                        {"percent": 50, "bake_seconds": 1800},
+                    ],
+                }
+            ]
+        },
+    )
+
+    model: Annotated[str, Field(min_length=1)]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] = (
+        Step(percent=1, bake_seconds=600),
+        Step(percent=10, bake_seconds=1200),
+        Step(percent=50, bake_seconds=1800),
+    )
+    allow: frozenset[str] = frozenset()
+    deny: frozenset[str] = frozenset()
+    sticky: bool = True
+    auto_promote: bool = True
+    allow_embeddings: bool = False
+    judging: Judging = Judging()
+    webhooks: Annotated[tuple[HttpUrl, ...], Field(max_length=5)] = ()
+
+    @model_validator(mode="after")
+    def _shares_grow(self) -> Self:
+        shares = [step.percent for step in self.steps]
+        if shares != sorted(shares):
+            raise ValueError("the steps' percent must not shrink; going back is a rollback")
+        return self

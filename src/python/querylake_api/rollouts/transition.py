@@ -1,0 +1,135 @@
+"""Taking a rollout from one state to the next, with the event that says why, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from querylake_api.rollouts.errors import another_is_live, rollout_not_found
+from querylake_api.rollouts.lifecycle import Action, Course, Status, after
+from querylake_api.rollouts.repository import Event, Rollout, append, change, find
+
+_PAST: dict[Action, str] = {
+    Action.START: "started",
+    Action.ADVANCE: "advanced",
+    Action.PAUSE: "paused",
+    Action.RESUME: "resumed",
+    Action.PROMOTE: "promoted",
+    Action.ROLLBACK: "rolled_back",
+    Action.ABORT: "aborted",
+}
+
+FLIPS = frozenset({"started", "advanced", "promoted", "rolled_back", "aborted"})
+"""Events after which requests go elsewhere."""
+
+_ENDED = frozenset({Status.PROMOTED, Status.ROLLED_BACK, Status.ABORTED})
+
+
+async def transition(
+    connection: AsyncConnection,
+    rollout_id: str,
+    action: Action,
+    *,
+    actor: str,
+    reason: str,
+    figures: Mapping[str, Any] | None = None,
+) -> Rollout:
+    """Do it, or change nothing.
+
+    Args:
+        figures: what the decision rests on.
+
+    Raises:
+        ApiError: there is no such rollout, or it is in no state for that.
+    """
+    rollout = await find(connection, rollout_id, lock=True)
+    if rollout is None:
+        raise rollout_not_found(rollout_id)
+    course = after(rollout.course, action, len(rollout.plan.steps))
+    version = (await connection.execute(text("SELECT nextval('rollout_version')"))).scalar_one()
+    values: dict[str, Any] = {
+        "status": course.status.value,
+        "step": course.step,
+        "version": version,
+    }
+    if action is Action.START:
+        values["started_at"] = func.clock_timestamp()
+    if action in (Action.START, Action.ADVANCE):
+        values["baked_seconds"] = 0.0
+    if course.status in _ENDED:
+        values["ended_at"] = func.clock_timestamp()
+    try:
+        async with connection.begin_nested():
+            await change(connection, rollout_id, **values)
+    except IntegrityError:
+        raise another_is_live(rollout.model) from None
+    event = Event(
+        kind=_PAST[action],
+        actor=actor,
+        sentence=_sentence(action, rollout, course, reason),
+        figures={**(figures or {}), "version": version, "step": course.step},
+    )
+    await append(connection, rollout_id, event)
+    changed = await find(connection, rollout_id)
+    assert changed is not None
+    return changed
+
+
+def _sentence(action: Action, rollout: Rollout, course: Course, reason: str) -> str:
+    share = rollout.plan.steps[course.step].percent
+    said = {
+        Action.START: f"Started: {share:g}% of the traffic goes to the candidate",
+        Action.ADVANCE: f"Advanced to step {course.step + 1}: {share:g}% go to the candidate",
+        Action.PAUSE: f"Paused at {share:g}%",
+        Action.RESUME: f"Resumed at {share:g}%",
+        Action.PROMOTE: "Promoted: everything goes to the candidate",
+        Action.ROLLBACK: "Rolled back: everything goes to the stable stack",
+        Action.ABORT: "Aborted: everything goes to the stable stack",
+    }[action]
+    return f"{said}. {reason}" if reason else f"{said}."
+
+
+async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> None:
+    """Write down how long the last changes took to reach every worker that lives.
+
+    From the moment of the decision to the last worker's first word of having taken it over, by the
+    database's clock.
+    """
+    query = text("""
+        SELECT e.id, e.rollout_id, e.kind, count(w.id) AS workers,
+               bool_and(w.version >= (e.figures->>'version')::bigint) AS done,
+               greatest(0, extract(epoch FROM max(w.acknowledged_at) - e.at)) AS seconds
+        FROM rollout_events e
+        CROSS JOIN rollout_workers w
+        WHERE e.kind = ANY(:kinds)
+          AND e.at > clock_timestamp() - interval '60 seconds'
+          AND w.seen_at > clock_timestamp() - make_interval(secs => :alive)
+          AND NOT EXISTS (
+              SELECT 1 FROM rollout_events f
+              WHERE f.rollout_id = e.rollout_id AND f.kind = 'flipped'
+                AND (f.figures->>'event')::bigint = e.id
+          )
+        GROUP BY e.id
+        """)
+    rows = await connection.execute(query, {"kinds": sorted(FLIPS), "alive": alive_seconds})
+    for event_id, rollout_id, kind, workers, done, seconds in rows.all():
+        if done:
+            await append(
+                connection,
+                rollout_id,
+                Event(
+                    kind="flipped",
+                    actor="controller",
+                    sentence=f"Every worker ({workers}) followed {float(seconds):.2f} s after "
+                    f"it was {kind.replace('_', ' ')}.",
+                    figures={
+                        "event": event_id,
+                        "seconds": round(float(seconds), 3),
+                        "workers": workers,
+                    },
+                ),
+            )

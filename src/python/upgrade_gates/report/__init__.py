@@ -1,1 +1,0 @@
-"""The state of an upgrade as a page and as Markdown."""

@@ -1,1 +1,0 @@
-"""Gate 6: smoke tests through the API, and what its records of rollouts show."""

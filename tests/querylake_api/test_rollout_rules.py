@@ -1,0 +1,376 @@
+"""The pure parts of rollouts: states, who is in the canary, what counts, and what follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from querylake_api.errors import ApiError
+from querylake_api.inference.catalog import Model, Target
+from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.rollouts.buckets import BUCKETS, bucket, limit
+from querylake_api.rollouts.decision import decide
+from querylake_api.rollouts.evidence import Evidence
+from querylake_api.rollouts.lifecycle import Action, Course, Status, after, allowed
+from querylake_api.rollouts.outcomes import Kind, OutcomeRecorder
+from querylake_api.rollouts.plan import Judging, RolloutPlan, Step
+from querylake_api.rollouts.routing import RolloutAssignment, Split, below
+from querylake_api.rollouts.triggers import alarms, blind_spots
+from querylake_api.rollouts.verdict import judge
+from querylake_api.settings import Role
+from querylake_api.upstreams.facts import LastExit, UpstreamFacts
+from querylake_api.upstreams.upstream import Upstream
+from rollout_statistics.policy import Policy
+
+NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
+
+
+@given(
+    actions=st.lists(st.sampled_from(list(Action)), max_size=40),
+    steps=st.integers(min_value=1, max_value=5),
+)
+def test_a_rollout_only_ever_goes_where_it_may(actions: list[Action], steps: int) -> None:
+    course = Course(Status.DRAFT)
+    for action in actions:
+        can = allowed(course, steps)
+        if action not in can:
+            with pytest.raises(ApiError, match="Allowed now"):
+                after(course, action, steps)
+            continue
+        following = after(course, action, steps)
+        assert course.status not in NOTHING_ENDS
+        assert following.step in (course.step, course.step + 1)
+        assert following.step < steps
+        if following.step != course.step:
+            assert action is Action.ADVANCE
+        course = following
+    assert course.status is not Status.DRAFT or Action.START in allowed(course, steps)
+
+
+def test_a_promotion_can_be_rolled_back_and_nothing_else() -> None:
+    assert allowed(Course(Status.PROMOTED), 3) == [Action.ROLLBACK]
+
+
+@given(
+    unit=st.text(max_size=20),
+    salt=st.text(max_size=8),
+    few=st.floats(min_value=0, max_value=100),
+    more=st.floats(min_value=0, max_value=100),
+)
+def test_a_larger_share_only_adds(unit: str, salt: str, few: float, more: float) -> None:
+    few, more = sorted((few, more))
+    place = bucket(salt, unit)
+    assert 0 <= place < BUCKETS
+    assert place < limit(more) or not place < limit(few)
+
+
+def test_the_share_is_what_was_asked_for_and_another_salt_draws_others() -> None:
+    keys = [f"key_{number}" for number in range(20_000)]
+    first = {key for key in keys if bucket("one", key) < limit(10)}
+    second = {key for key in keys if bucket("two", key) < limit(10)}
+    assert len(first) == pytest.approx(2000, rel=0.1)
+    assert len(first & second) == pytest.approx(200, rel=0.4)
+
+
+def key(name: str) -> ApiKey:
+    return ApiKey(
+        id=name,
+        name=name,
+        hint="",
+        scopes=frozenset({Scope.INFERENCE}),
+        models=None,
+        created_at=datetime.now(UTC),
+        expires_at=None,
+        revoked_at=None,
+    )
+
+
+class NamedEngine:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def model(*candidates: str) -> Model:
+    def target(name: str, stack: Role) -> Target:
+        return Target(cast("Upstream", NamedEngine(name)), "m", stack)
+
+    return Model(
+        id="m",
+        aliases=(),
+        capabilities=frozenset({"chat"}),
+        stable=(target("old", "stable"),),
+        candidates=tuple(target(name, "candidate") for name in candidates),
+    )
+
+
+def split(status: Status = Status.RUNNING, percent: float = 50, **changes: object) -> Split:
+    values: dict[str, object] = {
+        "rollout_id": "r",
+        "model": "m",
+        "candidates": frozenset({"new"}),
+        "status": status,
+        "step": 0,
+        "salt": "s",
+        "below": below(status, percent),
+    }
+    return Split(**(values | changes))  # type: ignore[arg-type]
+
+
+def share_of(assignment: RolloutAssignment, its_model: Model) -> float:
+    stacks = Counter(
+        assignment.stack_for(its_model, key(f"key_{number}"), "") for number in range(2000)
+    )
+    return stacks["candidate"] / 2000
+
+
+@pytest.mark.parametrize(
+    ("status", "share"),
+    [
+        (Status.RUNNING, 0.5),
+        (Status.PAUSED, 0.5),
+        (Status.PROMOTED, 1.0),
+        (Status.ROLLED_BACK, 0.0),
+        (Status.ABORTED, 0.0),
+    ],
+)
+def test_the_status_says_where_requests_go(status: Status, share: float) -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(status)], 1, ())
+    assert share_of(assignment, model("new")) == pytest.approx(share, abs=0.05)
+
+
+def test_a_rollout_says_nothing_of_other_candidates_than_its_own() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(Status.PROMOTED)], 1, ())
+    assert share_of(assignment, model("newer")) == 0
+    assert share_of(assignment, model("new", "newer")) == 0
+
+
+def test_lists_come_before_the_draw_and_deny_before_allow() -> None:
+    assignment = RolloutAssignment()
+    allow, deny = frozenset({"a", "both"}), frozenset({"d", "both"})
+    assignment.adopt([split(percent=0.01, allow=allow, deny=deny)], 1, ())
+    stacks = [assignment.stack_for(model("new"), key(name), "") for name in ("a", "d", "both")]
+    assert stacks == ["candidate", "stable", "stable"]
+
+
+def test_without_stickiness_each_request_is_drawn() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(sticky=False)], 1, ())
+    stacks = {assignment.stack_for(model("new"), key("k"), f"req_{n}") for n in range(50)}
+    assert stacks == {"stable", "candidate"}
+
+
+def test_a_stop_takes_the_traffic_back_at_once() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(Status.PROMOTED)], 1, {"r"})
+    assert share_of(assignment, model("new")) == 0
+
+
+def record(outcome: Outcome, **changes: object) -> RequestRecord:
+    made = RequestRecord("id", "POST", "/v1/chat/completions", route="/v1/chat/completions")
+    made.model, made.key_id, made.outcome = "m", "k", outcome
+    made.stack = made.assigned_stack = "candidate"
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failed"),
+    [
+        ("success", False),
+        ("upstream_error", True),
+        ("truncated", True),
+        ("in_band_error", True),
+        ("client_error", None),
+        ("client_abort", None),
+        ("server_error", None),
+        ("shutdown", None),
+    ],
+)
+def test_only_what_the_engine_did_counts(outcome: Outcome, failed: bool | None) -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(record(outcome))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert [kind.failed for kind in kinds] == ([] if failed is None else [failed])
+
+
+def test_requests_from_before_the_step_and_of_other_models_do_not_count() -> None:
+    assignment = RolloutAssignment()
+    early = record("upstream_error")
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(early)
+    recorder.finished(record("upstream_error", model="other"))
+    assert recorder.take() == []
+
+
+def test_what_follows_from_the_outcome_does_not_decide_the_stratum() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(record("success", prompt_tokens=5000, request_bytes=900))
+    recorder.finished(record("upstream_error", request_bytes=900))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert len({kind.stratum for kind in kinds}) == 1
+
+
+def kinds(
+    arm: Role, *, good: int, bad: int = 0, first_token: int | None = None, keys: int = 20
+) -> Counter[Kind]:
+    counts: Counter[Kind] = Counter()
+    for number in range(good + bad):
+        failed = number >= good
+        duration = None if failed else first_token
+        name = f"{arm}_{number % keys}"
+        counts[Kind(arm, "chat", name, failed, duration, duration)] += 1
+    return counts
+
+
+def evidence_of(*rounds: Counter[Kind]) -> Evidence:
+    evidence = Evidence(Policy())
+    for counts in rounds:
+        evidence.fold(counts)
+    return evidence
+
+
+PLAN = RolloutPlan(
+    model="m", steps=(Step(percent=10, bake_seconds=60), Step(percent=50, bake_seconds=60))
+)
+
+
+def next_of(evidence: Evidence, course: Course, *, baked: float = 60, **seen: list[str]) -> str:
+    return decide(
+        PLAN,
+        course,
+        baked_seconds=baked,
+        verdicts=judge(evidence, 0.1),
+        alarms=seen.get("alarms", []),
+        blind_spots=seen.get("blind_spots", []),
+    ).next
+
+
+RUNNING = Course(Status.RUNNING)
+LIKE = [kinds("stable", good=900) + kinds("candidate", good=100)] * 8
+FAULTY = [kinds("stable", good=890, bad=9) + kinds("candidate", good=90, bad=10)] * 8
+
+
+def test_a_like_canary_goes_on_once_baked_and_a_worse_one_goes_back() -> None:
+    assert next_of(evidence_of(*LIKE), RUNNING) == "advance"
+    assert next_of(evidence_of(*LIKE), Course(Status.RUNNING, 1)) == "finish"
+    assert next_of(evidence_of(*LIKE), RUNNING, baked=59) == "hold"
+    assert next_of(evidence_of(*FAULTY), RUNNING, baked=0) == "rollback"
+
+
+def test_what_is_not_known_holds() -> None:
+    assert next_of(evidence_of(), RUNNING, baked=10_000) == "hold"
+    assert next_of(evidence_of(LIKE[0]), RUNNING, baked=10_000) == "hold"
+    assert next_of(evidence_of(*LIKE), RUNNING, blind_spots=["no metrics"]) == "hold"
+
+
+def test_a_pause_holds_what_is_good_and_not_what_harms() -> None:
+    paused = Course(Status.PAUSED)
+    assert next_of(evidence_of(*LIKE), paused) == "hold"
+    assert next_of(evidence_of(*FAULTY), paused) == "rollback"
+    assert next_of(evidence_of(*LIKE), paused, alarms=["it is dead"]) == "rollback"
+
+
+def test_slow_first_tokens_are_found_and_small_differences_forgiven() -> None:
+    def rounds(slower: int) -> list[Counter[Kind]]:
+        once: Counter[Kind] = Counter()
+        for bucket_number in range(20):
+            once += kinds("stable", good=20, first_token=bucket_number)
+            once += kinds("candidate", good=20, first_token=bucket_number + slower)
+        return [once] * 8
+
+    assert next_of(evidence_of(*rounds(0)), RUNNING) == "advance"
+    assert next_of(evidence_of(*rounds(35)), RUNNING) == "rollback"
+
+
+def test_one_bad_customer_is_not_a_bad_stack() -> None:
+    one = Counter({Kind("candidate", "chat", "loud", True, None, None): 12})
+    mixed = [kinds("stable", good=890, bad=9) + kinds("candidate", good=100) + one] * 8
+    assert next_of(evidence_of(*mixed), RUNNING) == "hold"
+
+
+def test_a_new_step_has_to_earn_its_own_advance() -> None:
+    evidence = evidence_of(*LIKE)
+    evidence.begin_step(1)
+    assert next_of(evidence, Course(Status.RUNNING, 1)) == "hold"
+
+
+@given(
+    good=st.integers(min_value=0, max_value=60),
+    bad=st.integers(min_value=0, max_value=60),
+    duration=st.one_of(st.none(), st.integers(min_value=-100, max_value=300)),
+)
+def test_evidence_survives_the_way_through_the_database(
+    good: int, bad: int, duration: int | None
+) -> None:
+    rounds = [
+        kinds("stable", good=200, bad=2, first_token=duration)
+        + kinds("candidate", good=good, bad=bad, first_token=duration)
+    ] * 2
+    whole = evidence_of(*rounds)
+    halves = Evidence.of(Policy(), evidence_of(rounds[0]).document())
+    halves.fold(rounds[1])
+    assert halves.document() == whole.document()
+    assert judge(halves, 0.1) == judge(whole, 0.1)
+
+
+def facts(**changes: object) -> UpstreamFacts:
+    values: dict[str, object] = {
+        "name": "new",
+        "condition": "up",
+        "detail": "answers",
+        "since": 0.0,
+        "in_rotation": True,
+        "breaker": "closed",
+        "outstanding": 0,
+        "connect_failures": 0,
+        "restarts": 2,
+        "last_restart_at": None,
+        "last_exit": None,
+        "last_error": None,
+        "last_error_at": None,
+        "requests_running": 1,
+        "requests_waiting": 0,
+        "tokens_total": 5,
+        "stalled_seconds": 0.0,
+    }
+    return UpstreamFacts(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"last_exit": LastExit("cuda_out_of_memory", "CUDA ran out", 150.0)}, "out of memory"),
+        ({"restarts": 3}, "restarted"),
+        ({"condition": "down", "detail": "refused"}, "is down: refused"),
+        ({"stalled_seconds": 11.0}, "made no token for 11 s"),
+        ({"connect_failures": 5}, "5 times in a row"),
+        ({"last_exit": LastExit("cuda_out_of_memory", "before", 50.0)}, None),
+        ({"last_exit": LastExit("terminated", "by hand", 150.0)}, None),
+        ({"stalled_seconds": 9.0, "connect_failures": 4}, None),
+    ],
+)
+def test_what_rolls_back_at_once(changes: dict[str, object], words: str | None) -> None:
+    found = alarms([facts(**changes)], {"new": 2}, since=100.0, judging=Judging())
+    assert (words in found[0]) if words else (found == [])
+
+
+def test_an_engine_that_tells_nothing_is_not_fine() -> None:
+    silent = facts(requests_running=None, tokens_total=None)
+    assert blind_spots([silent], frozenset()) == []
+    assert "neither 'new' nor its supervisor" in blind_spots([silent], frozenset({"new"}))[0]
+    assert blind_spots([facts(condition="unknown")], frozenset())
+    assert blind_spots([facts()], frozenset({"new"})) == []
