@@ -139,3 +139,18 @@ def test_a_host_that_is_none(run: Run, config_file: Path) -> None:
     code, _, err = run("serve", "--config", str(config_file), "--host", "no such host")
     assert code == 69
     assert "server.host: 'no such host' cannot be resolved" in err
+
+
+def test_doctor_ends_with_1_if_something_is_at_fault(run: Run, config_file: Path) -> None:
+    code, out, err = run("doctor", "--config", str(config_file))
+    assert (code, err) == (1, "")
+    assert re.search(r"FAULT +upstream away", out)
+    assert "-> start it, or correct base_url" in out
+
+
+def test_doctor_reads_a_bad_configuration_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[server]\nprt = 1\n", encoding="utf-8")
+    code, out, _ = run("doctor", "-c", str(path), "--json")
+    assert code == 1
+    assert [finding["verdict"] for finding in json.loads(out)] == ["fault"]

@@ -21,6 +21,7 @@ from llm_provider_testing.scripted_engine import (
     completion,
     scripted_engine,
 )
+from querylake_api_testing.client import Client
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
 PATH = "/v1/chat/completions"
@@ -409,6 +410,29 @@ async def test_clients_that_leave_never_open_a_breaker(tmp_path: Path, database_
             while (state := await running.upstream("e0"))["outstanding"]:
                 await asyncio.sleep(0.01)
         assert state["breaker"] == "closed"
+
+
+async def test_a_client_that_leaves_between_two_attempts(pair: Replicas) -> None:
+    gone = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.caller_gone()
+        gone.set()
+
+    pair.engines[0].script = hang_up
+    pair.engines[1].script = script
+    client = Client(pair.api)
+    await client.connect()
+    await client.send(CHAT)
+    async with asyncio.timeout(PATIENCE):
+        while pair.asked() != [1, 1]:
+            await asyncio.sleep(0.005)
+        client.leave()
+        await gone.wait()
+        while (await pair.upstream("e1"))["outstanding"]:
+            await asyncio.sleep(0.01)
+    [record] = [line for line in pair.api.log_lines() if line.get("path") == PATH]
+    assert (record["outcome"], record["attempts"]) == ("client_abort", 2)
 
 
 async def test_a_deadline_holds_over_all_attempts(tmp_path: Path, database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,10 +11,19 @@ from pathlib import Path
 import pytest
 
 from upgrade_gates.evidence.chain import Record
-from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.statement import Figure, Verdict
+from upgrade_gates.evidence.store import Finding
 from upgrade_gates.pex_file import Ran
-from upgrade_gates.serving.baseline import latency, regressions, throughput
+from upgrade_gates.serving.baseline import (
+    Comparison,
+    compared,
+    last_baseline,
+    latency,
+    regressions,
+    throughput,
+)
 from upgrade_gates.serving.gpu_memory import gpu_memory, judge_query
+from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.serving.streaming import judge_stream
 from upgrade_gates.serving.timing import Load, Timed, percentile
 from upgrade_gates.session import open_session
@@ -130,31 +140,67 @@ def test_recorded_streams_have_everything() -> None:
         assert judge_stream(body, "engine") == ([], "The capital of France is Paris.")
 
 
+SLOW = {"ttft_p50_c1_ms": 1e9, "tokens_per_second_c1": 0.001}
+FAST = {"ttft_p50_c1_ms": 0.001, "tokens_per_second_c1": 1e9}
+
+
+def write_baseline(folder: Path, figures: dict[str, float]) -> None:
+    """Write a baseline as an earlier run would have, so that nothing here depends on time."""
+    now = datetime.datetime.now(datetime.UTC)
+    findings = [
+        Finding(
+            check=check,
+            verdict=Verdict.PASS,
+            reason="measured",
+            started_at=now,
+            finished_at=now,
+            figures={"model": MODEL, **figures},
+        )
+        for check in ("3.baseline.ttft", "3.baseline.throughput")
+    ]
+    make_workspace(folder).store.append(findings, command=["x"])
+
+
 def test_a_baseline_is_measured_and_a_regression_is_named(tmp_path: Path, recorded: Replay) -> None:
-    options = ("--seconds", "1.6", "--no-gpu")
-    recorded.delay = 0.001
+    options = ("--seconds", "4", "--no-gpu")
+    recorded.delay = 0.01
+    write_baseline(tmp_path, SLOW)
     code, records = verify(tmp_path, recorded, *options)
-    assert code == 0
+    assert code == 0, reason(records, "3.baseline.ttft")
     figures = records["3.baseline.ttft"].statement.predicate.figures
-    assert isinstance(figures["ttft_p50_c1_ms"], float)
-    assert figures["ttft_p50_c1_ms"] > 0
-    assert figures["ttft_p50_c1_ms"] <= figures["ttft_p95_c1_ms"]  # type: ignore[operator]
+    first, slowest = figures["ttft_p50_c1_ms"], figures["ttft_p95_c1_ms"]
+    assert isinstance(first, float)
+    assert isinstance(slowest, float)
+    assert 10 <= first <= slowest
     rates = records["3.baseline.throughput"].statement.predicate.figures
     assert all(rates[f"tokens_per_second_c{level}"] for level in (1, 4, 16))
-    assert "first baseline" in reason(records, "3.baseline.ttft")[1]
+    assert "no worse than record 1" in reason(records, "3.baseline.ttft")[1]
 
-    recorded.delay = 0.05
+    write_baseline(tmp_path, FAST)
     code, records = verify(tmp_path, recorded, *options)
     assert code == 1
     verdict, why = reason(records, "3.baseline.ttft")
     assert verdict is Verdict.FAIL
-    assert "a regression: ttft_p50_c1_ms" in why
+    assert why.startswith("a regression: ttft_p50_c1_ms")
     assert "--accept" in why
     assert reason(records, "3.baseline.throughput")[0] is Verdict.FAIL
     # A regression that nobody accepted is not what the next is held against.
-    assert verify(tmp_path, recorded, *options)[0] == 1
-    code, records = verify(tmp_path, recorded, *options, "--accept")
-    assert (code, "accepted" in reason(records, "3.baseline.ttft")[1]) == (0, True)
+    last = last_baseline(open_session(tmp_path).store.read(), "3.baseline.ttft", MODEL)
+    assert last is not None
+    assert last.statement.predicate.figures["ttft_p50_c1_ms"] == FAST["ttft_p50_c1_ms"]
+
+
+def test_the_first_baseline_and_an_accepted_regression() -> None:
+    now = Outcome(Verdict.PASS, "measured", figures={"ttft_p50_c1_ms": 50.0})
+
+    def against(last: dict[str, float] | None, *, accepted: bool = False) -> Outcome:
+        figures = None if last is None else dict[str, Figure](last)
+        return compared(now, Comparison(figures, "record 1", 1.25, accepted))
+
+    assert against(None).reason == "measured; the first baseline"
+    assert against(FAST).verdict is Verdict.FAIL
+    taken = against(FAST, accepted=True)
+    assert (taken.verdict, "; accepted: ttft_p50_c1_ms 50" in taken.reason) == (Verdict.PASS, True)
 
 
 def test_an_engine_that_is_silent_or_fails_under_load() -> None:

@@ -42,7 +42,7 @@ class Replay:
         changes: for tests of faults: a change to a body, by recording's name.
         delay: seconds before each event of a stream.
         keys: the bearer tokens that have come.
-        pages: other answers, by path.
+        pages: other answers, by path; a number is a status.
     """
 
     version: str
@@ -91,8 +91,10 @@ def replaying(version: str) -> Iterator[Replay]:
                 self._send_page()
             elif self.path == "/health":
                 self._send(Recorded(200, "text/plain", b""))
-            else:
+            elif self.path == "/v1/models":
                 self._send(replay.answer("models"))
+            else:
+                self._send(Recorded(404, "application/json", b'{"error": {"message": "no"}}'))
 
         def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -102,8 +104,9 @@ def replaying(version: str) -> Iterator[Replay]:
                 self._send(replay.answer(replay.choose(body)))
 
         def _send_page(self) -> None:
-            content = json.dumps(replay.pages[self.path]).encode()
-            self._send(Recorded(200, "application/json", content))
+            page = replay.pages[self.path]
+            status = page if isinstance(page, int) else 200
+            self._send(Recorded(status, "application/json", json.dumps(page).encode()))
 
         def _send(self, answer: Recorded) -> None:
             self.send_response(answer.status)

@@ -41,6 +41,7 @@ from querylake_api.rollouts.endpoints import router as rollouts_router
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
+from querylake_api.upstreams.metrics import RoutingCollector
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
@@ -153,6 +154,7 @@ async def running_application(
         generations = Generations(standing, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
+        metrics.registry.register(RoutingCollector(lambda: generations.current.services))
         await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)
 

@@ -12,6 +12,7 @@ import typer
 
 from querylake_api.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
+from querylake_api.doctor.commands import doctor
 from querylake_api.errors import EX_UNAVAILABLE, ApiError, OperatorError
 from querylake_api.keys.commands import app as keys_app
 from querylake_api.persistence.database import open_database
@@ -27,6 +28,7 @@ app = typer.Typer(
     help="QueryLake's OpenAI-compatible API.",
 )
 app.add_typer(keys_app, name="keys")
+app.command()(doctor)
 
 
 def _print_version(wanted: bool) -> None:

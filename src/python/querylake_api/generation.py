@@ -98,6 +98,7 @@ async def running_generation(
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
+        dispatcher = BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry)
         services = Services(
             generation=number,
             configuration=configuration,
@@ -105,6 +106,7 @@ async def running_generation(
             authenticator=standing.authenticator,
             keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
             upstreams=upstreams,
+            dispatcher=dispatcher,
             readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
             observer=standing.observer,

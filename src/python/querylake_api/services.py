@@ -11,6 +11,7 @@ from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.inference.catalog import Catalog
+from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
 from querylake_api.observability.metrics import Metrics
@@ -39,6 +40,7 @@ class Services:
     authenticator: Authenticator
     keys: KeyService
     upstreams: Upstreams
+    dispatcher: BalancingDispatcher
     readiness: Readiness
     metrics: Metrics
     observer: Observer

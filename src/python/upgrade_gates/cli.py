@@ -21,6 +21,8 @@ from upgrade_gates.host.record_command import record
 from upgrade_gates.hygiene.commands import app as hygiene_app
 from upgrade_gates.init_command import init
 from upgrade_gates.matrix.choose_command import choose_matrix
+from upgrade_gates.report.command import report
+from upgrade_gates.rollout.commands import app as rollout_app
 from upgrade_gates.runtime.commands import app as runtime_app
 from upgrade_gates.sbom_command import sbom
 from upgrade_gates.serving.commands import app as serving_app
@@ -45,8 +47,10 @@ app.add_typer(runtime_app, name="runtime")
 app.add_typer(serving_app, name="serving")
 app.add_typer(boundary_app, name="boundary")
 app.add_typer(api_app, name="api")
+app.add_typer(rollout_app, name="rollout")
 app.add_typer(hygiene_app, name="hygiene")
 app.command()(sbom)
+app.command()(report)
 app.add_typer(evidence_app, name="evidence")
 
 

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from llm_provider.breaker import BreakerPolicy
+from llm_provider.config import UpstreamConfig
 from llm_provider.openai_http import OpenAIHTTPProvider
+from llm_provider.provider import LLMProvider
 from querylake_api.configuration.loading import Configuration
 from querylake_api.settings import Settings, UpstreamSettings
 from querylake_api.upstreams.facts import UpstreamFacts
@@ -48,7 +50,7 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
     monitors: list[Monitor] = []
     async with AsyncExitStack() as stack:
         for name, config in configuration.upstreams.items():
-            provider = OpenAIHTTPProvider(config)
+            provider = provider_for(config)
             stack.push_async_callback(provider.close)
             section = settings.upstreams[name]
             upstream = Upstream(
@@ -71,6 +73,11 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def provider_for(config: UpstreamConfig) -> LLMProvider:
+    """Return what reaches the engine of a base URL."""
+    return OpenAIHTTPProvider(config)
 
 
 def _monitor(upstream: Upstream, settings: Settings, section: UpstreamSettings) -> Monitor:

@@ -1,0 +1,1 @@
+"""Ray clusters that are there already."""

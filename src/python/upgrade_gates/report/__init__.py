@@ -1,0 +1,1 @@
+"""The state of an upgrade as a page and as Markdown."""

@@ -1,0 +1,99 @@
+"""What a report says, before it is written in any form."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from upgrade_gates.artefacts import FILES, CurrentArtefacts
+from upgrade_gates.context import UpgradeContext
+from upgrade_gates.evidence.chain import Chain, Damage, Record
+from upgrade_gates.evidence.statement import Figure
+from upgrade_gates.serving.baseline import LATENCY, THROUGHPUT
+from upgrade_gates.status.state import GateStatus
+from upgrade_gates.status.view import summary
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Figures of one baseline run."""
+
+    at: datetime.datetime
+    verdict: str
+    figures: dict[str, Figure]
+
+    def number(self, name: str) -> float | None:
+        """Return a figure, if it was measured."""
+        value = self.figures.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file of the upgrade as it is now. `sha256` is None where it is not there."""
+
+    name: str
+    path: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report says.
+
+    Attributes:
+        latencies, throughputs: baselines of the model under test, oldest first.
+    """
+
+    made_at: datetime.datetime
+    host: str
+    summary: str
+    context: UpgradeContext
+    gates: tuple[GateStatus, ...]
+    damages: tuple[Damage, ...]
+    artefacts: tuple[Artefact, ...]
+    latencies: tuple[Baseline, ...]
+    throughputs: tuple[Baseline, ...]
+
+
+def content(
+    context: UpgradeContext,
+    chain: Chain,
+    artefacts: CurrentArtefacts,
+    gates: Sequence[GateStatus],
+    now: datetime.datetime,
+) -> Content:
+    """Collect what a report says."""
+    model = context.serving.model if context.serving else None
+    return Content(
+        made_at=now,
+        host=f"{socket.gethostname()} ({platform.system()} {platform.release()})",
+        summary=summary(gates),
+        context=context,
+        gates=tuple(gates),
+        damages=chain.damages,
+        artefacts=tuple(_artefacts(artefacts)),
+        latencies=_baselines(chain.records, LATENCY, model),
+        throughputs=_baselines(chain.records, THROUGHPUT, model),
+    )
+
+
+def _artefacts(artefacts: CurrentArtefacts) -> list[Artefact]:
+    return [
+        Artefact(name, str(path), artefacts.digest(name))
+        for name in FILES
+        if (path := artefacts.path(name)) is not None
+    ]
+
+
+def _baselines(records: Sequence[Record], check: str, model: str | None) -> tuple[Baseline, ...]:
+    return tuple(
+        Baseline(predicate.finished_at, predicate.verdict, predicate.figures)
+        for record in records
+        if record.check == check
+        and (predicate := record.statement.predicate).figures.get("model") == model
+        and any(isinstance(figure, float) for figure in predicate.figures.values())
+    )

@@ -1,0 +1,109 @@
+"""Which stack a request goes to, and that it stays there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from llm_provider.config import UpstreamConfig
+from llm_provider.errors import UpstreamDisconnected
+from llm_provider.openai_http import OpenAIHTTPProvider
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
+from querylake_api.inference.call import Call
+from querylake_api.inference.catalog import Model, Target
+from querylake_api.inference.dispatch import BalancingDispatcher
+from querylake_api.inference.routes import ENDPOINTS
+from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.observability.request_record import RequestRecord
+from querylake_api.settings import RetrySettings, Role
+from querylake_api.upstreams.upstream import Upstream
+
+KEY = ApiKey(
+    id="key_1",
+    name="",
+    hint="",
+    scopes=frozenset({Scope.INFERENCE}),
+    models=None,
+    created_at=datetime.now(UTC),
+    expires_at=None,
+    revoked_at=None,
+)
+
+
+class AlwaysCandidate:
+    """Gives everything to the candidate."""
+
+    def stack_for(self, model: Model, key: ApiKey, request_id: str) -> Role:
+        return "candidate"
+
+
+class Stacks:
+    """A stable and a candidate engine, without the API in front of them."""
+
+    def __init__(self, stable: ScriptedEngine, candidate: ScriptedEngine) -> None:
+        self.stable = stable
+        self.candidate = candidate
+        self._upstreams = {
+            "stable": Upstream(OpenAIHTTPProvider(UpstreamConfig("stable", stable.url))),
+            "candidate": Upstream(OpenAIHTTPProvider(UpstreamConfig("candidate", candidate.url))),
+        }
+
+    def model(self, *, candidates: bool = True) -> Model:
+        stable = Target(self._upstreams["stable"], "M", "stable")
+        candidate = Target(self._upstreams["candidate"], "M", "candidate")
+        chat = frozenset({"chat"})
+        return Model("m", (), chat, (stable,), (candidate,) if candidates else ())  # type: ignore[arg-type]
+
+    async def send(self, model: Model) -> RequestRecord:
+        dispatcher = BalancingDispatcher([model], AlwaysCandidate(), RetrySettings())
+        call = Call(ENDPOINTS[0], model, "m", b'{"model":"m","messages":[]}', False, KEY, "req_1")
+        record = RequestRecord(request_id="req_1", method="POST", path="/")
+        try:
+            async with dispatcher.dispatch(call, record) as answer:
+                assert answer.status == 200
+                assert answer.target.stack == record.stack
+        finally:
+            assert [upstream.outstanding for upstream in self._upstreams.values()] == [0, 0]
+            self.record = record
+        return record
+
+    async def close(self) -> None:
+        for upstream in self._upstreams.values():
+            await upstream.provider.close()
+
+
+@pytest.fixture
+async def stacks() -> AsyncIterator[Stacks]:
+    async with scripted_engine() as stable, scripted_engine() as candidate:
+        both = Stacks(stable, candidate)
+        yield both
+        await both.close()
+
+
+async def test_what_is_assigned_to_the_candidate_is_answered_by_it(stacks: Stacks) -> None:
+    record = await stacks.send(stacks.model())
+    assert (record.assigned_stack, record.stack) == ("candidate", "candidate")
+    assert (record.upstream, record.attempts) == ("candidate", 1)
+    assert len(stacks.stable.requests) == 0
+
+
+async def test_a_candidate_that_fails_is_not_covered_up_by_the_stable_stack(
+    stacks: Stacks,
+) -> None:
+    async def hang_up(exchange: Exchange) -> None:
+        exchange.hang_up()
+
+    stacks.candidate.script = hang_up
+    with pytest.raises(UpstreamDisconnected):
+        await stacks.send(stacks.model())
+    assert (stacks.record.assigned_stack, stacks.record.stack) == ("candidate", "candidate")
+    assert (stacks.record.upstream, stacks.record.attempts) == ("candidate", 2)
+    assert len(stacks.stable.requests) == 0
+
+
+async def test_a_model_without_candidates_says_where_its_answer_came_from(stacks: Stacks) -> None:
+    record = await stacks.send(stacks.model(candidates=False))
+    assert (record.assigned_stack, record.stack) == ("candidate", "stable")
+    assert len(stacks.stable.requests) == 1
