@@ -1,1 +1,1 @@
-"""The OCR service. This version says what is installed; converting documents is not part of it."""
+"""OCR as a stack of its own: documents in, Markdown and blocks of text out."""

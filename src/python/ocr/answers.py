@@ -50,7 +50,7 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     path = request.url.path[:_SHOWN_PATH]
     if error.status_code == 404:
         return refusal(
-            f"There is nothing at {request.method} {path}: converting documents is not part of "
+            f"There is nothing at {request.method} {path}: converting over HTTP is not part of "
             f"this version, {VERSION}. See /docs for what there is.",
             status=404,
             code="unknown_url",

@@ -39,7 +39,7 @@ def application(engine: Engine, key: str | None) -> ASGIApp:
     """
     app = FastAPI(
         title="QueryLake OCR",
-        summary="Converting documents is not part of this version.",
+        summary="Converting over HTTP is not part of this version; `ocr.pex convert` is.",
         version=VERSION,
         redoc_url=None,
         redirect_slashes=False,

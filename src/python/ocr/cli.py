@@ -1,25 +1,32 @@
-"""The command line: `ocr.pex serve`."""
+"""The command line: `ocr.pex serve` and `ocr.pex convert`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ocr.access import KEY_VARIABLE, key_for
 from ocr.app import application
+from ocr.conversion.options import ConversionOptions, Limits, TextLayer
+from ocr.convert_command import Format, convert_files
 from ocr.engine import installed_engine
-from ocr.errors import OcrError
+from ocr.engines.opening import open_engine
+from ocr.engines.settings import RapidSettings
+from ocr.errors import EX_DATAERR, OcrError
 from ocr.server import listen
 from ocr.server import serve as serve_until_signal
 from querylake_version import VERSION
+
+_LIMITS = Limits()
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="QueryLake's OCR service. Converting documents is not part of this version.",
+    help="Documents in, Markdown out: PDF files and images, by their text layer or by OCR.",
 )
 
 
@@ -52,6 +59,46 @@ def serve(
     listener = listen(host, port)
     key = key_for(listener.getsockname()[0])
     serve_until_signal(application(engine, key), listener)
+
+
+@app.command(name="convert")
+def convert_command(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="PDF, PNG, JPEG, TIFF, WebP.")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where results go; else standard output."
+        ),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What to write.")] = "markdown",
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="OCR_PASSWORD", help="Opens encrypted PDF files."),
+    ] = None,
+    pages: Annotated[str | None, typer.Option(help="Such as 1-3,7; else all.")] = None,
+    text_layer: Annotated[
+        TextLayer, typer.Option(help="Use the text that a PDF brings: where it is good, or ...")
+    ] = "auto",
+    dpi: Annotated[int, typer.Option(help="For pages that are recognised.", min=72, max=600)] = 200,
+    threads: Annotated[int, typer.Option(help="Of the embedded engine.", min=1, max=64)] = 1,
+    seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
+) -> None:
+    """Convert documents. Ends with 65 if a file or a page could not be converted."""
+    options = ConversionOptions(
+        engine=RapidSettings(threads=threads),
+        text_layer=text_layer,
+        pages=pages,
+        password=password,
+        dpi=dpi,
+        limits=Limits(seconds=seconds),
+    )
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(options.engine)
+    if not convert_files(files, folder, format, options, engine).good:
+        raise typer.Exit(EX_DATAERR)
 
 
 def main() -> None:

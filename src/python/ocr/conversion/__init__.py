@@ -1,0 +1,1 @@
+"""Documents in, pages with Markdown and blocks out."""

@@ -1,0 +1,162 @@
+"""The result for a whole document, with QueryLake's contract fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from ocr.conversion.markdown import markdown_of
+from ocr.conversion.result import PageResult
+from ocr.geometry import Box
+from ocr.layout.block import Block, BlockType
+from ocr.layout.furniture import running_furniture
+from ocr.layout.levels import with_levels
+from ocr.text import Source
+
+OutputContract = Literal[
+    "ocr_markdown", "text_layer_fastpath_markdown", "mixed_text_layer_fastpath_markdown"
+]
+Status = Literal["complete", "partial", "failed"]
+
+
+class BlockDocument(BaseModel):
+    """A block of a page."""
+
+    type: BlockType
+    text: str
+    box: tuple[float, float, float, float] | None = Field(
+        description="Left, top, right, bottom in points from the page's top left corner."
+    )
+    order: int = Field(description="Its place in the page's reading order, from 0.")
+    source: Source
+    confidence: float | None = Field(description="Of what was recognised: 0 to 1.")
+    level: int = Field(description="Of a heading or an item of a list; 0 for others.")
+    rows: list[list[str]] | None = Field(description="The cells of a table.")
+
+
+class PageDocument(BaseModel):
+    """A page that was read to its end."""
+
+    page: int
+    source: Source
+    mixed: bool = Field(description="Whether it has text of both sources.")
+    reason: str
+    width: float
+    height: float
+    rotation: int = Field(description="Degrees clockwise by which it was turned to be read.")
+    skew: float = Field(description="Degrees by which its lines fell to the right.")
+    seconds: float
+    markdown: str
+    blocks: list[BlockDocument]
+
+
+class PageErrorDocument(BaseModel):
+    """A page without text."""
+
+    page: int
+    code: str
+    message: str
+
+
+class DocumentResult(BaseModel):
+    """A converted document."""
+
+    status: Status
+    page_count: int = Field(description="Pages that were asked for.")
+    engine: str
+    output_contract: OutputContract | None = Field(description="None if every page failed.")
+    page_source_by_page: dict[str, Source]
+    page_source_counts: dict[Source, int]
+    errors: list[PageErrorDocument]
+    markdown: str
+    pages: list[PageDocument]
+
+
+def assemble(results: Sequence[PageResult], engine: str) -> DocumentResult:
+    """Return the result for a document.
+
+    Args:
+        results: of all pages that were asked for, in any order.
+        engine: what read the pages without a good text layer.
+    """
+    ordered = sorted(results, key=lambda result: result.number)
+    good = _finished([result for result in ordered if result.error is None])
+    errors = [
+        PageErrorDocument(page=result.number, code=result.error.code, message=result.error.message)
+        for result in ordered
+        if result.error is not None
+    ]
+    pages = [_page(result) for result in good]
+    return DocumentResult(
+        status="complete" if not errors else "partial" if pages else "failed",
+        page_count=len(ordered),
+        engine=engine,
+        output_contract=_contract(good),
+        page_source_by_page={f"{page.page:04}": page.source for page in pages},
+        page_source_counts={
+            "ocr": sum(page.source == "ocr" for page in pages),
+            "text_layer": sum(page.source == "text_layer" for page in pages),
+        },
+        errors=errors,
+        markdown="\n\n".join(page.markdown for page in pages if page.markdown),
+        pages=pages,
+    )
+
+
+def _finished(results: Sequence[PageResult]) -> list[PageResult]:
+    """Return pages with what only all of them together tell."""
+    boxes = [Box(0, 0, result.width, result.height) for result in results]
+    marked = running_furniture(
+        [(result.blocks, box) for result, box in zip(results, boxes, strict=True)]
+    )
+    leveled = with_levels(marked)
+    return [
+        replace(result, blocks=tuple(blocks))
+        for result, blocks in zip(results, leveled, strict=True)
+    ]
+
+
+def _contract(results: Sequence[PageResult]) -> OutputContract | None:
+    if not results:
+        return None
+    if any(result.mixed for result in results) or len({result.source for result in results}) > 1:
+        return "mixed_text_layer_fastpath_markdown"
+    return "ocr_markdown" if results[0].source == "ocr" else "text_layer_fastpath_markdown"
+
+
+def _page(result: PageResult) -> PageDocument:
+    assert result.source is not None  # only failed pages have none
+    return PageDocument(
+        page=result.number,
+        source=result.source,
+        mixed=result.mixed,
+        reason=result.reason,
+        width=round(result.width, 2),
+        height=round(result.height, 2),
+        rotation=result.rotation,
+        skew=result.skew,
+        seconds=round(result.seconds, 4),
+        markdown=markdown_of(result.blocks),
+        blocks=[_block(block, order) for order, block in enumerate(result.blocks)],
+    )
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return round(box.left, 2), round(box.top, 2), round(box.right, 2), round(box.bottom, 2)
+
+
+def _block(block: Block, order: int) -> BlockDocument:
+    box = block.box
+    return BlockDocument(
+        type=block.type,
+        text=block.text,
+        box=None if box is None else _corners(box),
+        order=order,
+        source=block.source,
+        confidence=None if block.confidence is None else round(block.confidence, 4),
+        level=block.level,
+        rows=[list(row) for row in block.rows] if block.type == "table" else None,
+    )

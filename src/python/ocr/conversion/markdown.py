@@ -1,0 +1,77 @@
+"""Blocks as Markdown (CommonMark with GitHub's tables), in which the text means only itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ocr.layout.block import Block
+
+_SPECIAL = re.compile(r"[\\`*\[\]<~]|(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z])|!(?=\[)")
+_AT_LINE_START = re.compile(r"(?:#{1,6}(?=\s|$)|[-+](?=\s|$)|=+\s*$|-{2,}\s*$|>)")
+_NUMBERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
+_NUMBER_MARKER = re.compile(r"\(?(\d{1,3})[.)]")
+_INDENT = 3
+_UNREAD = ("header", "footer")
+
+
+def markdown_of(blocks: Iterable[Block]) -> str:
+    """Return blocks as one text. Headers and footers are left out: they are no part of the text."""
+    parts: list[str] = []
+    last = ""
+    for block in blocks:
+        if block.type in _UNREAD:
+            continue
+        # Items of one list stand close together, or they would be set as paragraphs.
+        tight = block.type == last == "list_item"
+        parts.append(("\n" if tight else "\n\n") + _block(block) if parts else _block(block))
+        last = block.type
+    return "".join(parts)
+
+
+def escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is, at the start of a line or within one."""
+    text = _SPECIAL.sub(lambda match: "\\" + match.group(), " ".join(text.split()))
+    if _AT_LINE_START.match(text):
+        return "\\" + text
+    return _NUMBERED.sub(r"\1\\\2", text, count=1) if _NUMBERED.match(text) else text
+
+
+def _block(block: Block) -> str:
+    match block.type:
+        case "heading":
+            return f"{'#' * max(block.level, 1)} {_heading(block.text)}"
+        case "list_item":
+            return _item(block)
+        case "table":
+            return _table(block.rows)
+        case "markdown":
+            return block.text
+    return escaped(block.text)
+
+
+def _heading(text: str) -> str:
+    """Return a heading's text; hashes at its end would be taken for a closing sequence."""
+    return re.sub(r"(#+)$", r"\\\1", escaped(text))
+
+
+def _item(block: Block) -> str:
+    number = _NUMBER_MARKER.fullmatch(block.marker)
+    if number:
+        marker, text = f"{int(number[1])}.", escaped(block.text)
+    elif len(block.marker) > 1:
+        marker, text = "-", f"{block.marker} {escaped(block.text)}"
+    else:
+        marker, text = "-", escaped(block.text)
+    return f"{' ' * _INDENT * (max(block.level, 1) - 1)}{marker} {text}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    width = max(len(row) for row in rows)
+    lines = [_table_row([*row, *[""] * (width - len(row))]) for row in rows]
+    lines.insert(1, "|" + " --- |" * width)
+    return "\n".join(lines)
+
+
+def _table_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(escaped(cell).replace("|", r"\|") for cell in cells) + " |"

@@ -1,0 +1,52 @@
+"""What comes out of a conversion. Values only, so that they can be sent to another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocr.layout.block import Block
+from ocr.text import Source
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    """Why a page has no text.
+
+    Attributes:
+        code: for programs, such as `page_timed_out`.
+        message: for people.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageResult:
+    """One page: its blocks, or why there are none.
+
+    Attributes:
+        number: the first page is 1.
+        source: where the text is from; `ocr` if any of it was recognised. None if the page failed.
+        mixed: whether it has text from the text layer as well as recognised text.
+        reason: why this source, in one clause.
+        width: of the page as it is read, in points.
+        height: likewise.
+        rotation: degrees by which the page was turned clockwise so that its text is upright.
+        skew: degrees by which the scan's lines fell to the right, before they were straightened.
+        blocks: in reading order.
+        seconds: of work.
+        error: None for a page that was read to its end.
+    """
+
+    number: int
+    source: Source | None
+    mixed: bool
+    reason: str
+    width: float
+    height: float
+    rotation: int
+    skew: float
+    blocks: tuple[Block, ...]
+    seconds: float
+    error: PageError | None = None

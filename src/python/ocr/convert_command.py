@@ -1,0 +1,136 @@
+"""`ocr convert`: documents in, files beside them or in a folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ocr.conversion.assembly import DocumentResult, assemble
+from ocr.conversion.convert import convert, pages_of
+from ocr.conversion.options import ConversionOptions
+from ocr.engines.engine import OcrEngine
+from ocr.errors import DocumentBroken, DocumentRefused, DocumentTooLarge
+
+Format = Literal["markdown", "json"]
+
+_ENDING = {"markdown": ".md", "json": ".json"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the files of one run.
+
+    Attributes:
+        refused: files of which nothing was converted.
+        failed_pages: in the other files.
+    """
+
+    refused: int = 0
+    failed_pages: int = 0
+    taken: set[Path] = field(default_factory=set)
+
+    @property
+    def good(self) -> bool:
+        """Whether every page of every file was converted."""
+        return not self.refused and not self.failed_pages
+
+
+def convert_files(
+    files: list[Path],
+    folder: Path | None,
+    format: Format,
+    options: ConversionOptions,
+    engine: OcrEngine,
+) -> Tally:
+    """Convert files, each into one of its own; say on standard error what became of them.
+
+    Args:
+        folder: where results go; None prints Markdown or JSON on standard output.
+    """
+    tally = Tally()
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        for file in files:
+            try:
+                result = _converted(file, options, engine, progress)
+            except DocumentRefused as error:
+                tally.refused += 1
+                _say(progress, f"{file}: {error}")
+                continue
+            tally.failed_pages += len(result.errors)
+            for failed in result.errors:
+                _say(progress, f"{file}: page {failed.page}: {failed.message} ({failed.code})")
+            _write(result, file, folder, format, tally, progress)
+    return tally
+
+
+def _converted(
+    file: Path, options: ConversionOptions, engine: OcrEngine, progress: Progress
+) -> DocumentResult:
+    content = _content(file, options.limits.bytes)
+    task = progress.add_task(file.name, total=len(pages_of(content, options)))
+    results = []
+    for page in convert(content, options, engine):
+        results.append(page)
+        progress.advance(task)
+    return assemble(results, engine.name)
+
+
+def _content(file: Path, limit: int) -> bytes:
+    try:
+        size = file.stat().st_size
+        if size > limit:
+            raise DocumentTooLarge(f"it has {size:,} bytes and the limit is {limit:,}")
+        return file.read_bytes()
+    except OSError as error:
+        raise DocumentBroken(f"it cannot be read: {error.strerror}") from None
+
+
+def _write(
+    result: DocumentResult,
+    file: Path,
+    folder: Path | None,
+    format: Format,
+    tally: Tally,
+    progress: Progress,
+) -> None:
+    text = result.markdown + "\n" if format == "markdown" else result.model_dump_json(indent=2)
+    if folder is None:
+        typer.echo(text, nl=format == "json")
+        return
+    target = next(path for path in _targets(file, folder, format) if path not in tally.taken)
+    tally.taken.add(target)
+    target.write_text(text, encoding="utf-8")
+    counts = result.page_source_counts
+    _say(
+        progress,
+        f"{file} -> {target}: {counts['text_layer']} pages from the text layer, "
+        f"{counts['ocr']} read by {result.engine}, {len(result.errors)} failed",
+    )
+
+
+def _targets(file: Path, folder: Path, format: Format) -> Iterator[Path]:
+    """Yield names for the result; files of one name from several folders do not replace another."""
+    yield folder / f"{file.stem}{_ENDING[format]}"
+    yield folder / f"{file.name}{_ENDING[format]}"
+    number = 2
+    while True:
+        yield folder / f"{file.stem}-{number}{_ENDING[format]}"
+        number += 1
+
+
+def _say(progress: Progress, text: str) -> None:
+    progress.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What can be opened: PDF files and images."""

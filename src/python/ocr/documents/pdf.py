@@ -1,0 +1,141 @@
+"""PDF files, read by PDFium."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from types import TracebackType
+
+import numpy as np
+import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
+
+from ocr.conversion.options import Limits
+from ocr.documents.document import PageImage
+from ocr.errors import DocumentBroken, PageBroken, PageTooLarge, PasswordMissing, PasswordWrong
+from ocr.text_layer.characters import read_text_layer
+from ocr.text_layer.layer import TextLayer
+from ocr.text_layer.placing import Placing
+
+_HEADER_WITHIN = 1024
+"""Readers accept a header that does not begin at the first byte, up to here."""
+_POINTS = 72.0
+_PROBE = 10_000
+"""Device size from which the placing of a page is derived."""
+_SMALLEST_SIDE = 1.0
+"""Points. A page thinner than this is an error of whoever made it."""
+
+
+def is_pdf(content: bytes) -> bool:
+    """Return whether it begins like a PDF file."""
+    return b"%PDF-" in content[:_HEADER_WITHIN]
+
+
+class PdfFile:
+    """An open PDF file; a `Document`."""
+
+    format = "pdf"
+
+    def __init__(self, content: bytes, password: str | None, dpi: int, limits: Limits) -> None:
+        self._file = _opened(content, password)
+        self._dpi = dpi
+        self._limits = limits
+        self.page_count = len(self._file)
+
+    def __enter__(self) -> PdfFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def page(self, number: int) -> PdfPage:
+        """Return one page.
+
+        Raises:
+            PageBroken: its data cannot be read, or it has no size.
+        """
+        try:
+            page = self._file[number - 1]
+        except pypdfium2.PdfiumError as error:
+            raise PageBroken(f"PDFium cannot load it: {error}") from None
+        width, height = page.get_size()
+        if not all(math.isfinite(side) and side >= _SMALLEST_SIDE for side in (width, height)):
+            raise PageBroken(f"its size is {width:g} x {height:g} points, which is no page")
+        return PdfPage(page, number, self._dpi, self._limits)
+
+
+class PdfPage:
+    """A page of a PDF file; a `SourcePage`."""
+
+    def __init__(self, page: pypdfium2.PdfPage, number: int, dpi: int, limits: Limits) -> None:
+        self._page = page
+        self.number = number
+        self._dpi = dpi
+        self._limits = limits
+
+    def text_layer(self) -> TextLayer:
+        """Return the text and the pictures of the page."""
+        try:
+            return read_text_layer(self._page, _placing(self._page))
+        except pypdfium2.PdfiumError as error:
+            raise PageBroken(f"PDFium cannot read its content: {error}") from None
+
+    def image(self) -> PageImage:
+        """Render the page, as it is to be read: with the rotation that it asks for.
+
+        Raises:
+            PageTooLarge: at this resolution it has more pixels than the limit.
+        """
+        scale = self._dpi / _POINTS
+        width, height = self._page.get_size()
+        pixels = width * scale * height * scale
+        if pixels > self._limits.pixels:
+            raise PageTooLarge(
+                f"at {self._dpi} dpi it has {pixels:,.0f} pixels and the limit is "
+                f"{self._limits.pixels:,}; choose a lower dpi, or raise the limit"
+            )
+        bitmap = self._page.render(scale=scale, rev_byteorder=True)
+        return PageImage(np.ascontiguousarray(bitmap.to_numpy()[..., :3]), self._dpi)
+
+
+def _opened(content: bytes, password: str | None) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(content, password=password)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pdfium.FPDF_ERR_PASSWORD:
+            if password is None:
+                raise PasswordMissing("it is encrypted; give its password") from None
+            raise PasswordWrong("the password does not open it") from None
+        if error.err_code == pdfium.FPDF_ERR_SECURITY:
+            raise DocumentBroken("it is encrypted in a way that PDFium does not know") from None
+        raise DocumentBroken(
+            "it begins like a PDF file and PDFium cannot read it; repair it, or print it anew"
+        ) from None
+
+
+def _placing(page: pypdfium2.PdfPage) -> Placing:
+    """Return how the page's own coordinates become points from its top left corner, as shown."""
+    width, height = page.get_size()
+
+    def device(x: float, y: float) -> tuple[float, float]:
+        right, down = ctypes.c_int(), ctypes.c_int()
+        pdfium.FPDF_PageToDevice(page, 0, 0, _PROBE, _PROBE, 0, x, y, right, down)
+        return right.value / _PROBE * width, down.value / _PROBE * height
+
+    far = max(width, height)
+    origin, along, up = device(0, 0), device(far, 0), device(0, far)
+    return Placing(
+        a=round((along[0] - origin[0]) / far),
+        b=round((along[1] - origin[1]) / far),
+        c=round((up[0] - origin[0]) / far),
+        d=round((up[1] - origin[1]) / far),
+        right=origin[0],
+        down=origin[1],
+        width=width,
+        height=height,
+    )

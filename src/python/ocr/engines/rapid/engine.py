@@ -1,0 +1,205 @@
+"""The embedded engine: detection, orientation, skew, recognition."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+
+import cv2
+import numpy as np
+
+from ocr.deadline import Deadline
+from ocr.engines.engine import LinesReading, Pixels, ReadLine, ReadWord
+from ocr.engines.rapid.detection import Detector, TextArea
+from ocr.engines.rapid.recognition import ReadPiece, Recogniser
+from ocr.engines.rapid.session import PACKAGE
+from ocr.engines.settings import RapidSettings
+from ocr.geometry import Box, around
+
+_LONGEST = 1_280
+"""Pixels of the longer side for detection: type of 10 points on a whole page is found."""
+_LONGEST_SMALL_TYPE = 2_240
+_SMALL_TYPE = 13.0
+"""Pixels of a line's height, as detection sees it; below, it looks again at a larger size."""
+_NARROWING = 0.8
+_UNSURE = 0.5
+"""Confidence below which a line is a picture and not text."""
+_SURELY_UPRIGHT = 0.85
+"""Confidence that no text reaches upside down."""
+_SAMPLE = 5
+"""Lines that tell whether a page is upside down."""
+_SKEWED = 0.3
+"""Degrees from which an image is straightened."""
+_STANDING = 1.5
+"""How many times higher than wide a line is that runs up or down."""
+
+
+class RapidEngine:
+    """Reads images with the models of the RapidOCR wheel; an `OcrEngine`."""
+
+    concurrency = 1
+    whole_pages = False
+
+    def __init__(self, settings: RapidSettings) -> None:
+        # OpenCV would start a thread for every core of the machine, in every worker.
+        cv2.setNumThreads(settings.threads)
+        self._detector = Detector(settings.threads)
+        self._recogniser = Recogniser(settings.threads)
+        self.name = f"{PACKAGE} {version(PACKAGE)}"
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
+
+    def read(self, image: Pixels, deadline: Deadline) -> LinesReading:
+        """Read an image, whichever side is up.
+
+        Raises:
+            PageTimedOut: the deadline passed between two lines.
+            EngineFailed: onnxruntime gave up.
+        """
+        areas = self._areas(image)
+        deadline.remaining()
+        quarters = 0
+        if _runs_up_or_down(areas):
+            quarters = 1
+            image = np.ascontiguousarray(np.rot90(image, -1))
+            areas = self._areas(image)
+            deadline.remaining()
+        if self._upside_down(image, areas):
+            quarters += 2
+            image = np.ascontiguousarray(np.rot90(image, 2))
+            areas = [_half_turned(area, image) for area in areas]
+        skew = _skew(areas)
+        if abs(skew) >= _SKEWED:
+            image, areas = _straightened(image, areas, skew)
+        lines = []
+        for area in areas:
+            deadline.remaining()
+            line = self._line(image, area)
+            if line is not None:
+                lines.append(line)
+        height, width = image.shape[:2]
+        return LinesReading(tuple(lines), width, height, quarters % 4, skew, image)
+
+    def _areas(self, image: Pixels) -> list[TextArea]:
+        areas = self._detector.find(image, _LONGEST)
+        factor = min(1.0, _LONGEST / max(image.shape[:2]))
+        if areas and factor < 1.0:
+            low = statistics.quantiles([min(a.width, a.height) for a in areas] * 2, n=10)[1]
+            if low * factor < _SMALL_TYPE:
+                return self._detector.find(image, _LONGEST_SMALL_TYPE)
+        return areas
+
+    def _upside_down(self, image: Pixels, areas: Sequence[TextArea]) -> bool:
+        sample = sorted(areas, key=lambda area: -area.width / area.height)[:_SAMPLE]
+        pieces = [_cut(image, area) for area in sample]
+        upright = self._confidence(pieces)
+        if not pieces or upright >= _SURELY_UPRIGHT:
+            return False
+        return self._confidence([np.rot90(piece, 2) for piece in pieces]) > upright
+
+    def _confidence(self, pieces: Sequence[Pixels]) -> float:
+        read = [word for piece in pieces for word in self._recogniser.read(piece, _NARROWING)]
+        letters = sum(len(word.text) for word in read)
+        return sum(len(word.text) * word.confidence for word in read) / max(letters, 1)
+
+    def _line(self, image: Pixels, area: TextArea) -> ReadLine | None:
+        pieces = self._recogniser.read(_cut(image, area), _NARROWING)
+        if not pieces or _mean_confidence(pieces) < _UNSURE:
+            return None
+        box = _box(area)
+        words = [
+            ReadWord(
+                piece.text,
+                Box(
+                    box.left + piece.start * box.width,
+                    box.top,
+                    box.left + piece.end * box.width,
+                    box.bottom,
+                ),
+                piece.confidence,
+            )
+            for piece in pieces
+        ]
+        return ReadLine(tuple(words), around(word.box for word in words))
+
+
+def _mean_confidence(pieces: Sequence[ReadPiece]) -> float:
+    letters = sum(len(piece.text) for piece in pieces)
+    return sum(len(piece.text) * piece.confidence for piece in pieces) / letters
+
+
+def _box(area: TextArea) -> Box:
+    return Box(
+        area.x - area.width / 2,
+        area.y - area.height / 2,
+        area.x + area.width / 2,
+        area.y + area.height / 2,
+    )
+
+
+def _cut(image: Pixels, area: TextArea) -> Pixels:
+    """Return an area as an upright image of its own."""
+    width, height = max(1, round(area.width)), max(1, round(area.height))
+    if abs(area.angle) < 0.01:
+        left, top = max(0, round(area.x - width / 2)), max(0, round(area.y - height / 2))
+        piece = image[top : top + height, left : left + width]
+        if piece.size:
+            return piece
+    turn = cv2.getRotationMatrix2D((area.x, area.y), area.angle, 1.0)
+    turn[:, 2] += np.array((width / 2 - area.x, height / 2 - area.y))
+    return cv2.warpAffine(
+        image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.uint8)
+
+
+def _runs_up_or_down(areas: Sequence[TextArea]) -> bool:
+    """Return whether most of the text stands on its side. Short areas do not tell."""
+    standing = sum(area.height for area in areas if area.height > _STANDING * area.width)
+    lying = sum(area.width for area in areas if area.width > _STANDING * area.height)
+    return standing > lying
+
+
+def _half_turned(area: TextArea, image: Pixels) -> TextArea:
+    height, width = image.shape[:2]
+    return replace(area, x=width - area.x, y=height - area.y)
+
+
+def _skew(areas: Sequence[TextArea]) -> float:
+    """Return the degrees by which lines fall to the right: the median, by length."""
+    long = [area for area in areas if area.width > 4 * area.height]
+    weighted = sorted((area.angle, area.width) for area in long)
+    half, total = sum(weight for _, weight in weighted) / 2, 0.0
+    for angle, weight in weighted:
+        total += weight
+        if total >= half:
+            return angle
+    return 0.0
+
+
+def _straightened(
+    image: Pixels, areas: Sequence[TextArea], skew: float
+) -> tuple[Pixels, list[TextArea]]:
+    height, width = image.shape[:2]
+    centre = (width / 2, height / 2)
+    turn = cv2.getRotationMatrix2D(centre, skew, 1.0)
+    straight = cv2.warpAffine(
+        image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.uint8)
+    radians = math.radians(skew)
+    cosine, sine = math.cos(radians), math.sin(radians)
+    moved = []
+    for area in areas:
+        x, y = area.x - centre[0], area.y - centre[1]
+        moved.append(
+            replace(
+                area,
+                x=centre[0] + cosine * x + sine * y,
+                y=centre[1] - sine * x + cosine * y,
+                angle=area.angle - skew,
+            )
+        )
+    return straight, moved

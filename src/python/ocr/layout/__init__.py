@@ -1,0 +1,1 @@
+"""From fragments of text to blocks in reading order."""

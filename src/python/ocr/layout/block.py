@@ -1,0 +1,39 @@
+"""What a page consists of once it is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ocr.geometry import Box
+from ocr.text import Source
+
+BlockType = Literal["heading", "paragraph", "list_item", "table", "header", "footer", "markdown"]
+"""`markdown` is a whole page from a model that does its own layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a page that is read as one.
+
+    Attributes:
+        text: without any markup; the cells of a table are separated by tabs and line ends.
+        box: None only where the engine gives no places.
+        size: of its type, in points; 0 where it is not known.
+        bold: whether all of it is.
+        confidence: of what was recognised, 0 to 1; None for text layers and engines without one.
+        level: of a heading, 1 to 6, and of a list item, 1 for the outermost; else 0.
+        marker: of a list item, as printed.
+        rows: the cells of a table.
+    """
+
+    type: BlockType
+    text: str
+    box: Box | None
+    source: Source
+    size: float = 0.0
+    bold: bool = False
+    confidence: float | None = None
+    level: int = 0
+    marker: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()

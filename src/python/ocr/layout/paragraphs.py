@@ -1,0 +1,132 @@
+"""Puts the lines of a column together: paragraphs, headings, items of lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ocr.geometry import around
+from ocr.layout.block import Block
+from ocr.layout.lines import Line, confidence_of, usual_gap
+from ocr.layout.list_markers import marker_of
+
+_MORE_SPACE = 0.4
+"""Of the type's size: this much more than usual between two lines separates paragraphs."""
+_OTHER_SIZE = 1.15
+_OTHER_SIZE_SCANNED = 1.3
+"""Sizes in scans are measured on the ink, which differs from line to line."""
+_INDENT = 0.8
+_HEADING_LETTERS = 160
+_BOLD_HEADING_LETTERS = 90
+_HYPHENATED = re.compile(r"[^\W\d_][-\u2010]$")
+
+
+def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
+    """Return the blocks of one column.
+
+    Args:
+        lines: from the top.
+        body: the size of most of the page's type, in points.
+    """
+    return [_block(paragraph, body) for paragraph in _paragraphs(lines, body)]
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Return lines as one text; a word that was divided at the end of a line is whole again."""
+    text = ""
+    for line in lines:
+        if _HYPHENATED.search(text) and line[:1].islower():
+            text = text[:-1] + line
+        elif text and _is_wide(text[-1]) and _is_wide(line[:1]):
+            text += line
+        else:
+            text = f"{text} {line}" if text else line
+    return text
+
+
+def _is_wide(character: str) -> bool:
+    """Return whether it is written without spaces: Chinese and Japanese."""
+    return bool(character) and (
+        "\u3000" <= character <= "\u30ff"
+        or "\u3400" <= character <= "\u9fff"
+        or "\uff00" <= character <= "\uffef"
+    )
+
+
+def _paragraphs(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
+    gap = max(0.0, usual_gap(lines))
+    left = min((line.box.left for line in lines), default=0.0)
+    right = max((line.box.right for line in lines), default=0.0)
+    paragraph: list[Line] = []
+    for line in lines:
+        if paragraph and _begins(paragraph, line, gap, body, left, right):
+            yield paragraph
+            paragraph = []
+        paragraph.append(line)
+    if paragraph:
+        yield paragraph
+
+
+def _begins(
+    paragraph: Sequence[Line], line: Line, gap: float, body: float, left: float, right: float
+) -> bool:
+    """Return whether a line is the first of another paragraph."""
+    last = paragraph[-1]
+    size = max(last.size, line.size)
+    space = line.box.top - last.box.bottom
+    if space > gap + _MORE_SPACE * size or space < -size:
+        return True
+    if marker_of(line.text) or line.bold != last.bold:
+        return True
+    ratio = size / max(min(last.size, line.size), 0.1)
+    scanned = "ocr" in (line.source, last.source)
+    if ratio > (_OTHER_SIZE_SCANNED if scanned else _OTHER_SIZE):
+        return True
+    if _is_heading_size(last, body) != _is_heading_size(line, body):
+        return True
+    indent = line.box.left - last.box.left
+    if marker_of(paragraph[0].text):
+        # What hangs under a marker belongs to it; what goes back to the left does not.
+        return len(paragraph) > 1 and indent < -_INDENT * size
+    if (
+        indent > _INDENT * size
+        and last.box.left - left < _INDENT * size
+        and right - last.box.right < 3 * size
+    ):
+        return True
+    # The next word would still have fitted: whoever set it ended the paragraph here.
+    short = right - last.box.right > line.words[0].box.width + size
+    return short and last.text[-1:] in ".!?:" and line.text[:1].isupper()
+
+
+def _is_heading_size(line: Line, body: float) -> bool:
+    limit = _OTHER_SIZE_SCANNED if line.source == "ocr" else _OTHER_SIZE
+    return line.size > limit * body
+
+
+def _block(paragraph: Sequence[Line], body: float) -> Block:
+    text = joined([line.text for line in paragraph])
+    words = [word for line in paragraph for word in line.words]
+    size = max(paragraph, key=lambda line: len(line.text)).size
+    bold = all(line.bold for line in paragraph)
+    marker = marker_of(text)
+    heading = _is_heading(paragraph, text, bold, body)
+    return Block(
+        type="heading" if heading else "list_item" if marker else "paragraph",
+        text=text if heading else text[len(marker) :].lstrip(),
+        box=around(line.box for line in paragraph),
+        source="ocr" if any(line.source == "ocr" for line in paragraph) else "text_layer",
+        size=size,
+        bold=bold,
+        confidence=confidence_of(words),
+        marker="" if heading else marker,
+    )
+
+
+def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -> bool:
+    if not any(character.isalnum() for character in text):
+        return False
+    if all(_is_heading_size(line, body) for line in paragraph):
+        return len(text) <= _HEADING_LETTERS and len(paragraph) <= 4
+    ends = text[-1] in ".,;:!?"
+    return bold and len(text) <= _BOLD_HEADING_LETTERS and not ends and len(paragraph) <= 2

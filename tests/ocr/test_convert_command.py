@@ -1,0 +1,68 @@
+"""`ocr convert` as a process of its own: what the person at the terminal sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import ocr.__main__  # noqa: F401 - run as a module
+from ocr_testing.pages import HARBOUR, blank, drawn, encoded, lines
+
+SECONDS = 120.0
+
+
+def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(path for path in sys.path if path)
+    command: Sequence[str | Path] = [sys.executable, "-m", "ocr", "convert", *arguments]
+    return subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def test_files_become_markdown_in_a_folder(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.pdf", tmp_path / "bad.pdf"
+    good.write_bytes(drawn(lines(HARBOUR[:60]), lines("Second page.")))
+    bad.write_bytes(b"%PDF-1.7")
+    missing = tmp_path / "missing.pdf"
+    done = run(good, bad, missing, "-o", tmp_path / "out")
+    assert done.returncode == 65
+    assert (tmp_path / "out/good.md").read_text() == f"{HARBOUR[:60]}\n\nSecond page.\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.md"]
+    assert done.stdout == ""
+    said = done.stderr.splitlines()
+    assert len(said) == 3
+    assert said[0].startswith(f"{good} -> {tmp_path}/out/good.md: 2 pages from the text layer, 0")
+    assert said[1].startswith(f"{bad}: it begins like a PDF file")
+    assert said[2] == f"{missing}: it cannot be read: No such file or directory"
+
+
+def test_json_of_some_pages_of_an_encrypted_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret.pdf"
+    file.write_bytes(drawn(lines("One."), lines("Two."), lines("Three."), encrypt="pass"))
+    done = run(file, "--format", "json", "--pages", "2-", OCR_PASSWORD="pass")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["page_source_by_page"] == {"0002": "text_layer", "0003": "text_layer"}
+    assert document["markdown"] == "Two.\n\nThree."
+
+    refused = run(file)
+    assert refused.returncode == 65
+    assert refused.stderr == f"{file}: it is encrypted; give its password\n"
+
+
+def test_a_failed_page_is_named_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "huge.png"
+    file.write_bytes(encoded(blank(9_000, 6_000)))
+    done = run(file, "--format", "json")
+    assert done.returncode == 65
+    assert "huge.png: page 1: it has 54,000,000 pixels" in done.stderr
+    assert json.loads(done.stdout)["errors"][0]["code"] == "page_too_large"

@@ -1,0 +1,1 @@
+"""Documents that the tests of `ocr` convert, made on the spot."""
