@@ -10,6 +10,9 @@ from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.host.facts import HostFacts
 from upgrade_gates.matrix.matrices import Matrix
 
+_SHOWN = 3
+"""Packages named one by one; a driver has twenty, and one word is true of all of them."""
+
 NOT_HERE = "this machine shows no NVIDIA GPU, so run this on the GPU host"
 
 
@@ -73,15 +76,21 @@ def _install(expected: Expected, facts: HostFacts) -> Verified:
     line = "1.install"
     installed = {package.name: package.version for package in facts.packages.installed}
     wrong = [
-        f"{name} is {installed.get(name) or 'not installed'} and not {version or 'absent'}"
-        for name, version in sorted(expected.packages.items())
+        (
+            f"{name} is not installed"
+            if name not in installed
+            else f"{name} is {installed[name]} and not {version or 'removed'}"
+        )
+        for name, version in sorted(expected.packages.items(), key=lambda each: each[1] is None)
         # Only the driver's packages are recorded by name; others came along with them.
         if (name in installed or version is not None)
         and installed.get(name) != version
         and _recorded(name)
     ]
     if wrong:
-        return Verified(line, Verdict.FAIL, "; ".join(wrong))
+        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        reason = f"{len(wrong)} packages differ: {'; '.join(wrong[:_SHOWN])}{more}"
+        return Verified(line, Verdict.FAIL, reason)
     if not expected.packages:
         return Verified(line, Verdict.PASS, f"the driver {expected.driver} needed no change")
     return Verified(line, Verdict.PASS, f"{len(expected.packages)} packages are as planned")

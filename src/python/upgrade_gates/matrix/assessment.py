@@ -168,10 +168,10 @@ def _wheel_reasons(matrix: Matrix, facts: HostFacts, wheels: LockedWheels | None
         case Compatibility.FULL:
             yield f"on the present driver {facts.driver} they run in full as well"
         case Compatibility.MINOR:
+            own = facts.table.cuda or newest_cuda(facts.driver) or "an older version"
             yield (
-                f"on the present driver {facts.driver} they start by minor version "
-                f"compatibility (it is of CUDA {newest_cuda(facts.driver) or 'before 12.4'}), but "
-                "what is compiled at run time fails"
+                f"on the present driver {facts.driver}, which is of CUDA {own}, they start by "
+                "minor version compatibility, but what is compiled at run time fails"
             )
         case Compatibility.NONE:
             stopgap = _stopgap(facts, wheels.cuda)

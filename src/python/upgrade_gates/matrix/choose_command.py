@@ -53,7 +53,7 @@ def choose_matrix(
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Say which matrices this host can have, and why; keep a choice, a window, and an owner.
+    """Gate 0: say which matrices this host can have, and why; keep a choice, a window, an owner.
 
     Changes nothing on the host. Run it on the GPU host. Without an option it only tells, and ends
     with 1, because nothing was chosen.
