@@ -98,7 +98,15 @@ async def running_generation(
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
-        dispatcher = BalancingDispatcher(catalog.models, AlwaysStable(), settings.retry)
+        rollouts = standing.rollouts
+        dispatcher = BalancingDispatcher(catalog.models, rollouts.assignment, settings.retry)
+        shadowing = ShadowingDispatcher(
+            dispatcher,
+            BalancingDispatcher(catalog.models, AlwaysCandidate(), RetrySettings(max_attempts=1)),
+            rollouts.assignment,
+            rollouts.recorder,
+        )
+        stack.push_async_callback(shadowing.close)
         services = Services(
             generation=number,
             configuration=configuration,
@@ -110,24 +118,16 @@ async def running_generation(
             readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
             observer=standing.observer,
-            rollouts=standing.rollouts,
+            rollouts=rollouts,
             worker=standing.worker,
             reloader=reloader,
             started_at=standing.started_at,
         )
-        rollouts = standing.rollouts
-        dispatcher = ShadowingDispatcher(
-            BalancingDispatcher(catalog.models, rollouts.assignment, settings.retry),
-            BalancingDispatcher(catalog.models, AlwaysCandidate(), RetrySettings(max_attempts=1)),
-            rollouts.assignment,
-            rollouts.recorder,
-        )
-        stack.push_async_callback(dispatcher.close)
         hot = inference_routes(
             authenticator=services.authenticator,
             catalog=catalog,
             limiter=Limiter(standing.limits, Limits(**settings.limits.model_dump())),
-            dispatcher=dispatcher,
+            dispatcher=shadowing,
             server=settings.server,
         )
         yield Generation(number, configuration, services, hot)
