@@ -14,13 +14,17 @@ from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import SchemaOutdated, SchemaTooNew
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.persistence.migrate import migrate, newest_revision, require_schema
+from querylake_api.usage.models import UsageRow
 from querylake_api_testing.databases import TestPostgres
 
 
 async def test_migrations_make_what_the_mapped_classes_declare(database_url: str) -> None:
+    tables = ApiKeyRow.metadata
+    assert UsageRow.__tablename__ in tables.tables
+
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection)
-        return list(compare_metadata(context, ApiKeyRow.metadata))
+        return list(compare_metadata(context, tables))
 
     database = Database(asyncpg_url(database_url))
     async with database.begin() as connection:

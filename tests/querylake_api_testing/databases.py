@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,11 +16,14 @@ from sqlalchemy import URL
 
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.embedded import EmbeddedPostgres
+from querylake_api.persistence.errors import EmbeddedPostgresFailed
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.persistence.migrate import migrate
 
 _TEMPLATE = "migrated_template"
 _numbers = itertools.count()
+
+RESTARTS = 30
 
 
 @contextmanager
@@ -45,6 +50,22 @@ class TestPostgres:
     def stop(self) -> None:
         """Stop the server."""
         self._server.stop()
+
+    def crash(self) -> None:
+        """Kill the server, so that it must recover when it starts again."""
+        process = (self._server.folder / "postmaster.pid").read_text().split("\n", 1)[0]
+        os.kill(int(process), signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start the server again after a crash, once its last processes have noticed it."""
+        for _ in range(RESTARTS):
+            try:
+                self._server.start()
+            except EmbeddedPostgresFailed:
+                time.sleep(1)
+            else:
+                return
+        raise AssertionError(f"PostgreSQL did not start again in {self._server.folder}")
 
     @asynccontextmanager
     async def database(self, *, migrated: bool = True) -> AsyncIterator[str]:

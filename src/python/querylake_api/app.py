@@ -42,6 +42,7 @@ from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
 from querylake_api.upstreams.metrics import RoutingCollector
+from querylake_api.usage.ledger import running_ledger
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
 
@@ -135,10 +136,15 @@ async def running_application(
         stack.callback(follower.cancel)
         metrics = Metrics()
         rollouts = Rollouts(database, worker.state)
-        sinks: list[RecordSink] = [metrics, rollouts.recorder]
+        ledger = await stack.enter_async_context(
+            running_ledger(
+                database, worker.state, max_bytes=configuration.settings.usage.max_spool_bytes
+            )
+        )
+        sinks: list[RecordSink] = [ledger, metrics, rollouts.recorder]
         if writer is not None:
             sinks.append(AccessLog(writer))
-        observer = Observer(sinks)
+        observer = Observer(sinks, ledger)
         metrics.in_flight.set_function(lambda: observer.in_flight)
         standing = Standing(
             database=database,

@@ -98,6 +98,17 @@ class LimitsSettings(_Section):
     concurrency: int = Field(default=0, ge=0)
 
 
+class UsageSettings(_Section):
+    """The ledger of requests.
+
+    Attributes:
+        max_spool_bytes: what each worker keeps on disk at most while the database is away. Beyond
+            that records are lost, which the log and the metrics say. One takes about 800 bytes.
+    """
+
+    max_spool_bytes: int = Field(default=1024**3, ge=1024**2)
+
+
 class TimeoutSettings(_Section):
     """The four deadlines of a call to an engine, in seconds; see `llm_provider.config.Timeouts`."""
 
@@ -240,5 +251,6 @@ class Settings(BaseSettings):
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()
     rollouts: RolloutSettings = RolloutSettings()
+    usage: UsageSettings = UsageSettings()
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

@@ -74,4 +74,6 @@ def needs_restart(old: Configuration, new: Configuration) -> list[str]:
     ]
     if before.database != after.database:
         changed.append("database.url")
+    if before.usage != after.usage:
+        changed.append("usage.max_spool_bytes")
     return changed

@@ -206,8 +206,7 @@ class _Dispatch:
         assert ticket is not None, "an engine that was chosen admits requests"
         target.engine.outstanding += 1
         self._attempt = _Attempt(target, ticket)
-        self._record.attempts += 1
-        self._record.upstream = target.upstream
+        self._record.sent_to(target.upstream)
         return self._attempt
 
     async def _try(self, attempt: _Attempt) -> Answer | ProviderError:

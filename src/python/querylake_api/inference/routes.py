@@ -88,6 +88,7 @@ class InferenceRoute:
             raise wrong_method(scope["method"], endpoint.path, "POST")
         key = await self._authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
         record.key_id = key.id
+        record.metered = True
         body = await read_body(
             scope,
             receive,

@@ -7,7 +7,12 @@ import time
 from collections.abc import Sequence
 
 from querylake_api.asgi import Scope
-from querylake_api.observability.request_record import RecordSink, RequestRecord, request_id_of
+from querylake_api.observability.request_record import (
+    Journal,
+    RecordSink,
+    RequestRecord,
+    request_id_of,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -19,15 +24,19 @@ class Observer:
         in_flight: requests that have begun and not ended.
     """
 
-    def __init__(self, sinks: Sequence[RecordSink]) -> None:
+    def __init__(self, sinks: Sequence[RecordSink], journal: Journal | None = None) -> None:
         self._sinks = tuple(sinks)
+        self._journal = journal
         self.in_flight = 0
 
     def begin(self, scope: Scope) -> RequestRecord:
         """Return the record of a request that has just arrived."""
         self.in_flight += 1
         return RequestRecord(
-            request_id=request_id_of(scope["headers"]), method=scope["method"], path=scope["path"]
+            request_id=request_id_of(scope["headers"]),
+            method=scope["method"],
+            path=scope["path"],
+            journal=self._journal,
         )
 
     def finish(self, record: RequestRecord) -> None:

@@ -56,6 +56,9 @@ class RequestRecord:
         ending: how a stream's own events say that it ended; None for whole answers.
         began_at: Unix seconds. A clock may be set; what lasts is measured with `perf_counter`.
         finished_at: when the last byte had gone, in `perf_counter` seconds.
+        metered: whether the ledger keeps it: it asks a model for work, with a key that is known.
+        journal: is told before an engine gets the request.
+        ledger_id: its id there, once it has one.
     """
 
     request_id: str
@@ -87,6 +90,16 @@ class RequestRecord:
     ending: Ending | None = None
     began_at: float = field(default_factory=time.time)
     finished_at: float | None = None
+    metered: bool = False
+    journal: Journal | None = None
+    ledger_id: str | None = None
+
+    def sent_to(self, upstream: str) -> None:
+        """Note that an engine is about to get the request."""
+        self.attempts += 1
+        self.upstream = upstream
+        if self.journal is not None:
+            self.journal.sent(self)
 
     def settle(self, status: int, outcome: Outcome, error_code: str | None = None) -> None:
         """Note how the request ended. The first one to say so is right."""
@@ -110,6 +123,14 @@ class RequestRecord:
         """Seconds from the request's head to the answer's last byte, or until now."""
         end = time.perf_counter() if self.finished_at is None else self.finished_at
         return end - self.started_at
+
+
+class Journal(Protocol):
+    """Wants to know of requests before engines get them, so that a crash cannot hide them."""
+
+    def sent(self, record: RequestRecord) -> None:
+        """Take note of a request, again for each engine that it is sent to. Never raises."""
+        ...
 
 
 class RecordSink(Protocol):

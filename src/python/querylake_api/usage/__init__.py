@@ -1,0 +1,1 @@
+"""The ledger: one record for every request to a model, on disk first and then in PostgreSQL."""

@@ -1,0 +1,71 @@
+"""Putting entries of the spool into the database, each of them once."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.errors import DatabaseUnavailable
+
+# The entries travel as they are, and PostgreSQL reads them: nothing here looks into them.
+_INSERT = text("""
+    INSERT INTO usage_records (
+        id, began_at, request_id, route, key_id, model, upstream, assigned_stack, stack, streamed,
+        attempts, status, outcome, error_code, ending, prompt_tokens, completion_tokens,
+        content_chunks, queued_seconds, first_token_seconds, gap_p95_seconds, seconds
+    )
+    SELECT
+        id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
+        stack, streamed, attempts, status, outcome, error_code, ending, prompt_tokens,
+        completion_tokens, coalesce(content_chunks, 0), queued_seconds, first_token_seconds,
+        gap_p95_seconds, seconds
+    FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (
+        id uuid, began_at float8, request_id text, route text, key_id text, model text,
+        upstream text, assigned_stack text, stack text, streamed boolean, attempts integer,
+        status integer, outcome text, error_code text, ending text, prompt_tokens integer,
+        completion_tokens integer, content_chunks integer, queued_seconds float8,
+        first_token_seconds float8, gap_p95_seconds float8, seconds float8
+    )
+    ON CONFLICT (id) DO NOTHING
+    """)
+
+_DATA_EXCEPTION = "22"
+"""Class of SQLSTATE: a value that no column takes.
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+async def insert_entries(database: Database, entries: list[bytes]) -> list[bytes]:
+    """Insert entries and commit. Those that are there already stay as they are.
+
+    Returns:
+        The entries that PostgreSQL will never take, e.g. because a value is out of range. They are
+        found by halving, so that the others get in.
+
+    Raises:
+        DatabaseUnavailable: the database does not answer. Some entries may be in.
+    """
+    if not entries:
+        return []
+    try:
+        async with database.begin() as connection:
+            document = b"[" + b",".join(entries) + b"]"
+            await connection.execute(_INSERT, {"entries": document.decode("utf-8", "replace")})
+    except IntegrityError:
+        pass
+    except DatabaseUnavailable as error:
+        if not _is_refusal(error):
+            raise
+    else:
+        return []
+    if len(entries) == 1:
+        return entries
+    middle = len(entries) // 2
+    refused = await insert_entries(database, entries[:middle])
+    return refused + await insert_entries(database, entries[middle:])
+
+
+def _is_refusal(error: DatabaseUnavailable) -> bool:
+    cause = error.__cause__
+    state = getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
+    return isinstance(state, str) and state.startswith(_DATA_EXCEPTION)

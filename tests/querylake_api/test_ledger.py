@@ -1,0 +1,171 @@
+"""The ledger: every request once, with what it took, whatever the database does meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]  # ships none
+import pytest
+
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
+from querylake_api.observability.request_record import RequestRecord
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.location import asyncpg_url
+from querylake_api.usage.entry import EntryIds, end_entry
+from querylake_api.usage.insertion import insert_entries
+from querylake_api_testing.databases import TestPostgres
+from querylake_api_testing.running import RunningApi, running_api
+from querylake_api_testing.traffic import Traffic, eventually, ids, records
+
+CHAT = {"model": "default", "messages": []}
+
+
+async def ledger(url: str, count: int) -> dict[str, dict[str, object]]:
+    """Return the records by request id, once there are so many."""
+    found = await eventually(url, lambda found: len(found) >= count)
+    assert len(found) == count
+    return {str(record["request_id"]): record for record in found}
+
+
+async def test_what_a_record_tells(
+    api: RunningApi, engine: ScriptedEngine, database_url: str
+) -> None:
+    async def ask(name: str, path: str, document: object) -> None:
+        headers = {**api.headers(), "x-request-id": name}
+        await api.client.post(path, json=document, headers=headers)
+
+    await ask("whole", "/v1/chat/completions", CHAT)
+    await ask("stream", "/v1/chat/completions", {**CHAT, "stream": True})
+    await ask("unknown", "/v1/chat/completions", {**CHAT, "model": "nope"})
+    await ask("away", "/v1/chat/completions", {**CHAT, "model": "gone"})
+    # Neither of these leaves a record: nobody is known who could have asked, and no model is asked.
+    await api.client.post("/v1/chat/completions", json=CHAT)
+    await api.get("/v1/models")
+    found = await ledger(database_url, 4)
+    whole, stream = found["whole"], found["stream"]
+    assert (whole["outcome"], whole["status"], whole["streamed"]) == ("success", 200, False)
+    assert (whole["model"], whole["upstream"], whole["stack"]) == ("org/chatty", "engine", "stable")
+    assert (whole["prompt_tokens"], whole["completion_tokens"]) == (3, 3)
+    assert str(whole["key_id"]).startswith("key_")
+    assert (stream["content_chunks"], stream["ending"], stream["streamed"]) == (3, "complete", True)
+    assert 0 < float(str(stream["first_token_seconds"])) <= float(str(stream["seconds"]))
+    assert (found["unknown"]["outcome"], found["unknown"]["error_code"]) == (
+        "client_error",
+        "model_not_found",
+    )
+    assert (found["away"]["outcome"], found["away"]["upstream"]) == ("upstream_error", "away")
+
+
+async def test_a_client_that_leaves_is_charged_for_what_it_got(
+    api: RunningApi, engine: ScriptedEngine, database_url: str
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.token("one")
+        await exchange.token(" two")
+        await exchange.caller_gone()
+
+    engine.script = script
+    async with api.client.stream(
+        "POST", "/v1/chat/completions", json={**CHAT, "stream": True}, headers=api.headers()
+    ) as response:
+        async for piece in response.aiter_bytes():
+            if b"two" in piece:
+                break
+    [record] = (await ledger(database_url, 1)).values()
+    assert (record["outcome"], record["ending"]) == ("client_abort", "truncated")
+    assert (record["completion_tokens"], record["content_chunks"]) == (None, 2)
+
+
+async def test_the_database_goes_away_under_load(
+    config_file: Path, engine: ScriptedEngine, postgres: TestPostgres, database_url: str
+) -> None:
+    async with running_api(config_file) as api:
+        traffic = Traffic(api.url, api.headers())
+        async with traffic.running(clients=4):
+            await traffic.reaches(50)
+            await postgres.set_reachable(database_url, False)
+            away = len(traffic.answered)
+            await traffic.reaches(away + 100)
+            await postgres.set_reachable(database_url, True)
+            await traffic.reaches(away + 150)
+        served = {request.headers["x-request-id"] for request in engine.requests}
+        found = await eventually(database_url, lambda found: len(found) >= len(served))
+    assert ids(found) == sorted(served)
+    assert traffic.answered <= {
+        str(record["request_id"]) for record in found if record["outcome"] == "success"
+    }
+    # Everything is in the database, so nothing is left on disk.
+    state = config_file.parent / ".querylake" / "state" / "usage"
+    assert not list(state.glob("*.spool"))
+    waited = [line for line in api.log_lines() if line["event"].startswith("usage records wait")]
+    assert waited
+
+
+async def test_the_database_is_away_when_the_process_ends(
+    config_file: Path, postgres: TestPostgres, database_url: str
+) -> None:
+    async with running_api(config_file) as api:
+        # The key is known from now on.
+        assert (await api.post("/v1/chat/completions", CHAT)).status_code == 200
+        await ledger(database_url, 1)
+        await postgres.set_reachable(database_url, False)
+        for _ in range(3):
+            assert (await api.post("/v1/chat/completions", CHAT)).status_code == 200
+    state = config_file.parent / ".querylake" / "state" / "usage"
+    assert len(list(state.glob("*.spool"))) == 1
+    await postgres.set_reachable(database_url, True)
+    async with running_api(config_file):
+        found = await ledger(database_url, 4)
+    assert {record["outcome"] for record in found.values()} == {"success"}
+
+
+def entry(entry_id: str, **changes: object) -> bytes:
+    record = RequestRecord("req", "POST", "/", route="/v1/x", key_id="key_1", model="m")
+    record.settle(200, "success")
+    for name, value in changes.items():
+        setattr(record, name, value)
+    return end_entry(entry_id, record)
+
+
+async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database_url: str) -> None:
+    source = EntryIds()
+    names = [source.next() for _ in range(9)]
+    entries = [entry(name) for name in names]
+    bad = [
+        entry(names[2], prompt_tokens=2**40),  # out of the column's range
+        entry(names[5], error_code="\0"),  # PostgreSQL has no such character
+        entry(names[7], key_id=None),
+    ]
+    database = Database(asyncpg_url(database_url))
+    try:
+        mixed = [
+            bad[0] if i == 2 else bad[1] if i == 5 else bad[2] if i == 7 else each
+            for i, each in enumerate(entries)
+        ]
+        assert await insert_entries(database, mixed) == bad
+        assert len(await records(database_url)) == 6
+        assert await insert_entries(database, entries) == []
+        assert await insert_entries(database, entries) == []
+    finally:
+        await database.close()
+    assert len(await records(database_url)) == 9
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        ("key_id = 'k' AND began_at > now() - interval '1 day'", "ix_usage_records_key_id"),
+        ("model = 'm' AND began_at > now() - interval '1 day'", "ix_usage_records_model"),
+        ("began_at < now() - interval '90 days'", "ix_usage_records_began_at"),
+    ],
+)
+async def test_questions_find_their_index(database_url: str, question: str, index: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("SET enable_seqscan = off")
+        await connection.execute("SET enable_bitmapscan = off")
+        plan = await connection.fetch(f"EXPLAIN SELECT * FROM usage_records WHERE {question}")
+    finally:
+        await connection.close()
+    assert any(index in line[0] for line in plan)

@@ -1,0 +1,220 @@
+"""The spool: what a process wrote is found again, whatever cut it short."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from querylake_api.observability.request_record import RequestRecord
+from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, id_of
+from querylake_api.usage.frames import Frame, Kind, decode, encode
+from querylake_api.usage.orphans import orphans, portions
+from querylake_api.usage.spool import Spool
+from querylake_api.usage.tail import read_ends
+
+PAYLOADS = st.dictionaries(st.text(), st.text()).map(lambda document: json.dumps(document).encode())
+FRAMES = st.lists(st.builds(Frame, st.sampled_from(Kind), PAYLOADS), max_size=8)
+
+
+def written(frames: list[Frame]) -> bytes:
+    return b"".join(encode(frame.kind, frame.payload) for frame in frames)
+
+
+@given(FRAMES, st.data())
+def test_torn_at_any_byte_the_whole_lines_remain(frames: list[Frame], data: st.DataObject) -> None:
+    content = written(frames)
+    cut = data.draw(st.integers(0, len(content)))
+    found = decode(content[:cut])
+    whole = content[:cut].count(b"\n")
+    assert found.frames == frames[:whole]
+    assert found.damaged == 0
+    # Read on from there, the rest is found as well.
+    assert decode(content[found.taken :]).frames == frames[whole:]
+
+
+@given(FRAMES, st.data(), st.binary(min_size=1, max_size=40))
+def test_damage_costs_the_lines_that_it_touches(
+    frames: list[Frame], data: st.DataObject, damage: bytes
+) -> None:
+    content = written(frames)
+    start = data.draw(st.integers(0, len(content)))
+    found = decode(content[:start] + damage + content[start + len(damage) :])
+    before = content[:start].count(b"\n")
+    after = content[start + len(damage) :].count(b"\n") - 1
+    assert found.frames[:before] == frames[:before]
+    if after > 0:
+        assert found.frames[-after:] == frames[-after:]
+    assert all(frame in frames for frame in found.frames)
+
+
+@given(FRAMES, FRAMES, st.data())
+def test_a_write_that_was_cut_short_spoils_no_other(
+    before: list[Frame], after: list[Frame], data: st.DataObject
+) -> None:
+    line = encode(Kind.END, b'{"a": 1}')
+    torn = line[: data.draw(st.integers(1, len(line) - 2))]
+    found = decode(written(before) + torn + b"\n" + written(after))
+    assert (found.frames, found.damaged) == (before + after, 1)
+
+
+def record() -> RequestRecord:
+    return RequestRecord("req_1", "POST", "/v1/x", route="/v1/x", key_id="key_1", model="m")
+
+
+class Writer:
+    """A spool that can be left as a killed process leaves it."""
+
+    def __init__(self, folder: Path, *, max_bytes: int = 10**9, segment_bytes: int = 2000) -> None:
+        self.ids = EntryIds()
+        self.spool = Spool(
+            folder, self.ids.source, max_bytes=max_bytes, segment_bytes=segment_bytes
+        )
+
+    def begin(self) -> str:
+        entry_id = self.ids.next()
+        self.spool.begin(entry_id, begin_entry(entry_id, record()))
+        return entry_id
+
+    def end(self, entry_id: str) -> None:
+        self.spool.end(entry_id, end_entry(entry_id, record()))
+
+    def die(self) -> None:
+        # The kernel closes what a process had open, and the locks go with it.
+        os.close(self.spool._file)
+        os.close(self.spool._lock)
+
+
+def outcomes(folder: Path) -> dict[str, str]:
+    """Empty the orphans of a folder."""
+    found: dict[str, str] = {}
+    with orphans(folder) as spools:
+        for orphan in spools:
+            for portion in portions(orphan):
+                for entry in map(json.loads, portion.entries):
+                    assert entry["id"] not in found
+                    found[entry["id"]] = entry["outcome"]
+            orphan.remove()
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=60))
+def test_whoever_died_left_a_record_of_every_request(steps: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        writer = Writer(folder)
+        under_way: list[str] = []
+        ended: list[str] = []
+        for step in steps:
+            if step and under_way:
+                ended.append(under_way.pop(step % len(under_way)))
+                writer.end(ended[-1])
+            else:
+                under_way.append(writer.begin())
+        writer.die()
+        expected = dict.fromkeys(ended, "server_error") | dict.fromkeys(under_way, "lost_in_crash")
+        assert outcomes(folder) == expected
+        assert not list(folder.iterdir())
+
+
+def test_the_spool_of_the_living_is_left_alone(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    first = writer.begin()
+    assert outcomes(tmp_path) == {}
+    writer.die()
+    with orphans(tmp_path) as mine, orphans(tmp_path) as yours:
+        assert (len(mine), len(yours)) == (1, 0)  # one at a time
+    assert outcomes(tmp_path) == {first: "lost_in_crash"}
+
+
+def test_a_file_goes_when_the_database_has_it_and_requests_under_way_move_on(
+    tmp_path: Path,
+) -> None:
+    writer = Writer(tmp_path)
+    long_one = writer.begin()
+    while len(writer.spool.segments) < 3:
+        writer.end(writer.begin())
+    for segment in list(writer.spool.segments)[:2]:
+        segment.taken = segment.size
+    writer.spool.drop_taken()
+    assert len(list(tmp_path.glob("*.spool"))) == 1
+    writer.die()
+    assert outcomes(tmp_path)[long_one] == "lost_in_crash"
+
+
+def test_what_was_not_taken_is_for_the_next_process(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    entry_id = writer.begin()
+    writer.end(entry_id)
+    writer.spool.close()
+    assert outcomes(tmp_path) == {entry_id: "server_error"}
+
+
+def test_the_bound_refuses_and_what_is_under_way_may_end(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, max_bytes=5000, segment_bytes=10**6)
+    first = writer.begin()
+    while not writer.spool.refused:
+        writer.begin()
+    assert "5000 bytes" in str(writer.spool.fault)
+    assert writer.spool.bytes < 6000
+    refused = writer.spool.refused
+    writer.end(first)
+    assert writer.spool.refused == refused
+    writer.end(writer.ids.next())
+    assert writer.spool.refused == refused + 1
+
+
+@contextmanager
+def file_size_limit(limit: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a disk that is full."""
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_costs_what_it_refuses_and_no_more(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, segment_bytes=10**6)
+    good = [writer.begin() for _ in range(3)]
+    [segment] = writer.spool.segments
+    with file_size_limit(segment.size + 100):
+        writer.end(good[0])  # cut short after 100 bytes
+        writer.end(good[1])  # nothing at all
+    assert writer.spool.refused == 2
+    writer.end(good[2])
+    assert writer.spool.fault is None
+    tail = read_ends(segment.path, 0, segment.size)
+    assert ([id_of(entry) for entry in tail.entries], tail.damaged) == ([good[2]], 1)
+    assert tail.taken == segment.size == segment.path.stat().st_size
+
+
+def test_ids_are_uuids_that_grow() -> None:
+    first, second = EntryIds(), EntryIds()
+    ids = [first.next() for _ in range(3)]
+    assert ids == sorted(ids)
+    assert second.source != first.source
+    for text in ids:
+        assert uuid.UUID(text).version == 8
+        assert uuid.UUID(text).variant == uuid.RFC_4122
+
+
+@pytest.mark.parametrize("entry", [begin_entry, end_entry])
+def test_an_entry_begins_with_its_id(entry: object) -> None:
+    assert callable(entry)
+    entry_id = EntryIds().next()
+    assert id_of(entry(entry_id, record())) == entry_id
