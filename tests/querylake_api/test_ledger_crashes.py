@@ -153,7 +153,7 @@ async def test_postgres_is_killed_under_load(
             traffic.url = server.url
             async with traffic.running(clients=8):
                 await traffic.reaches(40)
-                own_postgres.crash()
+                await asyncio.to_thread(own_postgres.crash)
                 # Answers go on without it.
                 await traffic.reaches(len(traffic.answered) + 60)
                 await asyncio.to_thread(own_postgres.restart)

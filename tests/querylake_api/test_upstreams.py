@@ -232,4 +232,4 @@ async def test_metrics_tell_of_engines(api: RunningApi, watched: Watched) -> Non
     assert 'querylake_upstream_condition{condition="up",upstream="engine"} 0.0' in metrics
     assert 'querylake_upstream_breaker{state="closed",upstream="engine"} 1.0' in metrics
     assert 'querylake_upstream_outstanding{upstream="engine"} 0.0' in metrics
-    assert 'querylake_upstream_restarts_total{upstream="engine"} 0.0' in metrics
+    assert 'querylake_upstream_restarts{upstream="engine"} 0.0' in metrics

@@ -55,6 +55,8 @@ class TestPostgres:
         """Kill the server, so that it must recover when it starts again."""
         process = (self._server.folder / "postmaster.pid").read_text().split("\n", 1)[0]
         os.kill(int(process), signal.SIGKILL)
+        while Path("/proc", process).exists():
+            time.sleep(0.01)
 
     def restart(self) -> None:
         """Start the server again after a crash, once its last processes have noticed it."""

@@ -28,7 +28,7 @@ from querylake_api.keys.ring import KeyRing
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.access_log import AccessLog
 from querylake_api.observability.log_writer import LogWriter
-from querylake_api.observability.metrics import Metrics
+from querylake_api.observability.metrics import running_metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.observability.request_record import (
     RecordSink,
@@ -41,7 +41,7 @@ from querylake_api.rollouts.endpoints import router as rollouts_router
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
-from querylake_api.upstreams.metrics import RoutingCollector
+from querylake_api.upstreams.metrics import watch_routing
 from querylake_api.usage.ledger import running_ledger
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
@@ -134,18 +134,25 @@ async def running_application(
         await ring.refresh()
         follower = asyncio.create_task(ring.follow(), name="key-ring")
         stack.callback(follower.cancel)
-        metrics = Metrics()
+        metrics = await stack.enter_async_context(running_metrics(worker.state, worker.index))
         rollouts = Rollouts(database, worker.state)
         ledger = await stack.enter_async_context(
             running_ledger(
-                database, worker.state, max_bytes=configuration.settings.usage.max_spool_bytes
+                database,
+                worker.state,
+                metrics,
+                max_bytes=configuration.settings.usage.max_spool_bytes,
             )
         )
         sinks: list[RecordSink] = [ledger, metrics, rollouts.recorder]
         if writer is not None:
             sinks.append(AccessLog(writer))
         observer = Observer(sinks, ledger)
-        metrics.in_flight.set_function(lambda: observer.in_flight)
+        metrics.gauge(
+            "querylake_requests_in_flight",
+            "Requests that have begun and not ended.",
+            lambda: [((), observer.in_flight)],
+        )
         standing = Standing(
             database=database,
             ring=ring,
@@ -160,7 +167,7 @@ async def running_application(
         generations = Generations(standing, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
-        metrics.registry.register(RoutingCollector(lambda: generations.current.services))
+        watch_routing(metrics, lambda: generations.current.services)
         await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)
 

@@ -38,5 +38,5 @@ async def readyz(services: ServicesDep, response: Response) -> ReadinessReport:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(services: ServicesDep) -> Response:
-    """Return every metric in Prometheus' text format."""
-    return Response(services.metrics.exposition(), media_type=services.metrics.content_type)
+    """Return the metrics of every worker of this machine in Prometheus' text format."""
+    return Response(await services.metrics.exposition(), media_type=services.metrics.content_type)

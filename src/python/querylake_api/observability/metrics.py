@@ -1,82 +1,218 @@
-"""Prometheus metrics. Labels come from configuration and route templates, never from callers."""
+"""What Prometheus is told. Labels are of configuration and route templates, never of callers."""
 
 from __future__ import annotations
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from querylake_api.observability.exposition import Exposition
+from querylake_api.observability.families import Counter, Gauge, Histogram, Merge, Reading
 from querylake_api.observability.request_record import RequestRecord
+from querylake_api.observability.snapshot import Snapshot, read_snapshot
+from querylake_version import VERSION
 
-# Each counter and histogram would come with another series that says when it was made.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+WRITE_SECONDS = 1.0
+"""How old the numbers of the other workers may be, and what a killed one loses of its own."""
 
 _DURATION_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _TTFT_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 30, 60)
+_GAP_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60)
+_PLACE = ("route", "model", "upstream", "stack")
+
+_log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """The metrics of one application, in a registry of their own."""
+    """The metrics of this process, and of all processes of the machine; a `RecordSink`.
+
+    Args:
+        folder: where the processes of the machine leave their numbers.
+        index: which of them this is.
+    """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        self._requests = Counter(
-            "querylake_requests",
-            "Finished requests.",
-            ("route", "model", "upstream", "stack", "outcome"),
-            registry=self.registry,
+    def __init__(self, folder: Path, index: int) -> None:
+        self._folder = folder
+        self._index = index
+        self._counters: list[Counter] = []
+        self._histograms: list[Histogram] = []
+        self._gauges: list[Gauge] = []
+        self._requests = self.counter(
+            "querylake_requests", "Finished requests.", *_PLACE, "outcome"
         )
-        self._duration = Histogram(
+        self._attempts = self.counter(
+            "querylake_attempts", "Requests sent to engines, retries included.", "model", "stack"
+        )
+        self._prompt_tokens = self.counter(
+            "querylake_prompt_tokens", "Tokens that engines say they have read.", *_PLACE
+        )
+        self._completion_tokens = self.counter(
+            "querylake_completion_tokens", "Tokens that engines say they have made.", *_PLACE
+        )
+        self.usage_written = self.counter(
+            "querylake_usage_records_written", "Usage records put into the database."
+        )
+        self.usage_refused = self.counter(
+            "querylake_usage_records_lost", "Usage records that no disk had room for."
+        )
+        self._duration = self._histogram(
             "querylake_request_duration_seconds",
             "From the request's head to the answer's last byte.",
-            ("route", "model", "upstream", "stack"),
-            buckets=_DURATION_BUCKETS,
-            registry=self.registry,
+            _DURATION_BUCKETS,
         )
-        self._first_token = Histogram(
+        self._first_token = self._histogram(
             "querylake_time_to_first_token_seconds",
             "From the request's head to the first content of a streamed answer.",
-            ("route", "model", "upstream", "stack"),
-            buckets=_TTFT_BUCKETS,
-            registry=self.registry,
+            _TTFT_BUCKETS,
         )
-        self.in_flight = Gauge(
-            "querylake_requests_in_flight",
-            "Requests that have begun and not ended.",
-            registry=self.registry,
+        self._gap = self._histogram(
+            "querylake_inter_token_seconds",
+            "Between two pieces of a stream that bring content. Lengths are right within 5%.",
+            _GAP_BUCKETS,
         )
-        # Finding a labelled child costs as much as counting on it: remember the few there are.
-        self._counters: dict[tuple[str, ...], Counter] = {}
-        self._durations: dict[tuple[str, ...], Histogram] = {}
+        self._queued = self._histogram(
+            "querylake_queue_seconds",
+            "In the line of a model, for requests that had to wait.",
+            _DURATION_BUCKETS,
+        )
+        self.gauge(
+            "querylake_build_info",
+            "1; the labels tell the version.",
+            lambda: [((VERSION,), 1)],
+            "version",
+            merge="max",
+        )
+        self.gauge(
+            "querylake_worker_resident_bytes",
+            "Memory of each worker process.",
+            self._memory,
+            "worker",
+        )
+        self.gauge(
+            "querylake_worker_cpu_seconds",
+            "Processor time of each worker process.",
+            self._cpu,
+            "worker",
+        )
+
+    def counter(self, name: str, help: str, *labels: str) -> Counter:
+        """Add a counter. Its name goes without `_total`, which the exposition adds."""
+        family = Counter(name, help, labels)
+        self._counters.append(family)
+        return family
+
+    def gauge(
+        self,
+        name: str,
+        help: str,
+        read: Callable[[], Reading],
+        *labels: str,
+        merge: Merge = "sum",
+    ) -> None:
+        """Add a gauge, which is read for each exposition, and every second for other workers'."""
+        self._gauges.append(Gauge(name, help, read, labels, merge))
 
     def finished(self, record: RequestRecord) -> None:
         """Count one finished request."""
         place = (record.route, record.model, record.upstream, record.stack)
-        end = (*place, record.outcome or "server_error")
-        counter = self._counters.get(end)
-        if counter is None:
-            counter = self._counters[end] = self._requests.labels(*end)
-        counter.inc()
-        durations = self._durations.get(place)
-        if durations is None:
-            durations = self._durations[place] = self._duration.labels(*place)
-        durations.observe(record.duration)
+        self._requests.add((*place, record.outcome or "server_error"))
+        self._duration.observe(place, record.duration)
+        if record.attempts:
+            self._attempts.add((record.model, record.stack), record.attempts)
+        if record.prompt_tokens is not None:
+            self._prompt_tokens.add(place, record.prompt_tokens)
+        if record.completion_tokens is not None:
+            self._completion_tokens.add(place, record.completion_tokens)
+        if record.queued_seconds > 0:
+            self._queued.observe(place, record.queued_seconds)
         first_token = record.time_to_first_token
         if first_token is not None:
-            self._first_token.labels(*place).observe(first_token)
+            self._first_token.observe(place, first_token)
+        if record.gaps is not None:
+            for seconds, count in record.gaps.counts():
+                self._gap.observe(place, seconds, count)
 
-    def exposition(self) -> bytes:
-        """Return every metric in Prometheus' text format."""
-        return generate_latest(self.registry)
+    async def exposition(self) -> bytes:
+        """Return the metrics of all processes in Prometheus' text format."""
+        mine = self._snapshot()
+        return await asyncio.to_thread(self._text, mine)
+
+    async def follow(self) -> None:
+        """Leave the numbers for the others, every second, until cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self.leave()
+
+    async def leave(self, *, ending: bool = False) -> None:
+        """Leave the numbers for the others, without gauges if this process is about to end."""
+        mine = self._snapshot()
+        if ending:
+            mine.gauges = {}
+        try:
+            await asyncio.to_thread(mine.write, self._file)
+        except OSError as error:
+            _log.error("%s cannot be written: %s", self._file, os.strerror(error.errno or 0))
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / f"{self._index}.json"
+
+    def _histogram(self, name: str, help: str, bounds: tuple[float, ...]) -> Histogram:
+        family = Histogram(name, help, _PLACE, bounds)
+        self._histograms.append(family)
+        return family
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot.of(self._counters, self._histograms, self._gauges)
+
+    def _sizes(self) -> dict[str, int]:
+        return {family.name: len(family.bounds) + 1 for family in self._histograms}
+
+    def _text(self, mine: Snapshot) -> bytes:
+        merges: dict[str, Merge] = {gauge.name: gauge.merge for gauge in self._gauges}
+        sizes = self._sizes()
+        for path in self._folder.glob("*.json"):
+            if path != self._file:
+                mine.add(read_snapshot(path, sizes), merges)
+        return Exposition(mine, self._counters, self._histograms, self._gauges).text()
+
+    def go_on(self) -> None:
+        """Take over what the last process with this number has counted."""
+        before = read_snapshot(self._file, self._sizes())
+        for counter in self._counters:
+            counter.values.update(before.counters.get(counter.name, {}))
+        for histogram in self._histograms:
+            histogram.values.update(before.histograms.get(histogram.name, {}))
+
+    def _memory(self) -> Iterator[tuple[tuple[str], float]]:
+        with suppress(OSError):  # there is no such file but on Linux
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            yield (str(self._index),), pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _cpu(self) -> Iterator[tuple[tuple[str], float]]:
+        times = os.times()
+        yield (str(self._index),), times.user + times.system
+
+
+@asynccontextmanager
+async def running_metrics(state: Path, index: int) -> AsyncIterator[Metrics]:
+    """Give metrics that go on from the last process of that number, until the block ends."""
+    folder = state / "metrics"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    metrics = Metrics(folder, index)
+    metrics.go_on()
+    following = asyncio.create_task(metrics.follow(), name="metrics")
+    try:
+        yield metrics
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await metrics.leave(ending=True)

@@ -1,82 +1,105 @@
-"""The engines and the lines in front of models as Prometheus metrics, read when they are asked for.
-
-Of several worker processes each tells what it sees itself.
-"""
+"""The engines and the lines in front of models as Prometheus gauges, read when asked for."""
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
-
 from llm_provider.breaker import BreakerState
+from querylake_api.observability.families import Labels
+from querylake_api.observability.metrics import Metrics
 from querylake_api.services import Services
-from querylake_api.upstreams.facts import Condition
+from querylake_api.upstreams.facts import Condition, UpstreamFacts
 
 _CONDITIONS: tuple[Condition, ...] = typing.get_args(Condition)
 _STATES: tuple[BreakerState, ...] = typing.get_args(BreakerState)
 
-_Families = Iterator[GaugeMetricFamily | CounterMetricFamily]
+_Reading = Iterator[tuple[Labels, float]]
 
 
-class RoutingCollector(Collector):
-    """Collects from whatever configuration is current."""
+def watch_routing(metrics: Metrics, services: Callable[[], Services]) -> None:
+    """Add the gauges of whatever configuration is current.
 
-    def __init__(self, services: Callable[[], Services]) -> None:
-        self._services = services
-
-    def collect(self) -> _Families:
-        """Yield every metric with its samples."""
-        services = self._services()
-        yield from _upstreams(services)
-        yield from _lines(services)
+    Of conditions and states, that of any worker counts; of loads, the sum of all workers.
+    """
+    _watch_upstreams(metrics, lambda: services().upstreams.facts())
+    _watch_lines(metrics, services)
 
 
-def _upstreams(services: Services) -> _Families:
-    upstream = ["upstream"]
-    rotation = GaugeMetricFamily(
-        "querylake_upstream_in_rotation", "1 while it may have requests.", labels=upstream
+def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]]) -> None:
+    def conditions() -> _Reading:
+        for each in facts():
+            for condition in _CONDITIONS:
+                yield (each.name, condition), condition == each.condition
+
+    def breakers() -> _Reading:
+        for each in facts():
+            for state in _STATES:
+                yield (each.name, state), state == each.breaker
+
+    metrics.gauge(
+        "querylake_upstream_in_rotation",
+        "1 while it may have requests from every worker.",
+        lambda: [((each.name,), each.in_rotation) for each in facts()],
+        "upstream",
+        merge="min",
     )
-    condition = GaugeMetricFamily(
+    metrics.gauge(
         "querylake_upstream_condition",
         "1 for the condition that it is in.",
-        labels=["upstream", "condition"],
+        conditions,
+        "upstream",
+        "condition",
+        merge="max",
     )
-    breaker = GaugeMetricFamily(
+    metrics.gauge(
         "querylake_upstream_breaker",
         "1 for the state that its circuit breaker is in.",
-        labels=["upstream", "state"],
+        breakers,
+        "upstream",
+        "state",
+        merge="max",
     )
-    outstanding = GaugeMetricFamily(
-        "querylake_upstream_outstanding", "Requests under way to it.", labels=upstream
+    metrics.gauge(
+        "querylake_upstream_outstanding",
+        "Requests under way to it.",
+        lambda: [((each.name,), each.outstanding) for each in facts()],
+        "upstream",
     )
-    restarts = CounterMetricFamily(
-        "querylake_upstream_restarts", "Starts of its engine that were seen.", labels=upstream
+    metrics.gauge(
+        "querylake_upstream_restarts",
+        "Starts of its engine that were seen.",
+        lambda: [((each.name,), each.restarts) for each in facts()],
+        "upstream",
+        merge="max",
     )
-    for facts in services.upstreams.facts():
-        name = facts.name
-        rotation.add_metric([name], facts.in_rotation)
-        outstanding.add_metric([name], facts.outstanding)
-        restarts.add_metric([name], facts.restarts)
-        for each in _CONDITIONS:
-            condition.add_metric([name, each], each == facts.condition)
-        for state in _STATES:
-            breaker.add_metric([name, state], state == facts.breaker)
-    yield from (rotation, condition, breaker, outstanding, restarts)
+    metrics.gauge(
+        "querylake_upstream_stalled_seconds",
+        "For how long it has had requests and made no token.",
+        lambda: [((each.name,), each.stalled_seconds) for each in facts()],
+        "upstream",
+        merge="max",
+    )
 
 
-def _lines(services: Services) -> _Families:
-    labels = ["model", "stack"]
-    waiting = GaugeMetricFamily(
-        "querylake_model_waiting", "Requests that wait for the model.", labels=labels
+def _watch_lines(metrics: Metrics, services: Callable[[], Services]) -> None:
+    def waiting() -> _Reading:
+        for place, pool in services().dispatcher.pools.items():
+            if pool.gate is not None:
+                yield place, pool.gate.waiting
+
+    def running() -> _Reading:
+        for place, pool in services().dispatcher.pools.items():
+            if pool.gate is not None:
+                yield place, pool.gate.running
+
+    metrics.gauge(
+        "querylake_model_waiting", "Requests that wait for the model.", waiting, "model", "stack"
     )
-    running = GaugeMetricFamily(
-        "querylake_model_running", "Requests that the model's limit counts.", labels=labels
+    metrics.gauge(
+        "querylake_model_running",
+        "Requests that the model's limit counts.",
+        running,
+        "model",
+        "stack",
     )
-    for (model, stack), pool in services.dispatcher.pools.items():
-        if pool.gate is not None:
-            waiting.add_metric([model, stack], pool.gate.waiting)
-            running.add_metric([model, stack], pool.gate.running)
-    yield from (waiting, running)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
@@ -46,33 +47,27 @@ class LedgerState:
         spool_bytes: on disk, of this process.
         waiting_bytes: of these, not yet in the database.
         oldest_wait_seconds: how long something has been waiting.
-        written: records that this process has put into the database.
-        refused: records lost because the spool was full or the disk failed.
     """
 
     spool_bytes: int
     waiting_bytes: int
     oldest_wait_seconds: float
-    written: int
-    refused: int
 
 
 class Ledger:
-    """Takes every request to a model; a `RecordSink` and a `Journal`.
+    """Takes every request to a model; a `RecordSink` and a `Journal`."""
 
-    Attributes:
-        written: records that this process has put into the database.
-    """
-
-    def __init__(self, database: Database, folder: Path, *, max_bytes: int) -> None:
+    def __init__(
+        self, database: Database, folder: Path, metrics: Metrics, *, max_bytes: int
+    ) -> None:
         self._database = database
+        self._metrics = metrics
         self._folder = folder
         self._ids = EntryIds()
         self._spool = Spool(folder, self._ids.source, max_bytes=max_bytes)
         self._waiting_since: float | None = None
         self._told_refused = 0
         self._told_at = float("-inf")
-        self.written = 0
 
     def sent(self, record: RequestRecord) -> None:
         """Note that a request is about to go to an engine; again, if it goes to another one."""
@@ -92,7 +87,7 @@ class Ledger:
         spool = self._spool
         waited = 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
         waiting = sum(segment.size - segment.taken for segment in spool.segments)
-        return LedgerState(spool.bytes, waiting, waited, self.written, spool.refused)
+        return LedgerState(spool.bytes, waiting, waited)
 
     async def run(self) -> None:
         """Ship records until cancelled."""
@@ -181,7 +176,7 @@ class Ledger:
         for start in range(0, len(entries), BATCH_ENTRIES):
             batch = entries[start : start + BATCH_ENTRIES]
             refused = await insert_entries(self._database, batch)
-            self.written += len(batch) - len(refused)
+            self._metrics.usage_written.add(amount=len(batch) - len(refused))
             if refused:
                 await asyncio.to_thread(self._keep_refused, refused)
 
@@ -207,6 +202,7 @@ class Ledger:
                 refused - self._told_refused,
                 self._spool.fault or "the disk failed",
             )
+            self._metrics.usage_refused.add(amount=refused - self._told_refused)
             self._told_refused = refused
 
 
@@ -218,14 +214,30 @@ def _force(segments: list[Segment]) -> None:
 
 @asynccontextmanager
 async def running_ledger(
-    database: Database, state: Path, *, max_bytes: int
+    database: Database, state: Path, metrics: Metrics, *, max_bytes: int
 ) -> AsyncIterator[Ledger]:
     """Give a ledger that ships its records until the block ends.
 
     Raises:
         SpoolUnusable: its files cannot be made.
     """
-    ledger = Ledger(database, state / "usage", max_bytes=max_bytes)
+    ledger = Ledger(database, state / "usage", metrics, max_bytes=max_bytes)
+    metrics.gauge(
+        "querylake_usage_spool_bytes",
+        "Usage records on disk.",
+        lambda: [((), ledger.state().spool_bytes)],
+    )
+    metrics.gauge(
+        "querylake_usage_waiting_bytes",
+        "Usage records on disk that are not in the database yet.",
+        lambda: [((), ledger.state().waiting_bytes)],
+    )
+    metrics.gauge(
+        "querylake_usage_lag_seconds",
+        "For how long the oldest usage record has waited for the database.",
+        lambda: [((), ledger.state().oldest_wait_seconds)],
+        merge="max",
+    )
     shipping = asyncio.create_task(ledger.run(), name="usage-ledger")
     try:
         yield ledger
