@@ -12,7 +12,12 @@ import httpx
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
-from querylake_api_testing.process import ServeProcess, fresh_connections, serve_process
+from querylake_api_testing.process import (
+    ServeProcess,
+    fresh_connections,
+    serve_process,
+    start_serve,
+)
 from querylake_api_testing.running import create_key
 
 CHAT = {"model": "default", "messages": []}
@@ -152,10 +157,10 @@ async def test_workers_end_with_their_parent(config_file: Path) -> None:
 async def test_workers_that_cannot_start_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "querylake.toml"
     path.write_text("[database]\nurl = 'postgresql://me:hidden@127.0.0.1:1/nowhere'\n")
-    async with serve_process(path, "--port", "0", "--workers", "2", wait=False) as server:
-        assert server.process.stderr is not None
-        said = (await server.process.stderr.read()).decode()
-        assert await server.process.wait() == 69
+    process = await start_serve(path, "--port", "0", "--workers", "2")
+    _, written = await process.communicate()
+    said = written.decode()
+    assert process.returncode == 69
     assert "the database at 127.0.0.1/nowhere cannot be used" in said
     assert "Traceback" not in said
     assert "hidden" not in said

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import httpx
 START_SECONDS = 120
 
 
-@dataclass
 class ServeProcess:
     """`serve`, running.
 
@@ -26,34 +24,56 @@ class ServeProcess:
         log: the lines it has written so far.
     """
 
-    process: asyncio.subprocess.Process
-    log: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self.url = ""
+        self._seen = 0
+        self._ended = False
+        self._more = asyncio.Condition()
+        # All the time: a program that nobody listens to stands still, and so does waiting for it.
+        self._reading = asyncio.create_task(self._read())
 
     async def ready(self) -> None:
         """Wait until it listens."""
-        async with asyncio.timeout(START_SECONDS):
-            line = await self.logged("listening on ")
+        line = await self.logged("listening on ")
         self.url = line["event"].removeprefix("listening on ")
 
     async def logged(self, beginning: str) -> dict[str, Any]:
-        """Wait for a line of the log."""
-        assert self.process.stderr is not None
-        async for text in self.process.stderr:
-            line: dict[str, Any] = json.loads(text)
-            self.log.append(line)
-            if line["event"].startswith(beginning):
-                return line
-        raise AssertionError(f"the log ended without {beginning!r}: {self.log}")
+        """Wait for a line of the log, later than the one that was waited for before."""
+        async with asyncio.timeout(START_SECONDS), self._more:
+            while True:
+                for line in self.log[self._seen :]:
+                    self._seen += 1
+                    if line["event"].startswith(beginning):
+                        return line
+                if self._ended:
+                    raise AssertionError(f"the log ended without {beginning!r}: {self.log}")
+                await self._more.wait()
 
     async def end(self, number: signal.Signals) -> int:
         """Send a signal, wait for the end, and return the exit code."""
         self.process.send_signal(number)
         async with asyncio.timeout(START_SECONDS):
-            assert self.process.stderr is not None
-            async for text in self.process.stderr:
-                self.log.append(json.loads(text))
+            await self._reading
             return await self.process.wait()
+
+    async def kill(self) -> None:
+        """End it if it still runs, and wait until everything that writes to its log has ended."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self._reading
+        await self.process.wait()
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for text in self.process.stderr:
+            self.log.append(json.loads(text))
+            async with self._more:
+                self._more.notify_all()
+        async with self._more:
+            self._ended = True
+            self._more.notify_all()
 
 
 def fresh_connections(url: str) -> httpx.AsyncClient:
@@ -73,15 +93,19 @@ def environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serve_process(
-    config: Path, *options: str, wait: bool = True
-) -> AsyncIterator[ServeProcess]:
-    """Run `serve` until the block ends, at the latest.
+async def serve_process(config: Path, *options: str) -> AsyncIterator[ServeProcess]:
+    """Run `serve` until the block ends, at the latest."""
+    running = ServeProcess(await start_serve(config, *options))
+    try:
+        await running.ready()
+        yield running
+    finally:
+        await running.kill()
 
-    Args:
-        wait: give it only when it listens.
-    """
-    process = await asyncio.create_subprocess_exec(
+
+async def start_serve(config: Path, *options: str) -> asyncio.subprocess.Process:
+    """Start `serve`, whose standard error is a pipe."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "querylake_api",
@@ -92,12 +116,3 @@ async def serve_process(
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
     )
-    running = ServeProcess(process)
-    try:
-        if wait:
-            await running.ready()
-        yield running
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
