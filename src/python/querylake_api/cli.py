@@ -17,6 +17,7 @@ from querylake_api.errors import EX_UNAVAILABLE, ApiError, OperatorError
 from querylake_api.keys.commands import app as keys_app
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate as migrate_database
+from querylake_api.ray_serve.commands import deploy, undeploy
 from querylake_api.server import listen
 from querylake_api.server import serve as serve_until_signal
 from querylake_version import VERSION
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 app.command()(doctor)
+app.command()(deploy)
+app.command()(undeploy)
 
 
 def _print_version(wanted: bool) -> None:

@@ -22,6 +22,9 @@ RETRIEVAL: frozenset[Capability] = frozenset({"embeddings", "rerank"})
 ENV_PREFIX = "QUERYLAKE_"
 ENV_DELIMITER = "__"
 
+SERVE_SCHEME = "serve://"
+"""An engine's URL with this scheme names a Ray Serve application and its deployment."""
+
 EMBEDDED_SCHEME = "embedded:"
 """A database URL with this scheme names a folder in which QueryLake runs PostgreSQL itself."""
 
@@ -37,6 +40,17 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _engine_url(value: str) -> str:
+    if not value.startswith(SERVE_SCHEME):
+        return _http_url(value)
+    application, separator, deployment = value.removeprefix(SERVE_SCHEME).partition("/")
+    if not application or not separator or not deployment:
+        raise ValueError(
+            "must name an application and a deployment: serve://application/deployment"
+        )
+    return value
+
+
 def _database_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if not url.startswith((EMBEDDED_SCHEME, "postgresql://", "postgres://")):
@@ -47,6 +61,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+EngineUrl = Annotated[str, AfterValidator(_engine_url)]
 Seconds = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -122,7 +137,8 @@ class UpstreamSettings(_Section):
     """One engine endpoint.
 
     Attributes:
-        base_url: up to and including `/v1`.
+        base_url: up to and including `/v1`; or `serve://application/deployment` for a deployment
+            of the Ray Serve cluster that `RAY_ADDRESS` names.
         api_key_env: the environment variable that holds the engine's own key.
         api_key_file: the file that holds it, relative to the configuration file.
         timeouts: deadlines of every call.
@@ -135,7 +151,7 @@ class UpstreamSettings(_Section):
             are then recorded without tokens unless the client asks.
     """
 
-    base_url: HttpUrl
+    base_url: EngineUrl
     api_key_env: Name | None = None
     api_key_file: Path | None = None
     timeouts: TimeoutSettings = TimeoutSettings()

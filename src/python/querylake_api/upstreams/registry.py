@@ -11,7 +11,7 @@ from llm_provider.config import UpstreamConfig
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import LLMProvider
 from querylake_api.configuration.loading import Configuration
-from querylake_api.settings import Settings, UpstreamSettings
+from querylake_api.settings import SERVE_SCHEME, Settings, UpstreamSettings
 from querylake_api.upstreams.facts import UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy
 from querylake_api.upstreams.monitor import Monitor
@@ -77,7 +77,12 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
 
 def provider_for(config: UpstreamConfig) -> LLMProvider:
     """Return what reaches the engine of a base URL."""
-    return OpenAIHTTPProvider(config)
+    if not config.base_url.startswith(SERVE_SCHEME):
+        return OpenAIHTTPProvider(config)
+    # Here, because importing Ray takes a second, and few need it.
+    from querylake_api.ray_serve.provider import RayServeProvider
+
+    return RayServeProvider(config)
 
 
 def _monitor(upstream: Upstream, settings: Settings, section: UpstreamSettings) -> Monitor:
