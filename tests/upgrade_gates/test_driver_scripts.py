@@ -20,7 +20,7 @@ from upgrade_gates.host.facts import understand
 from upgrade_gates.host.secure_boot import SecureBoot
 from upgrade_gates.host.snapshot import take_snapshot
 from upgrade_gates.matrix.matrices import load_matrices
-from upgrade_gates_testing.apt_hosts import BASH, NEW_PACKAGES, OLD_PACKAGES, SERVICE, AptHost
+from upgrade_gates_testing.apt_hosts import BASH, MOK, NEW_PACKAGES, OLD_PACKAGES, SERVICE, AptHost
 from upgrade_gates_testing.hosts import KERNEL, NEW, OLD
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -89,7 +89,7 @@ def test_there_and_back_again(rig: Rig) -> None:
         f"apt-get --yes --allow-change-held-packages install {request}",
         f"apt-mark hold {' '.join(rig.plan.hold_after)}",
         f"update-initramfs -u -k {KERNEL}",
-        f"mokutil --test-key {rig.host.host.root}/var/lib/shim-signed/mok/MOK.der",
+        f"mokutil --test-key {rig.host.host.root}{MOK}",
     ]
     upgraded = rig.host.apt
     assert rig.host.installed == dict.fromkeys((*NEW_PACKAGES, "nvidia-firmware-580"), NEW)
@@ -252,8 +252,15 @@ def test_a_key_that_is_not_enrolled_needs_the_console(rig: Rig) -> None:
     rig.host.enrolled(False)
     done = rig.host.run(rig.upgrade)
     assert done.returncode == 0
-    assert "mokutil --import" in done.stdout
+    assert f"mokutil --import {rig.host.host.root}{MOK}" in done.stdout
     assert "Enroll MOK" in done.stdout
+
+
+def test_debian_keeps_the_key_elsewhere(rig: Rig) -> None:
+    (rig.host.host.root / MOK.lstrip("/")).unlink()
+    rig.host.enrolled(False)
+    done = rig.host.run(rig.upgrade)
+    assert f"mokutil --import {rig.host.host.root}/var/lib/dkms/mok.pub" in done.stdout
 
 
 def test_bash_and_shellcheck_find_nothing(rig: Rig) -> None:

@@ -6,16 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.evidence.store import Finding
 from upgrade_gates.host.facts import understand
-from upgrade_gates.host.output import Trouble
+from upgrade_gates.host.output import Output, Trouble
+from upgrade_gates.host.record import record
 from upgrade_gates.host.record_command import record_host
 from upgrade_gates.host.secure_boot import SecureBoot
-from upgrade_gates.host.snapshot import Snapshot
+from upgrade_gates.host.snapshot import Snapshot, take_snapshot
+from upgrade_gates.matrix.assessment import assess
+from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.session import utc_now
-from upgrade_gates_testing import host_texts, smi_tables
+from upgrade_gates_testing import host_texts, smi_reports, smi_tables
 from upgrade_gates_testing.hosts import BOOT_ID, KERNEL, MACHINE_ID, OLD, Host, gpu_host
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.workspaces import make_workspace
@@ -129,6 +134,52 @@ def test_missing_headers_missing_packages_and_hidden_owners(tmp_path: Path) -> N
     assert f"install linux-headers-{KERNEL}" in found["0.facts.dkms"].reason
     assert "see its installer" in found["0.facts.packages"].reason
     assert "4242" in found["0.facts.processes"].reason
+
+
+WORDS = st.text(max_size=200) | st.sampled_from(
+    [
+        each
+        for module in (host_texts, smi_tables, smi_reports)
+        for each in vars(module).values()
+        if isinstance(each, str)
+    ]
+)
+OUTPUT = st.builds(
+    Output,
+    source=st.just(""),
+    text=WORDS,
+    errors=WORDS,
+    exit_code=st.none() | st.integers(-9, 255),
+    trouble=st.none() | st.sampled_from(Trouble),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """What a GPU host says."""
+    return take_snapshot(gpu_host(tmp_path_factory.mktemp("host")).machine, now=utc_now())
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_whatever_is_said_a_record_and_an_assessment_come_of_it(
+    whole: Snapshot, data: st.DataObject
+) -> None:
+    outputs = [
+        (
+            data.draw(OUTPUT).model_copy(update={"source": each.source})
+            if data.draw(st.booleans())
+            else each
+        )
+        for each in whole.outputs
+    ]
+    snapshot = whole.model_copy(update={"outputs": tuple(outputs)})
+    facts, matrices = understand(snapshot), load_matrices()
+    lines = record(snapshot, facts)
+    assert tuple(each.line for each in lines) == LINES
+    gaps = [each.line for each in lines[:-1] if each.verdict is not Verdict.PASS]
+    assert (lines[-1].verdict is Verdict.PASS) == (not gaps)
+    assert len(assess(matrices, facts, None, today=utc_now().date())) == 2
 
 
 def test_a_tool_that_hangs_is_left_alone(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ OLD_PACKAGES = tuple(
     for name in ("libnvidia-compute", "nvidia-dkms", "nvidia-driver", "nvidia-utils")
 )
 NEW_PACKAGES = tuple(name.replace("535", "580") for name in OLD_PACKAGES)
+MOK = "/var/lib/shim-signed/mok/MOK.der"
 SERVICE = "vllm-stable.service"
 
 _LOOKS_ONLY = ("dpkg-query", "modinfo", "id", "nvidia-smi")
@@ -70,6 +71,7 @@ class AptHost:
             f"[ ! -e {others} ] || /bin/cat {others};;"
             f' *) exec {shlex.quote(str(self.host.tools / ".real-smi"))} "$@";; esac',
         )
+        self.host.file(MOK, "key")
         self.enrolled(True)
 
     @property

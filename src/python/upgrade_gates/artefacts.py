@@ -42,7 +42,8 @@ class CurrentArtefacts:
         path = self.path(name)
         if path is None:
             raise ContextUnusable(
-                f"artefacts.{name} is not set; add it to {self._workspace.context_file}"
+                f'artefacts.{name} is not set; write {name} = "PATH" below [artefacts] in '
+                f"{self._workspace.context_file}"
             )
         if not path.exists():
             raise ContextUnusable(

@@ -88,8 +88,9 @@ class Verification:
         else:
             console = Console()
             console.print(_table(self.findings))
-            names = f"{records[0].file.name} to {records[-1].file.name}" if records else "none"
-            typer.echo(f"\nEvidence: {names}, in {self.session.workspace.evidence}")
+            names = dict.fromkeys(each.file.name for each in (*records[:1], *records[-1:]))
+            shown = " to ".join(names) or "none"
+            typer.echo(f"\nEvidence: {shown}, in {self.session.workspace.evidence}")
         raise typer.Exit(0 if self.holds else EXIT_NOT_HELD)
 
     @property

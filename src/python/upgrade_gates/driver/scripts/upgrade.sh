@@ -58,7 +58,8 @@ step "Check the kernel module, and put it into the initramfs"
 check_modules "$driver_after"
 
 step "Secure Boot"
-key=$root/var/lib/shim-signed/mok/MOK.der
+key=$root/var/lib/shim-signed/mok/MOK.der       # Ubuntu's
+[ -e "$key" ] || key=$root/var/lib/dkms/mok.pub # Debian's
 enrol=no
 if [ "$secure_boot" = disabled ] || [ "$secure_boot" = unsupported ]; then
   say "it is $secure_boot: nothing to do"
