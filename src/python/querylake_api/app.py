@@ -42,6 +42,7 @@ from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
 from querylake_api.upstreams.metrics import watch_routing
+from querylake_api.usage.endpoints import router as usage_router
 from querylake_api.usage.ledger import running_ledger
 from querylake_api.workers.worker import claim_worker
 from querylake_version import VERSION
@@ -179,6 +180,7 @@ def _documented_application() -> FastAPI:
         keys_router,
         upstreams_router,
         rollouts_router,
+        usage_router,
         config_router,
         health_router,
     ):

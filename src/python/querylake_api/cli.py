@@ -20,6 +20,7 @@ from querylake_api.persistence.migrate import migrate as migrate_database
 from querylake_api.ray_serve.commands import deploy, undeploy
 from querylake_api.server import listen
 from querylake_api.server import serve as serve_until_signal
+from querylake_api.usage.commands import app as usage_app
 from querylake_version import VERSION
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="QueryLake's OpenAI-compatible API.",
 )
 app.add_typer(keys_app, name="keys")
+app.add_typer(usage_app, name="usage")
 app.command()(doctor)
 app.command()(deploy)
 app.command()(undeploy)

@@ -28,6 +28,7 @@ from querylake_api.rollouts.shadows import AlwaysCandidate, ShadowingDispatcher
 from querylake_api.services import Services
 from querylake_api.settings import RetrySettings
 from querylake_api.upstreams.registry import open_upstreams
+from querylake_api.usage.repository import UsageRepository
 from querylake_api.workers.worker import Worker
 
 
@@ -117,6 +118,7 @@ async def running_generation(
             dispatcher=dispatcher,
             readiness=Readiness(standing.database, catalog, upstreams),
             metrics=standing.metrics,
+            usage=UsageRepository(standing.database),
             observer=standing.observer,
             rollouts=rollouts,
             worker=standing.worker,

@@ -18,6 +18,7 @@ from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.upstreams.registry import Upstreams
+from querylake_api.usage.repository import UsageRepository
 from querylake_api.workers.worker import Worker
 
 SERVICES = "querylake.services"
@@ -43,6 +44,7 @@ class Services:
     dispatcher: BalancingDispatcher
     readiness: Readiness
     metrics: Metrics
+    usage: UsageRepository
     observer: Observer
     rollouts: Rollouts
     worker: Worker

@@ -1,0 +1,95 @@
+"""`/admin/usage`: sums and records of the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from querylake_api.errors import invalid_request
+from querylake_api.keys.dependencies import AdminKey
+from querylake_api.services import ServicesDep
+from querylake_api.usage.question import DEFAULT_DAYS, Dimension, Place, Selection, period
+from querylake_api.usage.schemas import (
+    MAX_PAGE,
+    Usage,
+    UsageGroup,
+    UsageRecord,
+    UsageRecordPage,
+)
+
+router = APIRouter(prefix="/admin/usage", tags=["usage"])
+
+_From = Annotated[
+    datetime | None,
+    Query(
+        alias="from",
+        description=f"The first moment, e.g. 2026-11-01T00:00:00Z; {DEFAULT_DAYS} days back if "
+        "left out.",
+    ),
+]
+_To = Annotated[
+    datetime | None,
+    Query(alias="to", description="The moment after the last one; now if left out."),
+]
+
+
+def _selection(
+    start: _From = None,
+    end: _To = None,
+    key: str | None = None,
+    model: str | None = None,
+    upstream: str | None = None,
+    stack: str | None = None,
+    outcome: str | None = None,
+) -> Selection:
+    try:
+        first, last = period(start, end)
+    except ValueError as error:
+        raise invalid_request(f"{error}; `from` must come before `to`.", param="from") from None
+    return Selection(first, last, key, model, upstream, stack, outcome)
+
+
+_Selected = Annotated[Selection, Depends(_selection)]
+
+
+@router.get("")
+async def usage(
+    services: ServicesDep,
+    _: AdminKey,
+    selection: _Selected,
+    group_by: Annotated[
+        list[Dimension] | None, Query(description="May be repeated; none gives the total.")
+    ] = None,
+) -> Usage:
+    """Return requests, tokens and latencies, summed for each group."""
+    dimensions = list(dict.fromkeys(group_by or []))
+    rows = await services.usage.totals(selection, dimensions)
+    return Usage(
+        start=selection.start,
+        end=selection.end,
+        group_by=dimensions,
+        data=[UsageGroup.of(row, dimensions) for row in rows],
+    )
+
+
+@router.get("/records")
+async def usage_records(
+    services: ServicesDep,
+    _: AdminKey,
+    selection: _Selected,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: Annotated[str | None, Query(description="`last` of the previous page.")] = None,
+) -> UsageRecordPage:
+    """List requests, newest first."""
+    try:
+        place = None if after is None else Place.parse(after)
+    except ValueError as error:
+        raise invalid_request(
+            f"{error}; send `last` of the previous page as it was.", param="after"
+        ) from None
+    rows = await services.usage.page(selection, limit=limit + 1, after=place)
+    page = [UsageRecord.model_validate(row) for row in rows[:limit]]
+    last = str(Place(page[-1].began_at, page[-1].id)) if page else None
+    return UsageRecordPage(data=page, has_more=len(rows) > limit, last=last)
