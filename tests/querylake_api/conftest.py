@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
+from querylake_api.cli import main
+from querylake_api_testing.commands import Run
 from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
@@ -100,3 +103,18 @@ async def api(config_file: Path) -> AsyncIterator[RunningApi]:
     """Give the API in front of the engine."""
     async with running_api(config_file) as running:
         yield running
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a function that runs a command and returns its exit code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["querylake_api.pex", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), printed.out, printed.err
+
+    return run

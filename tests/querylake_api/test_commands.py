@@ -5,32 +5,13 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from querylake_api.cli import main
+from querylake_api_testing.commands import Run
 from querylake_api_testing.databases import TestPostgres
 from querylake_version import VERSION
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a function that runs a command and returns its exit code and what it printed."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["querylake_api.pex", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return run
 
 
 def test_the_version(run: Run) -> None:
@@ -86,6 +67,48 @@ def test_keys_are_created_listed_and_revoked(run: Run, config_file: Path) -> Non
     assert [json.loads(line)["name"] for line in out.splitlines()] == ["team"]
     _, out, _ = run("keys", "list", *config, "--include-revoked", "--json")
     assert len(out.splitlines()) == 2
+
+
+def test_keys_are_shown_and_changed(run: Run, config_file: Path) -> None:
+    config = ("--config", str(config_file))
+    options = ("--name", "team", "--requests-per-minute", "60", "--concurrency", "unlimited")
+    code, out, _ = run("keys", "create", *config, *options)
+    assert code == 0
+    assert "inference, all models, limits 60/min, unlimited at once, for ever" in out
+    key_id = out.split()[1]
+
+    code, out, _ = run("keys", "show", *config, key_id)
+    assert code == 0
+    assert re.search(r"requests per minute +60", out)
+    assert re.search(r"tokens per minute +default", out)
+    assert re.search(r"concurrency +unlimited", out)
+
+    changes = ("--requests-per-minute", "default", "--tokens-per-minute", "5000")
+    more = ("--model", "default", "--expires-in-days", "1", "--name", "renamed")
+    code, out, _ = run("keys", "update", *config, key_id, *changes, *more)
+    assert code == 0
+    assert "'renamed'" in out
+    assert "org/chatty, limits 5000 tokens/min, unlimited at once, until" in out
+    _, out, _ = run("keys", "update", *config, key_id, "--all-models", "--never-expires", "--json")
+    key = json.loads(out)
+    assert (key["models"], key["expires_at"], key["tokens_per_minute"]) == (None, None, 5000)
+    assert (key["requests_per_minute"], key["concurrency"]) == (None, 0)
+    assert json.loads(run("keys", "show", *config, key_id, "--json")[1]) == key
+    assert "5000 tokens/min, unlimited at once" in run("keys", "list", *config)[1]
+
+    for wrong, said in (
+        ((), "nothing to change"),
+        (("--all-models", "--model", "default"), "leave out one of them"),
+        (("--never-expires", "--expires-in-days", "1"), "leave out one of them"),
+        (("--concurrency", "few"), "--concurrency"),
+    ):
+        code, _, err = run("keys", "update", *config, key_id, *wrong)
+        assert code == 2
+        assert said in err
+    run("keys", "revoke", *config, key_id)
+    code, _, err = run("keys", "update", *config, key_id, "--name", "x")
+    assert code == 69
+    assert "is revoked for good and cannot be changed" in err
 
 
 def test_mistakes_with_keys_are_sentences(run: Run, config_file: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from querylake_api.asgi import Scope
+from querylake_api.keys.secret import without_keys
 from querylake_api.observability.request_record import (
     Journal,
     RecordSink,
@@ -35,7 +36,8 @@ class Observer:
         return RequestRecord(
             request_id=request_id_of(scope["headers"]),
             method=scope["method"],
-            path=scope["path"],
+            # Some put their key where it does not belong, and a log is read by others.
+            path=without_keys(scope["path"]),
             journal=self._journal,
         )
 

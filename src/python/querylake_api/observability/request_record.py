@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from llm_provider.stream_observer import Ending
 from querylake_api.dialects import Dialect
+from querylake_api.keys.secret import looks_like_key
 from querylake_api.observability.gaps import Gaps
 
 Outcome = Literal[
@@ -149,8 +150,10 @@ def outcome_of_status(status: int) -> Outcome:
 
 
 def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the caller's own request id if it is sane, else a new one."""
+    """Return the caller's own request id if it is sane, and no key by mistake, else a new one."""
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            return value.decode("ascii")
+            own = value.decode("ascii")
+            if not looks_like_key(own):
+                return own
     return "req_" + secrets.token_hex(12)
