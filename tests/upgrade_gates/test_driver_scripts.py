@@ -189,9 +189,31 @@ def test_refusals_before_anything_is_changed(rig: Rig, spoil: object, reason: st
 def test_a_refusal_can_be_mended_and_the_script_run_again(rig: Rig) -> None:
     gone_package(rig)
     assert rig.host.run(rig.upgrade).returncode == 1
-    (rig.folder / "kept" / f"nvidia-utils-535-server_{OLD}_amd64.deb").write_text("repacked")
+    repacked = rig.folder / "kept" / f"nvidia-utils-535-server_{OLD}_amd64.deb"
+    repacked.write_text("repacked")
     done = rig.host.run(rig.upgrade)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert repacked.read_text() == "repacked"
+
+
+def test_versions_with_an_epoch_are_kept_and_found(rig: Rig) -> None:
+    epoch = "1:535.183.01-1"
+    changes = tuple(
+        each.model_copy(update={"before": epoch}) if each.name == OLD_PACKAGES[0] else each
+        for each in rig.plan.changes
+    )
+    plan = rig.plan.model_copy(update={"changes": changes})
+    root = str(rig.host.host.root)
+    write_script(rig.upgrade, upgrade_script(plan, root=root))
+    write_script(rig.rollback, rollback_script(plan, root=root))
+    rig.host.install({**rig.host.installed, OLD_PACKAGES[0]: epoch})
+    rig.host.change(available={**rig.host.apt["available"], OLD_PACKAGES[0]: [epoch]})
+    before = rig.host.installed
+    assert rig.host.run(rig.upgrade).returncode == 0
+    kept = rig.folder / "kept" / f"{OLD_PACKAGES[0]}_1%3a535.183.01-1_amd64.deb"
+    assert kept.exists()
+    assert rig.host.run(rig.rollback).returncode == 0
+    assert rig.host.installed == before
 
 
 @pytest.mark.parametrize("hours", [(-3, -1), (1, 3)])
@@ -208,8 +230,9 @@ def test_a_module_that_was_not_built_stops_before_the_reboot(rig: Rig) -> None:
     rig.host.change(unbuilt=True)
     done = rig.host.run(rig.upgrade)
     assert done.returncode == 1
-    assert f"for kernel {KERNEL} the nvidia module is none and not 580.95.05; do not reboot" in (
-        done.stderr
+    assert (
+        f"for kernel {KERNEL}, which starts next, the nvidia module is none and not 580.95.05; do "
+        "not reboot" in done.stderr
     )
     assert "systemctl reboot" not in done.stdout
     rig.host.change(unbuilt=False)
@@ -217,17 +240,18 @@ def test_a_module_that_was_not_built_stops_before_the_reboot(rig: Rig) -> None:
     assert set(rig.host.installed) == set(OLD_PACKAGES)
 
 
-def test_the_kernel_that_starts_next_is_looked_at_too(rig: Rig) -> None:
+def test_the_kernel_that_starts_next_counts(rig: Rig) -> None:
     boot = rig.host.host.root / "boot"
     boot.mkdir()
     (boot / "vmlinuz-6.8.0-60-generic").touch()
     (boot / "vmlinuz").symlink_to("vmlinuz-6.8.0-60-generic")
+    # Ubuntu's ready-made modules come for the newest kernel alone.
+    rig.host.change(built_for=["6.8.0-60-generic"])
     done = rig.host.run(rig.upgrade)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [line for line in rig.host.log() if line.startswith("update-initramfs")] == [
-        f"update-initramfs -u -k {KERNEL}",
-        "update-initramfs -u -k 6.8.0-60-generic",
-    ]
+    assert "kernel 6.8.0-60-generic, which starts next, has nvidia 580.95.05" in done.stdout
+    assert f"kernel {KERNEL}, which runs now, has nvidia none" in done.stdout
+    assert "update-initramfs -u -k 6.8.0-60-generic" in rig.host.log()
 
 
 def test_an_installation_that_fails_says_how_to_go_back(rig: Rig) -> None:

@@ -126,7 +126,8 @@ def modinfo(state: dict[str, Any], arguments: list[str]) -> None:
     built = [
         version for name, version in state["installed"].items() if "dkms" in name and series(name)
     ]
-    if not built or state.get("unbuilt"):
+    kernels = state.get("built_for", [arguments[1]])
+    if not built or state.get("unbuilt") or arguments[1] not in kernels:
         sys.exit("modinfo: ERROR: Module nvidia not found.")
     print(built[0].split("-")[0])
 

@@ -50,11 +50,13 @@ installed_version() {
   { dpkg-query -W -f "\${db:Status-Status} \${Version}\n" "$1" 2>/dev/null || true; } | sed -n 's/^installed //p'
 }
 
-# A kept package's file: versions have a colon, which file names write as %3a.
+# A kept package's file. File names write a colon as %3a; dpkg-repack leaves out what is before it.
 kept_file() {
-  local files
-  files=("$here/kept/${1%%:*}_${2//:/%3a}_"*.deb)
-  [ -e "${files[0]}" ] && printf '%s\n' "${files[0]}"
+  local file
+  for file in "$here/kept/${1%%:*}_${2//:/%3a}_"*.deb "$here/kept/${1%%:*}_${2#*:}_"*.deb; do
+    [ ! -e "$file" ] || { printf '%s\n' "$file" && return 0; }
+  done
+  return 1
 }
 
 stop_gpu_users() {
@@ -77,25 +79,31 @@ stop_gpu_users() {
   say "nothing computes on the GPUs"
 }
 
-# Kernels that may run after the reboot: this one, and the one that is started by default.
-kernels() {
+# The kernel that starts next: the default one, or else the one that runs.
+next_kernel() {
   local default
-  uname -r
   if default=$(readlink -f "$root/boot/vmlinuz") && [ -e "$default" ]; then
     basename "$default" | sed 's/^vmlinuz-//'
+  else
+    uname -r
   fi
 }
 
+module_of() {
+  modinfo -k "$1" -F version nvidia 2>/dev/null || printf 'none\n'
+}
+
 check_modules() {
-  local kernel found
-  for kernel in $(kernels | sort -u); do
-    found=$(modinfo -k "$kernel" -F version nvidia 2>/dev/null) || found=none
-    if [ "$found" != "$1" ]; then
-      dkms status 2>/dev/null || true
-      refuse "for kernel $kernel the nvidia module is $found and not $1; do not reboot. See dkms status, \
-and /var/lib/dkms/nvidia/*/build/make.log"
-    fi
-    say "kernel $kernel has nvidia $found"
-    update-initramfs -u -k "$kernel"
-  done
+  local next found
+  next=$(next_kernel)
+  found=$(module_of "$next")
+  if [ "$found" != "$1" ]; then
+    dkms status 2>/dev/null || true
+    refuse "for kernel $next, which starts next, the nvidia module is $found and not $1; do not reboot. \
+See dkms status, and /var/lib/dkms/nvidia/*/build/make.log"
+  fi
+  say "kernel $next, which starts next, has nvidia $found"
+  found=$(module_of "$(uname -r)")
+  [ "$found" = "$1" ] || say "kernel $(uname -r), which runs now, has nvidia $found: do not choose it at the start"
+  update-initramfs -u -k "$next"
 }
