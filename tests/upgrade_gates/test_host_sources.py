@@ -19,7 +19,6 @@ from upgrade_gates.host.output import decoded
 from upgrade_gates.host.packages import Package, parse_holds, parse_packages
 from upgrade_gates.host.pci import parse_pci
 from upgrade_gates.host.secure_boot import (
-    MokState,
     SecureBoot,
     parse_mokutil,
     parse_variable,
@@ -114,15 +113,14 @@ DISABLED = "SecureBoot disabled\nPlatform is in Setup Mode\n"
 
 
 def test_what_mokutil_says() -> None:
-    assert parse_mokutil(ENABLED) == MokState(SecureBoot.ENABLED)
-    assert parse_mokutil(DISABLED) == MokState(SecureBoot.DISABLED)
-    assert parse_mokutil(f"{ENABLED}SecureBoot validation is disabled in shim\n") == MokState(
-        SecureBoot.ENABLED, shim_lets_through=True
-    )
+    assert parse_mokutil(ENABLED) is SecureBoot.ENABLED
+    assert parse_mokutil(DISABLED) is SecureBoot.DISABLED
+    lets_through = f"{ENABLED}SecureBoot validation is disabled in shim\n"
+    assert parse_mokutil(lets_through) is SecureBoot.ENABLED
     no_efi = "EFI variables are not supported on this system\n"
-    assert parse_mokutil(no_efi).state is SecureBoot.UNSUPPORTED
-    assert parse_mokutil("This system doesn't support Secure Boot").state is SecureBoot.UNSUPPORTED
-    assert parse_mokutil("Cannot determine secure boot state.").state is SecureBoot.UNKNOWN
+    assert parse_mokutil(no_efi) is SecureBoot.UNSUPPORTED
+    assert parse_mokutil("This system doesn't support Secure Boot") is SecureBoot.UNSUPPORTED
+    assert parse_mokutil("Cannot determine secure boot state.") is SecureBoot.UNKNOWN
 
 
 def test_what_the_firmware_says() -> None:
@@ -133,8 +131,7 @@ def test_what_the_firmware_says() -> None:
 
 
 def test_both_together() -> None:
-    silent = MokState(SecureBoot.UNKNOWN)
-    on, off = MokState(SecureBoot.ENABLED), MokState(SecureBoot.DISABLED)
+    silent, on, off = SecureBoot.UNKNOWN, SecureBoot.ENABLED, SecureBoot.DISABLED
     assert secure_boot(silent, SecureBoot.ENABLED, uefi=True) is SecureBoot.ENABLED
     assert secure_boot(off, SecureBoot.UNKNOWN, uefi=None) is SecureBoot.DISABLED
     assert secure_boot(on, SecureBoot.DISABLED, uefi=True) is SecureBoot.UNKNOWN

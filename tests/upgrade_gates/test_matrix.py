@@ -124,6 +124,14 @@ def test_gpus_that_are_too_old_or_ask_for_open_modules(tmp_path: Path) -> None:
         assert (found.candidate.name if found.candidate else None) == name
 
 
+def test_the_driver_of_a_virtual_gpu_is_not_ours_to_choose(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    host.tool("nvidia-smi", {"-q -x": smi_reports.VGPU_550, "*": ""})
+    found = judged(host)["A"]
+    assert found.reach is Reach.NO
+    assert "NVIDIA L40S-12Q is a virtual GPU" in found.reasons[0]
+
+
 def test_what_cannot_be_had_and_what_cannot_be_known(tmp_path: Path) -> None:
     assert judged(Host(tmp_path / "none"))["A"].reach is Reach.UNKNOWN
     host = gpu_host(tmp_path / "gpu")

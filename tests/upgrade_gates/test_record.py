@@ -21,7 +21,7 @@ from upgrade_gates.matrix.assessment import assess
 from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.session import utc_now
 from upgrade_gates_testing import host_texts, smi_reports, smi_tables
-from upgrade_gates_testing.hosts import BOOT_ID, KERNEL, MACHINE_ID, OLD, Host, gpu_host
+from upgrade_gates_testing.hosts import BOOT_ID, KERNEL, MACHINE_ID, OLD, Host, driver, gpu_host
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.workspaces import make_workspace
 
@@ -105,6 +105,30 @@ def test_a_broken_driver_is_no_state_to_go_back_to(tmp_path: Path, text: str, ad
     assert found["0.facts.nvidia-smi"].verdict is Verdict.FAIL
     assert advice in found["0.facts.nvidia-smi"].reason
     assert found["0.facts.snapshot"].verdict is Verdict.FAIL
+
+
+def test_what_is_odd_about_a_good_answer_is_told(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    host.tool(
+        "nvidia-smi",
+        {
+            "": smi_tables.TWO_ROWS_570,
+            "-q -x": smi_reports.report("570.211.01", "12.8", [smi_reports.gpu()], attached=2),
+            "*": "",
+        },
+    )
+    found = recorded(host, tmp_path)["0.facts.nvidia-smi"]
+    assert found.verdict is Verdict.PASS
+    assert "2 GPUs are attached, 1 are told of" in found.reason
+    assert "WARNING: infoROM is corrupted" in found.reason
+
+
+def test_libraries_that_wait_for_a_reboot(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    driver(host, "535.183.01", "12.2", host_texts.PROPRIETARY_535, smi="535.288.01")
+    found = recorded(host, tmp_path)["0.facts.nvidia-smi"]
+    assert found.verdict is Verdict.FAIL
+    assert "libraries 535.288.01: a newer driver waits for its reboot" in found.reason
 
 
 def test_gpus_without_any_driver_are_a_state_to_go_back_to(tmp_path: Path) -> None:

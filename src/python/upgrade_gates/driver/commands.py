@@ -36,7 +36,7 @@ from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.host.facts import HostFacts, understand
 from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.snapshot import take_snapshot
-from upgrade_gates.matrix.assessment import Reach, assess
+from upgrade_gates.matrix.assessment import Reach, assess, virtual_gpu
 from upgrade_gates.matrix.matrices import MatrixName, load_matrices
 from upgrade_gates.session import Session, open_session, utc_now
 from upgrade_gates.verification import EXIT_NOT_HELD, Verification
@@ -123,6 +123,8 @@ def plan_driver(session: Session, machine: Machine, package: str | None) -> Veri
     if reached.reach is Reach.NOW and package is None:
         verification.add(PLAN_LINE, Verdict.PASS, f"nothing has to change: {reached.reasons[0]}")
         return verification
+    if reason := virtual_gpu(facts):
+        raise PlanRefused(reason)
     chosen = choose_package(facts, matrices, matrices.matrices[name], package)
     made = make_plan(
         snapshot,

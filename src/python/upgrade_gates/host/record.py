@@ -59,11 +59,14 @@ def _nvidia_smi(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     short, full = snapshot.output(*smi_table.COMMAND), snapshot.output(*smi_report.COMMAND)
     output = _raw((short, full))
     if facts.table.driver and facts.report.driver:
+        waiting = facts.table.smi not in (None, facts.table.driver)
         return Recorded(
             line,
-            Verdict.PASS,
+            Verdict.FAIL if waiting else Verdict.PASS,
             f"driver {facts.table.driver}, CUDA {facts.table.cuda or 'unknown'}, "
-            f"{_gpus_in_words(facts)}",
+            f"{_gpus_in_words(facts)}"
+            + (f"; libraries {facts.table.smi}: {_mend(SmiFailure.MISMATCH)}" if waiting else "")
+            + _not_understood(facts),
             output,
             {"driver": facts.table.driver, "cuda": facts.table.cuda, "gpus": len(facts.gpus)},
         )
@@ -235,6 +238,18 @@ def _gpus_in_words(facts: HostFacts) -> str:
         label = f"{gpu.name or 'unknown GPU'}{mig}"
         names[label] = names.get(label, 0) + 1
     return ", ".join(f"{count} x {name}" for name, count in names.items()) or "no GPU"
+
+
+def _not_understood(facts: HostFacts) -> str:
+    """Return what is odd about an answer that is good as a whole, such as a warning at its end."""
+    attached, told = facts.report.attached, len(facts.gpus)
+    odd = (
+        [f"{attached} GPUs are attached, {told} are told of"]
+        if attached not in (None, told)
+        else []
+    )
+    odd += facts.table.unknown[:2]
+    return f"; not understood: {'; '.join(odd)}" if odd else ""
 
 
 def _mend(failure: SmiFailure) -> str:

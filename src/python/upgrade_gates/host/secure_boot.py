@@ -8,7 +8,6 @@ Documentation/filesystems/efivarfs.rst).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 COMMAND = ("mokutil", "--sb-state")
@@ -17,7 +16,6 @@ FIRMWARE = "/sys/firmware/efi"
 
 _STATE = re.compile(r"^\s*SecureBoot (enabled|disabled)", re.MULTILINE)
 _UNSUPPORTED = re.compile(r"EFI variables are not supported|doesn'?t support Secure Boot")
-_SHIM_LETS_THROUGH = re.compile(r"validation is disabled in shim", re.IGNORECASE)
 
 
 class SecureBoot(StrEnum):
@@ -29,25 +27,16 @@ class SecureBoot(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class MokState:
-    """What `mokutil` says.
+def parse_mokutil(text: str) -> SecureBoot:
+    """Understand `mokutil --sb-state`. Any text will do.
 
-    Attributes:
-        shim_lets_through: the boot loader checks nothing although the firmware does.
+    Where the boot loader was told to check nothing, the state is still the firmware's: a module
+    that is signed does no harm there.
     """
-
-    state: SecureBoot
-    shim_lets_through: bool = False
-
-
-def parse_mokutil(text: str) -> MokState:
-    """Understand `mokutil --sb-state`. Any text will do."""
     found = _STATE.search(text)
     if found is not None:
-        return MokState(SecureBoot(found[1]), _SHIM_LETS_THROUGH.search(text) is not None)
-    unsupported = _UNSUPPORTED.search(text) is not None
-    return MokState(SecureBoot.UNSUPPORTED if unsupported else SecureBoot.UNKNOWN)
+        return SecureBoot(found[1])
+    return SecureBoot.UNSUPPORTED if _UNSUPPORTED.search(text) else SecureBoot.UNKNOWN
 
 
 def parse_variable(digits: str) -> SecureBoot:
@@ -61,7 +50,7 @@ def parse_variable(digits: str) -> SecureBoot:
             return SecureBoot.UNKNOWN
 
 
-def secure_boot(mokutil: MokState, variable: SecureBoot, *, uefi: bool | None) -> SecureBoot:
+def secure_boot(mokutil: SecureBoot, variable: SecureBoot, *, uefi: bool | None) -> SecureBoot:
     """Return what both sources say together; two that contradict each other say nothing.
 
     Args:
@@ -69,5 +58,5 @@ def secure_boot(mokutil: MokState, variable: SecureBoot, *, uefi: bool | None) -
     """
     if uefi is False:
         return SecureBoot.UNSUPPORTED
-    said = {mokutil.state, variable} - {SecureBoot.UNKNOWN}
+    said = {mokutil, variable} - {SecureBoot.UNKNOWN}
     return said.pop() if len(said) == 1 else SecureBoot.UNKNOWN

@@ -109,6 +109,8 @@ def _without_driver(
         return Reach.UNKNOWN, [
             "this machine shows no NVIDIA GPU and no driver; run this on the GPU host"
         ]
+    if virtual := virtual_gpu(facts):
+        return Reach.NO, [f"{lacking}, and {virtual}"]
     if candidate is not None:
         return Reach.AFTER_UPGRADE, [
             f"{lacking}, and apt can install {candidate.name} {candidate.version}"
@@ -122,6 +124,17 @@ def _without_driver(
         f"{lacking}, and apt knows no package with a newer one; run `apt-get update`, or add the "
         "repository that has it"
     ]
+
+
+def virtual_gpu(facts: HostFacts) -> str | None:
+    """Return why a virtual GPU's driver cannot be chosen from inside; None if none is virtual."""
+    for gpu in facts.gpus:
+        if (gpu.virtualization or "").upper() == "VGPU":
+            return (
+                f"{gpu.name} is a virtual GPU: its driver must be the one that comes with the "
+                "hypervisor's; ask whoever runs that"
+            )
+    return None
 
 
 def _lock_objections(matrix: Matrix, wheels: LockedWheels | None) -> Iterator[str]:
