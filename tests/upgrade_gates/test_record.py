@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ def test_what_is_odd_about_a_good_answer_is_told(tmp_path: Path) -> None:
     assert found.verdict is Verdict.PASS
     assert "2 GPUs are attached, 1 are told of" in found.reason
     assert "WARNING: infoROM is corrupted" in found.reason
+
+
+def test_a_container_or_wsl_is_not_the_host(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    (host.root / "proc/driver/nvidia/version").unlink()
+    shutil.rmtree(host.root / "sys")
+    found = recorded(host, tmp_path)
+    assert found["0.facts.nvidia-smi"].verdict is Verdict.PASS
+    assert found["0.facts.kernel-module"].verdict is Verdict.FAIL
+    assert "run this on the host itself" in found["0.facts.kernel-module"].reason
 
 
 def test_libraries_that_wait_for_a_reboot(tmp_path: Path) -> None:

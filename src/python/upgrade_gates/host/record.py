@@ -75,7 +75,7 @@ def _nvidia_smi(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     failure = facts.table.failure or facts.report.failure
     if failure is not None:
         return Recorded(line, Verdict.FAIL, f"nvidia-smi: {failure}; {_mend(failure)}", output)
-    if facts.nvidia_devices:
+    if not _absent(facts):
         return Recorded(line, Verdict.FAIL, _outcomes(short, full), output)
     return Recorded(line, Verdict.NOT_CHECKABLE, f"{_outcomes(short, full)}; {_NOWHERE}", output)
 
@@ -97,7 +97,13 @@ def _kernel_module(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     if said.usable:
         reason = f"{kernel_module.PATH} has no version that is known: {said.text.strip()[:120]}"
         return Recorded(line, Verdict.FAIL, reason, _raw((said,)))
-    if facts.nvidia_devices:
+    if facts.driver is not None:
+        reason = (
+            f"{said.outcome}, though nvidia-smi shows driver {facts.driver}: this is a container, "
+            "or WSL; run this on the host itself"
+        )
+        return Recorded(line, Verdict.FAIL, reason, _raw((said,)))
+    if not _absent(facts):
         reason = f"{said.outcome}: the driver's kernel module is not loaded"
         return Recorded(line, Verdict.FAIL, reason, _raw((said,)))
     return Recorded(line, Verdict.NOT_CHECKABLE, f"{said.outcome}; {_NOWHERE}", _raw((said,)))
@@ -148,7 +154,7 @@ def _builds(snapshot: Snapshot, facts: HostFacts) -> Recorded:
             line, Verdict.PASS, f"{_nothing_installed(facts)}; {headers}", _raw(outputs)
         )
     reason = f"{said.outcome}; no NVIDIA module is built or installed by a package; {headers}"
-    verdict = Verdict.FAIL if facts.nvidia_devices else Verdict.NOT_CHECKABLE
+    verdict = Verdict.NOT_CHECKABLE if _absent(facts) else Verdict.FAIL
     return Recorded(line, verdict, reason, _raw(outputs))
 
 
@@ -160,9 +166,10 @@ def _processes(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     if not listed.usable:
         if _bare(facts):
             return Recorded(line, Verdict.PASS, _nothing_installed(facts), _raw(outputs))
-        verdict = Verdict.FAIL if facts.nvidia_devices else Verdict.NOT_CHECKABLE
-        reason = listed.outcome if facts.nvidia_devices else f"{listed.outcome}; {_NOWHERE}"
-        return Recorded(line, verdict, reason, _raw(outputs))
+        if _absent(facts):
+            reason = f"{listed.outcome}; {_NOWHERE}"
+            return Recorded(line, Verdict.NOT_CHECKABLE, reason, _raw(outputs))
+        return Recorded(line, Verdict.FAIL, listed.outcome, _raw(outputs))
     hidden = [user for user in facts.users if user.user is None]
     if hidden:
         pids = ", ".join(str(user.pid) for user in hidden)
@@ -189,7 +196,7 @@ def _packages(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     )
     if (installed or _bare(facts)) and known:
         return Recorded(line, Verdict.PASS, reason, _raw(outputs), {"packages": len(installed)})
-    if not facts.nvidia_devices:
+    if _absent(facts):
         return Recorded(line, Verdict.NOT_CHECKABLE, f"{reason}; {_NOWHERE}", _raw(outputs))
     if not installed:
         reason += "; a driver that no package brought cannot be planned here: see its installer"
@@ -204,8 +211,7 @@ def _whole(snapshot: Snapshot, facts: HostFacts, lines: Iterable[Recorded]) -> R
         verdict, reason = Verdict.FAIL, "this machine has no /etc/machine-id to be known by"
     elif missing:
         # The others name what is missing; a record with gaps is no ground for a plan.
-        none_here = not facts.nvidia_devices and facts.driver is None
-        verdict = Verdict.NOT_CHECKABLE if none_here else Verdict.FAIL
+        verdict = Verdict.NOT_CHECKABLE if _absent(facts) else Verdict.FAIL
         reason = f"{snapshot.host}: not recorded: {', '.join(missing)}"
     else:
         verdict, reason = Verdict.PASS, f"{snapshot.host}: everything is recorded"
@@ -220,6 +226,11 @@ def in_words(user: GpuUser) -> str:
 
 
 _NOWHERE = "this machine shows no NVIDIA GPU, so run this on the GPU host"
+
+
+def _absent(facts: HostFacts) -> bool:
+    """Whether nothing here is NVIDIA's."""
+    return not facts.nvidia_devices and facts.driver is None
 
 
 def _bare(facts: HostFacts) -> bool:

@@ -111,7 +111,7 @@ def parse_smi_report(text: str) -> SmiReport:
         driver=_version(log, "driver_version") or _version(log, "kmd_version"),
         cuda=_version(log, "cuda_version") or _version(log, "cuda_umd_version"),
         attached=_whole(log, "attached_gpus"),
-        gpus=tuple(_gpu(element) for element in log.iter("gpu")),
+        gpus=tuple(_gpu(element) for element in log.iterfind("gpu")),
     )
 
 
