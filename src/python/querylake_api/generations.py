@@ -12,7 +12,7 @@ from querylake_api.configuration.reloading import (
     Reloader,
     ReloadReport,
     WorkerState,
-    needs_restart,
+    reread,
 )
 from querylake_api.generation import Generation, Standing, running_generation
 from querylake_api.upstreams.registry import Upstreams
@@ -90,14 +90,14 @@ class AloneReloader:
         async with self._lock:
             current = self._generations.current
             old = current.configuration
-            new = await asyncio.to_thread(old.reread)
+            new, restart_needed = await asyncio.to_thread(reread, old)
             if new != old:
                 await self._generations.adopt(current.number + 1, new)
                 _log.info(
                     "adopted the configuration %s as generation %d", new.digest, current.number + 1
                 )
             return ReloadReport(
-                changed=new != old, restart_needed=needs_restart(old, new), workers=self.workers()
+                changed=new != old, restart_needed=restart_needed, workers=self.workers()
             )
 
     def workers(self) -> list[WorkerState]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from querylake_api.configuration.loading import Configuration
+from querylake_api.settings import Settings
 
 _ONLY_AT_START = ("host", "port", "workers", "state_dir", "drain_seconds")
 """Keys of `[server]` that a running process cannot follow."""
@@ -64,9 +66,30 @@ class Reloader(Protocol):
         ...
 
 
-def needs_restart(old: Configuration, new: Configuration) -> list[str]:
-    """Return the keys that differ and that only a new process follows."""
-    before, after = old.settings, new.settings
+def reread(running: Configuration) -> tuple[Configuration, list[str]]:
+    """Return what the file says now, as far as a running server can follow.
+
+    Returns:
+        The configuration, with what takes effect only at a start as it runs; and which keys of that
+        kind are different in the file.
+
+    Raises:
+        ConfigurationError: the file is no good any more.
+    """
+    new = running.reread()
+    before, after = running.settings, new.settings
+    kept = {key: getattr(before.server, key) for key in _ONLY_AT_START}
+    settings = after.model_copy(
+        update={
+            "server": after.server.model_copy(update=kept),
+            "database": before.database,
+            "usage": before.usage,
+        }
+    )
+    return replace(new, settings=settings), _needs_restart(before, after)
+
+
+def _needs_restart(before: Settings, after: Settings) -> list[str]:
     changed = [
         f"server.{key}"
         for key in _ONLY_AT_START

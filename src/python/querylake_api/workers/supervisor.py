@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
 from querylake_api.configuration.loading import Configuration, ConfigurationError
-from querylake_api.configuration.reloading import ReloadReport, WorkerState, needs_restart
+from querylake_api.configuration.reloading import ReloadReport, WorkerState, reread
 from querylake_api.workers.errors import WorkerFailed
 from querylake_api.workers.messages import (
     Adopt,
@@ -289,7 +289,7 @@ class Supervisor:
     def _begin_reload(self, askers: list[Asker]) -> ReloadRound | None:
         old = self._configuration
         try:
-            new = old.reread()
+            new, restart_needed = reread(old)
         except ConfigurationError as error:
             _log.error("the configuration is refused, and the running one stays: %s", error)
             self._answer(askers, None, error.problems)
@@ -305,7 +305,7 @@ class Supervisor:
             generation=self._generation,
             changed=changed,
             askers=askers,
-            restart_needed=needs_restart(old, new),
+            restart_needed=restart_needed,
             pending={place.number for place in following},
             deadline=time.monotonic() + RELOAD_SECONDS,
         )
@@ -316,6 +316,8 @@ class Supervisor:
             _log.info("adopted the configuration %s as generation %d", digest, done.generation)
         else:
             _log.info("the configuration %s has not changed", digest)
+        for key in done.restart_needed:
+            _log.warning("%s has changed, which takes effect when the server is restarted", key)
         for failure in done.failures:
             _log.error("reload: %s", failure)
         return ReloadReport(
