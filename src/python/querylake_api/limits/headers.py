@@ -13,14 +13,25 @@ from querylake_api.limits.window import SlidingWindow
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
+_REQUESTS = (
+    b"x-ratelimit-limit-requests",
+    b"x-ratelimit-remaining-requests",
+    b"x-ratelimit-reset-requests",
+)
+_TOKENS = (
+    b"x-ratelimit-limit-tokens",
+    b"x-ratelimit-remaining-tokens",
+    b"x-ratelimit-reset-tokens",
+)
+
 
 def rate_limit_headers(limits: Limits, row: Row, now: float) -> RawHeaders:
     """Return the headers for those of a key's limits that are counted by the minute."""
     headers: RawHeaders = ()
     if limits.requests_per_minute:
-        headers += _three(b"requests", limits.requests_per_minute, row.requests, now)
+        headers = _three(_REQUESTS, limits.requests_per_minute, row.requests, now)
     if limits.tokens_per_minute:
-        headers += _three(b"tokens", limits.tokens_per_minute, row.tokens, now)
+        headers += _three(_TOKENS, limits.tokens_per_minute, row.tokens, now)
     return headers
 
 
@@ -30,10 +41,12 @@ def duration(seconds: float) -> bytes:
     return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest
 
 
-def _three(what: bytes, limit: int, window: SlidingWindow, now: float) -> RawHeaders:
-    remaining = max(0, limit - window.used(now))
+def _three(
+    names: tuple[bytes, bytes, bytes], limit: int, window: SlidingWindow, now: float
+) -> RawHeaders:
+    remaining = limit - window.used(now)
     return (
-        (b"x-ratelimit-limit-" + what, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % remaining),
-        (b"x-ratelimit-reset-" + what, duration(window.seconds_until_empty(now))),
+        (names[0], b"%d" % limit),
+        (names[1], b"%d" % remaining if remaining > 0 else b"0"),
+        (names[2], duration(window.seconds_until_empty(now))),
     )

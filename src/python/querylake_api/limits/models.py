@@ -24,15 +24,16 @@ class Limits:
 
     def over(self, defaults: Limits) -> Limits:
         """Return these limits, with the defaults where nothing was said."""
+        requests, tokens = self.requests_per_minute, self.tokens_per_minute
+        concurrency = self.concurrency
+        if requests is None and tokens is None and concurrency is None:
+            return defaults
+        if requests is not None and tokens is not None and concurrency is not None:
+            return self
         return Limits(
-            *(
-                default if own is None else own
-                for own, default in (
-                    (self.requests_per_minute, defaults.requests_per_minute),
-                    (self.tokens_per_minute, defaults.tokens_per_minute),
-                    (self.concurrency, defaults.concurrency),
-                )
-            )
+            defaults.requests_per_minute if requests is None else requests,
+            defaults.tokens_per_minute if tokens is None else tokens,
+            defaults.concurrency if concurrency is None else concurrency,
         )
 
     @property

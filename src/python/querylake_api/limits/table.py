@@ -1,10 +1,10 @@
 """What every key has used, in memory that all processes of a machine share.
 
 A file is mapped into each process. A key has a row in it for as long as anything is to be
-remembered of it, and a row is found by the key's hash: 16 rows form a bucket, a key can only be in
+remembered of it, and a row is found by the key's hash: 64 rows form a bucket, a key can only be in
 the bucket that its hash names, and a bucket is what processes lock each other out of, for the
 microseconds of one look. With 30,000 keys active in the same minute, the chance that any bucket is
-full is about one in ten thousand.
+full is one in a hundred thousand (Poisson's distribution with a mean of 29).
 
 How many requests of a key are in progress is counted by each process in a column of its own, which
 nobody else writes to. When a process dies, its column is void, and whoever would refuse a request
@@ -27,8 +27,8 @@ from querylake_api.workers.worker import MAX_WORKERS, Worker
 FORM = 1
 """Changed whenever the layout is, and part of the file's name: versions do not meet in one file."""
 
-BUCKETS = 4096
-ROWS_OF_BUCKET = 16
+BUCKETS = 1024
+ROWS_OF_BUCKET = 64
 ROWS = BUCKETS * ROWS_OF_BUCKET
 ROW_CELLS = 2 + 2 * CELLS
 """32-bit cells: the key's tag, and a window each for requests and tokens."""

@@ -11,8 +11,6 @@ must keep others from the same cells meanwhile.
 
 from __future__ import annotations
 
-from math import floor
-
 WINDOW_SECONDS = 60
 SLOTS = WINDOW_SECONDS + 1
 """The slots that a window can touch: it begins within the first and ends within the last."""
@@ -43,7 +41,7 @@ class SlidingWindow:
     def used(self, now: float) -> int:
         """Return how much was used in the window that ends now."""
         cells = self._cells
-        current = floor(now)
+        current = int(now)
         last = cells[self._base]
         if current != last:
             self._advance(last, current)
@@ -51,10 +49,14 @@ class SlidingWindow:
 
     def add(self, amount: int, now: float) -> None:
         """Count something as used now."""
-        total = min(self.used(now) + amount, _MOST)
-        slot = self._slots + floor(now) % SLOTS
-        self._cells[slot] = min(self._cells[slot] + amount, _MOST)
-        self._cells[self._base + 1] = total
+        cells = self._cells
+        total = self.used(now) + amount
+        slot = self._slots + int(now) % SLOTS
+        used = cells[slot] + amount
+        if total > _MOST or used > _MOST:
+            total, used = min(total, _MOST), min(used, _MOST)
+        cells[slot] = used
+        cells[self._base + 1] = total
 
     def take_back(self, amount: int, at: float, now: float) -> None:
         """Count something as not used after all, unless it is forgotten already.
@@ -63,9 +65,9 @@ class SlidingWindow:
             at: when it was added.
         """
         self.used(now)
-        if floor(now) - floor(at) >= SLOTS:
+        if int(now) - int(at) >= SLOTS:
             return
-        slot = self._slots + floor(at) % SLOTS
+        slot = self._slots + int(at) % SLOTS
         amount = min(amount, self._cells[slot], self._cells[self._base + 1])
         self._cells[slot] -= amount
         self._cells[self._base + 1] -= amount
@@ -75,7 +77,7 @@ class SlidingWindow:
         excess = self.used(now) - allowed
         if excess <= 0:
             return 0.0
-        current = floor(now)
+        current = int(now)
         for slot in range(current - WINDOW_SECONDS, current + 1):
             excess -= self._cells[self._slots + slot % SLOTS]
             if excess <= 0:
@@ -86,7 +88,7 @@ class SlidingWindow:
         """Return when nothing will be in the window, if nothing is added meanwhile."""
         if not self.used(now):
             return 0.0
-        current = floor(now)
+        current = int(now)
         for slot in range(current, current - SLOTS, -1):
             if self._cells[self._slots + slot % SLOTS]:
                 return slot + SLOTS - now
