@@ -3,170 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
-import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from llm_provider_testing.scripted_engine import (
-    Exchange,
-    ScriptedEngine,
-    answer_chat,
-    scripted_engine,
-)
+from llm_provider_testing.scripted_engine import Exchange, Script, scripted_engine
 from querylake_api_testing.databases import TestPostgres
-from querylake_api_testing.running import RunningApi, running_api, write_config
-
-PATIENCE = 150
-"""Seconds that a rollout may take on a busy machine; on an idle one it is a matter of a few."""
-
-PLAN: dict[str, Any] = {
-    "model": "chatty",
-    "steps": [{"percent": 50, "bake_seconds": 0}],
-    "sticky": False,
-    "judging": {"min_requests": 20, "error_margin": 0.2},
-}
-
-MakeConfig = Callable[..., Path]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """An API in front of two engines."""
-
-    api: RunningApi
-    old: ScriptedEngine
-    new: ScriptedEngine
-
-    async def admin(self, path: str, document: object | None = None) -> Any:
-        """Ask or tell the API as an operator."""
-        api = self.api
-        where = f"/admin/rollouts{path}"
-        if document is None:
-            answer = await api.get(where, key=api.admin_key)
-        else:
-            answer = await api.post(where, document, key=api.admin_key)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    async def started(self, **changes: object) -> str:
-        """Create a rollout and start it."""
-        created = await self.admin("", PLAN | changes)
-        await self.admin(f"/{created['id']}/start", {})
-        return str(created["id"])
-
-    async def events(self, rollout: str) -> list[dict[str, Any]]:
-        """Return what happened so far."""
-        events: list[dict[str, Any]] = (await self.admin(f"/{rollout}/events"))["data"]
-        return events
-
-    async def event(self, rollout: str, kind: str) -> dict[str, Any]:
-        """Wait for something to happen."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for event in await self.events(rollout):
-                    if event["kind"] == kind:
-                        return event
-                await asyncio.sleep(0.05)
-
-    async def chat(self) -> int:
-        """Send one streamed chat, and return the status."""
-        document = {"model": "chatty", "stream": True, "messages": []}
-        return (await self.api.post("/v1/chat/completions", document)).status_code
-
-    @asynccontextmanager
-    async def load(self) -> AsyncIterator[Counter[int]]:
-        """Send chats one after the other, on a few connections, for as long as the block lasts."""
-        statuses: Counter[int] = Counter()
-
-        async def client() -> None:
-            while True:
-                statuses[await self.chat()] += 1
-
-        clients = [asyncio.create_task(client()) for _ in range(4)]
-        try:
-            yield statuses
-        finally:
-            for each in clients:
-                each.cancel()
-            await asyncio.gather(*clients, return_exceptions=True)
+from querylake_api_testing.rollout_stage import (
+    PLAN,
+    Stage,
+    every,
+    hung_up,
+    in_band_error,
+    refused,
+    rollout_stage,
+    stage_config,
+    truncated,
+)
+from querylake_api_testing.running import RunningApi, running_api
 
 
 @pytest.fixture
-def make_config(tmp_path: Path, database_url: str) -> MakeConfig:
-    def make(old: str, new: str, capabilities: tuple[str, ...] = ("chat",), **extra: Any) -> Path:
-        path = write_config(
-            tmp_path,
-            database=database_url,
-            upstreams={"old": {"base_url": old}, "new": {"base_url": new}},
-            models={
-                "chatty": {
-                    "capabilities": list(capabilities),
-                    "targets": [
-                        {"upstream": "old", "model": "m"},
-                        {"upstream": "new", "model": "m", "role": "candidate"},
-                    ],
-                }
-            },
-        )
-        lines = [f"{name} = {json.dumps(value)}" for name, value in extra.items()]
-        path.write_text(path.read_text() + "\n".join(["[rollouts]", *lines, ""]))
-        return path
-
-    return make
-
-
-@pytest.fixture
-async def stage(make_config: MakeConfig, tmp_path: Path) -> AsyncIterator[Stage]:
-    gates = [sys.executable, "-c", 'print(\'{"holds": true, "gates": []}\')']
-    async with scripted_engine() as old, scripted_engine() as new:
-        config = make_config(old.url, new.url, gates_command=gates)
-        async with running_api(config) as api:
-            yield Stage(api, old, new)
-
-
-Script = Callable[[Exchange], Awaitable[None]]
-
-
-def every(nth: int, fault: Script) -> Script:
-    """Return a script that shows a fault in every nth chat and is well otherwise."""
-    numbers = itertools.count(1)
-
-    async def script(exchange: Exchange) -> None:
-        if exchange.request.method == "POST" and next(numbers) % nth == 0:
-            await fault(exchange)
-        else:
-            await answer_chat(exchange)
-
-    return script
-
-
-async def in_band_error(exchange: Exchange) -> None:
-    await exchange.begin_stream()
-    await exchange.token("one")
-    await exchange.piece(b'data: {"error": {"message": "engine died", "code": 500}}\n\n')
-    await exchange.end_stream()
-
-
-async def truncated(exchange: Exchange) -> None:
-    await exchange.begin_stream()
-    await exchange.token("one")
-    await exchange.end_stream(done=False)
-
-
-async def refused(exchange: Exchange) -> None:
-    await exchange.whole({"error": {"message": "no"}}, status=500)
-
-
-async def hung_up(exchange: Exchange) -> None:
-    exchange.reset()
+async def stage(tmp_path: Path, database_url: str) -> AsyncIterator[Stage]:
+    async with rollout_stage(tmp_path, database_url) as running:
+        yield running
 
 
 async def test_a_sound_candidate_is_promoted_and_can_still_be_taken_back(stage: Stage) -> None:
@@ -322,12 +183,13 @@ def embedder(*vectors: list[float], order: tuple[int, ...] = (0, 1, 2)) -> Scrip
     ],
 )
 async def test_vectors_and_orders_must_agree_before_anything_is_mixed(
-    make_config: MakeConfig, candidate: Script, words: str | None
+    tmp_path: Path, database_url: str, candidate: Script, words: str | None
 ) -> None:
     both = ("embeddings", "rerank")
     async with scripted_engine() as old, scripted_engine() as new:
         old.script, new.script = embedder([1.0, 2.0], [2.0, 1.0]), candidate
-        async with running_api(make_config(old.url, new.url, both)) as api:
+        config = stage_config(tmp_path, database_url, old.url, new.url, both)
+        async with running_api(config) as api:
             refusal = await api.post("/admin/rollouts", PLAN, key=api.admin_key)
             assert refusal.json()["error"]["code"] == "embeddings_need_consent"
             plan = {**PLAN, "allow_embeddings": True}

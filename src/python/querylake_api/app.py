@@ -38,7 +38,9 @@ from querylake_api.observability.request_record import (
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.rollouts.endpoints import router as rollouts_router
+from querylake_api.rollouts.metrics import watch_rollouts
 from querylake_api.rollouts.rollouts import Rollouts
+from querylake_api.rollouts.ui.endpoints import router as rollouts_page_router
 from querylake_api.services import SERVICES
 from querylake_api.upstreams.endpoints import router as upstreams_router
 from querylake_api.upstreams.metrics import watch_routing
@@ -169,6 +171,7 @@ async def running_application(
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
         watch_routing(metrics, lambda: generations.current.services)
+        watch_rollouts(metrics, rollouts)
         await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)
 
@@ -181,6 +184,7 @@ def _documented_application() -> FastAPI:
         upstreams_router,
         rollouts_router,
         usage_router,
+        rollouts_page_router,
         config_router,
         health_router,
     ):

@@ -18,6 +18,7 @@ from querylake_api.keys.commands import app as keys_app
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate as migrate_database
 from querylake_api.ray_serve.commands import deploy, undeploy
+from querylake_api.rollouts.commands import app as rollout_app
 from querylake_api.server import listen
 from querylake_api.server import serve as serve_until_signal
 from querylake_api.usage.commands import app as usage_app
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")
+app.add_typer(rollout_app, name="rollout")
 app.command()(doctor)
 app.command()(deploy)
 app.command()(undeploy)

@@ -72,6 +72,10 @@ class Follower:
         """Return a rollout as this worker last knew it."""
         return self._rollouts.get(rollout_id)
 
+    def rollouts(self) -> list[Rollout]:
+        """Return each model's last rollout as this worker last knew it."""
+        return list(self._rollouts.values())
+
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:

@@ -102,7 +102,10 @@ class RolloutWorkerRow(Base):
 
 
 class RolloutLeaseRow(Base):
-    """The table `rollout_lease`: one row. Whoever takes it over gets a larger token."""
+    """The table `rollout_lease`: one row. Whoever takes it over gets a larger token.
+
+    `announced` is the last event that webhooks were told of.
+    """
 
     __tablename__ = "rollout_lease"
 
@@ -110,3 +113,4 @@ class RolloutLeaseRow(Base):
     holder: Mapped[str] = mapped_column(Text)
     token: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    announced: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

@@ -61,11 +61,16 @@ class Batch:
 
 
 class OutcomeRecorder:
-    """A sink of finished requests."""
+    """A sink of finished requests.
+
+    Attributes:
+        totals: how many were counted since the start, by model, arm, and whether they failed.
+    """
 
     def __init__(self, assignment: RolloutAssignment) -> None:
         self._assignment = assignment
         self._counts: dict[tuple[str, int], Counter[Kind]] = {}
+        self.totals: Counter[tuple[str, Role, bool]] = Counter()
 
     def finished(self, record: RequestRecord) -> None:
         """Count a request, if it belongs to a live rollout and says something of its engine."""
@@ -88,13 +93,11 @@ class OutcomeRecorder:
             None if first is None else bucket_of(first),
             None if gap is None else bucket_of(gap),
         )
-        self.add(split.rollout_id, split.step, kind)
-
-    def add(self, rollout_id: str, step: int, kind: Kind) -> None:
-        """Count one outcome."""
-        counts = self._counts.get((rollout_id, step))
+        self.totals[split.model, kind.arm, failed] += 1
+        place = split.rollout_id, split.step
+        counts = self._counts.get(place)
         if counts is None:
-            counts = self._counts[rollout_id, step] = Counter()
+            counts = self._counts[place] = Counter()
         if kind in counts or len(counts) < MAX_KINDS:
             counts[kind] += 1
 

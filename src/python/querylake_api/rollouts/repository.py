@@ -21,6 +21,7 @@ from querylake_api.rollouts.buckets import limit
 from querylake_api.rollouts.lifecycle import Course, Status
 from querylake_api.rollouts.models import (
     RolloutEventRow,
+    RolloutLeaseRow,
     RolloutOutcomeRow,
     RolloutRow,
     RolloutWorkerRow,
@@ -136,21 +137,27 @@ class RolloutRepository:
         async with self.database.begin() as connection:
             return [_event(row) for row in await connection.execute(query)]
 
-    async def events_after(self, after: int) -> list[Event]:
-        """Return what happened to any rollout, oldest first."""
+    async def unannounced(self) -> list[Event]:
+        """Return what happened and was not announced yet, oldest first."""
+        cursor = select(RolloutLeaseRow.announced).scalar_subquery()
         query = (
             select(RolloutEventRow.__table__)
-            .where(RolloutEventRow.id > after)
+            .where(
+                RolloutEventRow.id > cursor,
+                # Numbers become visible in the order of commits; let a slower one come first.
+                RolloutEventRow.at < func.clock_timestamp() - text("interval '1 second'"),
+            )
             .order_by(RolloutEventRow.id)
             .limit(100)
         )
         async with self.database.begin() as connection:
             return [_event(row) for row in await connection.execute(query)]
 
-    async def newest_event(self) -> int:
-        """Return the number of the last event of all."""
+    async def announced(self, event_id: int) -> None:
+        """Note that everything up to an event was announced."""
+        query = update(RolloutLeaseRow).values(announced=event_id)
         async with self.database.begin() as connection:
-            return (await connection.execute(select(func.max(RolloutEventRow.id)))).scalar() or 0
+            await connection.execute(query)
 
     async def versions(self) -> dict[str, int]:
         """Return, of each model's last rollout that was started, its id and version."""

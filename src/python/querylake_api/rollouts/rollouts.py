@@ -20,6 +20,7 @@ from querylake_api.rollouts.routing import RolloutAssignment
 from querylake_api.rollouts.service import RolloutService
 from querylake_api.rollouts.stops import StopFile
 from querylake_api.rollouts.triggers import blind_spots
+from querylake_api.rollouts.webhooks import Webhooks
 from querylake_api.upstreams.facts import UpstreamFacts
 from querylake_api.upstreams.registry import Upstreams
 
@@ -52,12 +53,9 @@ class Rollouts:
             self._facts_of,
         )
         self.service = RolloutService(self.repository, self.follower, stops)
-        self.controller = Controller(
-            self.repository,
-            Lease(database, self._worker),
-            self._gates,
-            self._blind_spots,
-        )
+        lease = Lease(database, self._worker)
+        self.controller = Controller(self.repository, lease, self._gates, self._blind_spots)
+        self._webhooks = Webhooks(self.repository, lease, self._secret_env)
 
     @asynccontextmanager
     async def running(self, present: Present) -> AsyncIterator[None]:
@@ -67,6 +65,7 @@ class Rollouts:
         tasks = [
             asyncio.create_task(self.follower.run(), name="rollout-follower"),
             asyncio.create_task(self.controller.run(), name="rollout-controller"),
+            asyncio.create_task(self._webhooks.run(), name="rollout-webhooks"),
         ]
         try:
             yield
@@ -81,6 +80,11 @@ class Rollouts:
         if upstream not in configuration.settings.upstreams:
             return None
         return upstreams[upstream].facts()
+
+    def _secret_env(self) -> str | None:
+        assert self._present is not None, "nothing is sent before there is a configuration"
+        configuration, _ = self._present()
+        return configuration.settings.rollouts.webhook_secret_env
 
     def _gates(self) -> Gates:
         assert self._present is not None, "nothing is judged before there is a configuration"

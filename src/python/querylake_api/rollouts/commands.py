@@ -1,0 +1,200 @@
+"""`querylake_api.pex rollout …`: for the terminal what `/admin/rollouts` is for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.live import Live
+
+from querylake_api.rollouts.client import RolloutClient
+from querylake_api.rollouts.plan import RolloutPlan
+from querylake_api.rollouts.table import list_view, status_view
+from rollout_statistics.simulation.report import report
+
+WATCH_SECONDS = 1.0
+ENDED = frozenset({"promoted", "rolled_back", "aborted"})
+UNBOUNDED = 200
+"""Columns to assume where there is no terminal."""
+
+app = typer.Typer(no_args_is_help=True, help="Roll a model's candidate out, step by step.")
+
+UrlOption = Annotated[str, typer.Option(envvar="QUERYLAKE_URL", help="Where the API answers.")]
+KeyOption = Annotated[
+    str, typer.Option(envvar="QUERYLAKE_ADMIN_KEY", help="A key with the scope `admin`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the event.")]
+
+URL = "http://127.0.0.1:8000"
+
+
+@app.command()
+def create(
+    plan: Annotated[Path, typer.Argument(help="The plan as JSON; `-` reads it from stdin.")],
+    key: KeyOption,
+    url: UrlOption = URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a draft from a plan. Nothing moves until `start`."""
+    text = sys.stdin.read() if str(plan) == "-" else plan.read_text(encoding="utf-8")
+    try:
+        RolloutPlan.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'plan'}: {each['msg']}" for each in error.errors()
+        )
+        raise typer.BadParameter(problems, param_hint="PLAN") from None
+    with RolloutClient(url, key) as client:
+        rollout = client.post("", json.loads(text))
+    _tell(rollout, as_json, f"Created {rollout['id']}. Begin with: rollout start {rollout['id']}")
+
+
+@app.command("list")
+def list_(key: KeyOption, url: UrlOption = URL, as_json: JsonOption = False) -> None:
+    """List rollouts, newest first."""
+    with RolloutClient(url, key) as client:
+        rollouts = client.get()["data"]
+    if as_json:
+        typer.echo(json.dumps(rollouts, indent=2))
+    else:
+        _console().print(list_view(rollouts))
+
+
+@app.command()
+def status(
+    rollout_id: IdArgument,
+    key: KeyOption,
+    url: UrlOption = URL,
+    watch: Annotated[bool, typer.Option("--watch", help="Until it has ended.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show both arms, their intervals, and what follows from them."""
+    with RolloutClient(url, key) as client:
+        rollout, events = _look(client, rollout_id)
+        if as_json:
+            typer.echo(json.dumps(rollout, indent=2))
+            return
+        console = _console()
+        if not watch:
+            console.print(status_view(rollout, events))
+            return
+        with Live(status_view(rollout, events), console=console, auto_refresh=False) as live:
+            while rollout["status"] not in ENDED:
+                time.sleep(WATCH_SECONDS)
+                rollout, events = _look(client, rollout_id)
+                live.update(status_view(rollout, events[-12:]), refresh=True)
+
+
+@app.command()
+def history(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, as_json: JsonOption = False
+) -> None:
+    """Show what happened, and why; --json has the figures."""
+    with RolloutClient(url, key) as client:
+        events = client.get(f"/{rollout_id}/events")["data"]
+    for event in events:
+        moment = str(event["at"])[:19].replace("T", " ")
+        line = f"{moment}  {event['sentence']}  ({event['actor']})"
+        typer.echo(json.dumps(event) if as_json else line)
+
+
+@app.command()
+def start(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
+) -> None:
+    """Begin the first step."""
+    _move(url, key, rollout_id, "start", {"reason": reason})
+
+
+@app.command()
+def pause(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
+) -> None:
+    """Keep the shares as they are; what harms is still rolled back."""
+    _move(url, key, rollout_id, "pause", {"reason": reason})
+
+
+@app.command()
+def resume(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
+) -> None:
+    """Go on after a pause."""
+    _move(url, key, rollout_id, "resume", {"reason": reason})
+
+
+@app.command()
+def abort(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
+) -> None:
+    """End it without a verdict."""
+    _move(url, key, rollout_id, "abort", {"reason": reason})
+
+
+@app.command()
+def rollback(
+    rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
+) -> None:
+    """Give the stable stack everything, at once. Works while the database is away."""
+    _move(url, key, rollout_id, "rollback", {"reason": reason})
+
+
+@app.command()
+def promote(
+    rollout_id: IdArgument,
+    key: KeyOption,
+    url: UrlOption = URL,
+    reason: ReasonOption = "",
+    override_by: Annotated[
+        str | None, typer.Option(help="Who answers for it if the conditions do not hold.")
+    ] = None,
+    override_reason: Annotated[str | None, typer.Option(help="And why.")] = None,
+) -> None:
+    """Give the candidate everything, if it is through its steps and the gates hold."""
+    document = {
+        "reason": reason,
+        "override_by": override_by,
+        "override_reason": override_reason,
+    }
+    _move(url, key, rollout_id, "promote", document)
+
+
+@app.command()
+def simulate(
+    runs: Annotated[int, typer.Option(help="For each line.", min=1)] = 400,
+    requests: Annotated[
+        int, typer.Option(help="In each run of a sound canary.", min=1000)
+    ] = 50_000,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+) -> None:
+    """Reproduce the tables of docs/rollout-statistics.md. Needs no server; takes its time."""
+    for line in report(runs=runs, requests=requests, workers=workers):
+        typer.echo(line)
+
+
+def _look(client: RolloutClient, rollout_id: str) -> tuple[Any, list[Any]]:
+    return client.get(f"/{rollout_id}"), client.get(f"/{rollout_id}/events")["data"]
+
+
+def _move(url: str, key: str, rollout_id: str, action: str, document: object) -> None:
+    with RolloutClient(url, key) as client:
+        answer = client.post(f"/{rollout_id}/{action}", document)
+    told = f"{rollout_id} is {str(answer['status']).replace('_', ' ')}."
+    if answer.get("recorded") is False:
+        told += " The database is away: this machine follows, and it is written later."
+    typer.echo(told)
+
+
+def _tell(document: object, as_json: bool, sentence: str) -> None:
+    typer.echo(json.dumps(document, indent=2) if as_json else sentence)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED)
