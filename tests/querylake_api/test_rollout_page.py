@@ -68,7 +68,7 @@ async def test_an_operator_follows_and_stops_a_rollout(stage: Stage, tmp_path: P
                 await page.key("Tab")
             assert await page.run("document.activeElement.id") == "confirm-yes"
             await page.key("Enter")
-            await page.until("document.body.innerText.includes('it felt wrong')")
+            await page.until("document.body.innerText.includes('It felt wrong.')")
             if SHOTS:
                 await page.look(1280, dark=False, path=Path(SHOTS) / "rolled-back.png")
             assert page.complaints == []

@@ -131,7 +131,7 @@ async def test_a_rollback_needs_no_database_and_is_written_later(
     assert len([each for each in stage.new.requests if each.method == "POST"]) == before
     await postgres.set_reachable(database_url, True)
     event = await stage.event(rollout, "rolled_back")
-    assert "bad answers" in event["sentence"]
+    assert "Bad answers" in event["sentence"]
     assert "while the database was away" in event["sentence"]
     assert (await stage.admin(f"/{rollout}"))["status"] == "rolled_back"
 

@@ -32,7 +32,7 @@ from querylake_api.rollouts.repository import (
     find,
     take_outcomes,
 )
-from querylake_api.rollouts.transition import measure_flips, transition
+from querylake_api.rollouts.transition import as_sentence, measure_flips, transition
 from querylake_api.rollouts.verdict import SignalVerdict, judge
 
 INTERVAL_SECONDS = 1.0
@@ -165,7 +165,7 @@ class Controller:
                     rollout_id,
                     action,
                     actor=ACTOR,
-                    reason=_sentence(decision.reason),
+                    reason=as_sentence(decision.reason),
                     figures=figures,
                 )
         return (rollout, decision) if decision.next == "finish" else None
@@ -187,7 +187,7 @@ class Controller:
                         rollout.id,
                         Action.PROMOTE,
                         actor=ACTOR,
-                        reason=_sentence(decision.reason),
+                        reason=as_sentence(decision.reason),
                         figures={"gates": evidence.document},
                     )
                 return
@@ -198,7 +198,7 @@ class Controller:
                 return
             judgement = {**(current.judgement or {}), "refusal": refusal}
             await change(connection, rollout.id, judgement=judgement)
-            sentence = f"Ready to be promoted, but not promoted: {_sentence(refusal)}"
+            sentence = f"Ready to be promoted, but not promoted: {as_sentence(refusal)}"
             figures = {} if evidence is None else {"gates": evidence.document}
             await append(connection, rollout.id, Event("held", ACTOR, sentence, figures))
 
@@ -213,13 +213,9 @@ def _document(
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "next": decision.next,
-        "reason": _sentence(decision.reason),
+        "reason": as_sentence(decision.reason),
         "signals": [asdict(verdict) for verdict in verdicts],
     }
     if before is not None and "refusal" in before:
         document["refusal"] = before["refusal"]
     return document
-
-
-def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:].rstrip('.')}." if clause else ""

@@ -90,7 +90,12 @@ def _sentence(action: Action, rollout: Rollout, course: Course, reason: str) -> 
         Action.ROLLBACK: "Rolled back: everything goes to the stable stack",
         Action.ABORT: "Aborted: everything goes to the stable stack",
     }[action]
-    return f"{said}. {reason}" if reason else f"{said}."
+    return f"{said}. {as_sentence(reason)}" if reason else f"{said}."
+
+
+def as_sentence(clause: str) -> str:
+    """Return a clause with a capital and a full stop."""
+    return f"{clause[:1].upper()}{clause[1:].rstrip('.')}." if clause else ""
 
 
 async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> None:

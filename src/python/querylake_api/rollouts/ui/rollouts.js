@@ -118,7 +118,8 @@ function detail(rollout, events) {
 }
 
 function actionButton(rollout, action) {
-  const [name, , look] = ACTIONS[action];
+  const [name, , usual] = ACTIONS[action];
+  const look = action === "promote" && rollout.judgement?.next !== "finish" ? "" : usual;
   return make("button", { type: "button", className: look, id: `do-${action}`, onclick: () => confirm(rollout, action) }, name);
 }
 
@@ -158,7 +159,7 @@ function arms(signals) {
     make("td", { "data-name": "Candidate" }, ...arm(signal.candidate, "candidate")),
     make("td", { "data-name": "Intervals" }, intervals(signal)),
     make("td", { "data-name": "Verdict" }, make("span", { className: `word ${signal.word.replace(" ", "-")}` }, signal.word),
-      make("div", { className: "hint" }, `evidence ${signal.e_worse.toPrecision(2)} of ${Math.round(signal.e_needed)} for worse`))));
+      signal.word === "not measured" ? null : make("div", { className: "hint" }, `evidence ${signal.e_worse.toPrecision(2)} of ${Math.round(signal.e_needed)} for worse`))));
   return make("table", {}, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...rows));
 }
@@ -182,7 +183,7 @@ function intervals(signal) {
     svg.append(draw("line", { class: `${which}-mark`, x1: x(each.low), y1: y, x2: x(each.high), y2: y, "stroke-width": 3, "vector-effect": "non-scaling-stroke" }),
       draw("line", { class: `${which}-mark`, x1: x(each.rate), y1: y - 5, x2: x(each.rate), y2: y + 5, "stroke-width": 3, "vector-effect": "non-scaling-stroke" }));
   }
-  return make("div", {}, svg, make("div", { className: "hint" }, label));
+  return make("div", {}, svg, ...label.split(", ").map((line) => make("div", { className: "hint" }, line)));
 }
 
 function draw(tag, attributes, text = "") {
