@@ -12,7 +12,10 @@ from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import read_lock
+from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.pex_file import read_pex
+from upgrade_gates.runtime.judgement import judge_report
+from upgrade_gates.runtime.report import RuntimeReport
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import packed_pex, zipped_pex
 from upgrade_gates_testing.process import run
@@ -129,6 +132,26 @@ def test_faults_are_named(tmp_path: Path) -> None:
     assert "older than 570.26" in reason(records, "2.install.torch")
     assert "sees no CUDA device, though driver 580.95.05" in reason(records, "2.sanity.torch")
     assert "undefined symbol" in reason(records, "2.sanity.vllm")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "says"),
+    [
+        ({"torch": "2.10.0"}, "torch", "torch 2.10.0, and the matrix asks for 2.9.0"),
+        ({"cuda_variant": "13.0"}, "torch", "the matrix's driver goes up to 12.8"),
+        ({"cuda_variant": "12.9"}, "torch", "CUDA 12.9"),
+        ({"vllm": "0.14.1"}, "vllm", "vLLM 0.14.1, and the matrix asks for 0.13.0"),
+        ({}, "torch", None),
+    ],
+)
+def test_what_the_matrix_does_not_allow(
+    changes: dict[str, str], line: str, says: str | None
+) -> None:
+    report = RuntimeReport.model_validate({**ON_A_GPU, **changes})
+    judged = judge_report(report, load_matrices().matrices["B"])
+    (found,) = (each for each in judged if each.check == f"2.install.{line}")
+    assert found.verdict is (Verdict.PASS if says is None else Verdict.FAIL)
+    assert says is None or says in found.reason
 
 
 @pytest.mark.parametrize(

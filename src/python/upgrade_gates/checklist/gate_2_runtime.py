@@ -6,6 +6,7 @@ from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates runtime verify"
 _BINDS = ("runtime_lock", "runtime_pex")
+_INSTALLED = (*_BINDS, "setting:matrix")
 
 GATE = Gate(
     2,
@@ -24,13 +25,13 @@ GATE = Gate(
                 id="2.install.torch",
                 text="torch is the version that the lock pins, for the matrix's CUDA",
                 command=_VERIFY,
-                binds=_BINDS,
+                binds=_INSTALLED,
             ),
             Line(
                 id="2.install.vllm",
                 text="vLLM is the version that the lock pins",
                 command=_VERIFY,
-                binds=_BINDS,
+                binds=_INSTALLED,
             ),
         ),
         *summed_up(

@@ -20,19 +20,19 @@ _MINOR = re.compile(r"\b3\.\d+")
 _SHOWN = 5
 
 
-def judge_clean(pexes: Mapping[str, tuple[Path, Path]]) -> Outcome:
+def judge_clean(pexes: Mapping[str, tuple[Path | None, Path]]) -> Outcome:
     """Judge the stacks whose PEX is there.
 
     Args:
-        pexes: PEX and lock by the artefact's name.
+        pexes: PEX and lock by the artefact's name; None where upgrade.toml names no PEX.
 
     Raises:
         ArtefactUnusable: a PEX or `locks.toml` cannot be read.
     """
     problems, said, missing = [], [], []
     for name, (pex, lock) in pexes.items():
-        if not pex.exists():
-            missing.append(f"{name} ({pex})")
+        if pex is None or not pex.exists():
+            missing.append(f"{name} ({pex or 'not in upgrade.toml'})")
             continue
         distributions = read_distributions(pex)
         found = unmet(distributions, _python(pex))
@@ -44,12 +44,11 @@ def judge_clean(pexes: Mapping[str, tuple[Path, Path]]) -> Outcome:
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         return Outcome(Verdict.FAIL, "; ".join(problems[:_SHOWN]) + more, "\n".join(problems))
-    if missing or not said:
+    if missing:
         there = f"consistent: {', '.join(said)}; " if said else ""
-        lacking = ", ".join(missing) or "no PEX is named in upgrade.toml"
         return Outcome(
             Verdict.INCONCLUSIVE if said else Verdict.NOT_CHECKABLE,
-            f"{there}not built here: {lacking}",
+            f"{there}not here: {', '.join(missing)}; build them, or ask where they are",
         )
     return Outcome(Verdict.PASS, f"consistent: {', '.join(said)}")
 

@@ -82,9 +82,8 @@ def _read(session: Session, locks: dict[str, LockFile]) -> dict[str, Outcome]:
         Verdict.NOT_CHECKABLE, "upgrade.toml does not name the locks that this is about"
     )
     pexes = {
-        f"{stack}_pex": (path, locks[stack].path)
-        for stack in locks
-        if (path := session.artefacts.path(f"{stack}_pex")) is not None
+        f"{stack}_pex": (session.artefacts.path(f"{stack}_pex"), lock.path)
+        for stack, lock in locks.items()
     }
     return {
         "7.locks.fresh": judge_fresh(every, utc_now().date()),

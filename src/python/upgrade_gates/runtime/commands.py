@@ -9,6 +9,7 @@ import typer
 
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.lock_file import read_lock
+from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.pex_file import read_pex, run_pex
 from upgrade_gates.runtime.judgement import judge_environment, judge_report, unanswered
 from upgrade_gates.runtime.report import read_report
@@ -56,7 +57,9 @@ def verify(
         cwd=session.workspace.base,
     )
     report = read_report(ran)
-    judged = unanswered(report) if isinstance(report, str) else judge_report(report)
+    chosen = session.context.matrix
+    matrix = None if chosen is None else load_matrices().matrices[chosen]
+    judged = unanswered(report) if isinstance(report, str) else judge_report(report, matrix)
     for each in (environment, *judged):
         verification.add(each.check, each.verdict, each.reason, output=ran.raw)
     verification.finish(as_json=json_)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import LockFile
+from upgrade_gates.matrix.matrices import Matrix
 from upgrade_gates.pex_file import PexFile
 from upgrade_gates.runtime.report import Finding, RuntimeReport
 
@@ -40,11 +42,17 @@ def judge_environment(pex: PexFile, lock: LockFile) -> Judged:
     )
 
 
-def judge_report(report: RuntimeReport) -> tuple[Judged, ...]:
-    """Judge what the runtime says of itself."""
+def judge_report(report: RuntimeReport, matrix: Matrix | None) -> tuple[Judged, ...]:
+    """Judge what the runtime says of itself.
+
+    Args:
+        matrix: the one that was chosen; None leaves the lock alone to compare with.
+    """
     return (
-        _torch_version(report),
-        _from("2.install.vllm", report.finding("vllm_version")),
+        _for_matrix(_torch_version(report), _torch_misfit(report, matrix)),
+        _for_matrix(
+            _from("2.install.vllm", report.finding("vllm_version")), _vllm_misfit(report, matrix)
+        ),
         _torch_sanity(report),
         _vllm_sanity(report),
     )
@@ -60,6 +68,34 @@ def _from(check: str, finding: Finding) -> Judged:
     if finding.ok is None:
         return Judged(check, Verdict.INCONCLUSIVE, finding.detail)
     return Judged(check, Verdict.PASS if finding.ok else Verdict.FAIL, finding.detail)
+
+
+def _for_matrix(judged: Judged, misfit: str | None) -> Judged:
+    return judged if misfit is None else Judged(judged.check, Verdict.FAIL, misfit)
+
+
+def _torch_misfit(report: RuntimeReport, matrix: Matrix | None) -> str | None:
+    """Return how torch differs from what the matrix asks for."""
+    if matrix is None or report.torch is None:
+        return None
+    if report.torch.partition("+")[0] != matrix.torch:
+        return f"torch {report.torch}, and the matrix asks for {matrix.torch}"
+    variant = report.cuda_variant
+    if variant is not None and _numbers(variant) > _numbers(matrix.cuda):
+        return (
+            f"torch is built for CUDA {variant}, and the matrix's driver goes up to {matrix.cuda}"
+        )
+    return None
+
+
+def _vllm_misfit(report: RuntimeReport, matrix: Matrix | None) -> str | None:
+    if matrix is None or report.vllm is None or report.vllm.partition("+")[0] == matrix.vllm:
+        return None
+    return f"vLLM {report.vllm}, and the matrix asks for {matrix.vllm}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _torch_version(report: RuntimeReport) -> Judged:
