@@ -16,7 +16,7 @@ GATE = Gate(
             text="The engine serves one small model",
             command=_VERIFY,
             who="person",
-            plan="start it: dist/vllm_runtime.pex/__main__.py serve MODEL --port 8001",
+            plan="start it: dist/vllm_runtime.pex/__main__.py serve MODEL --port 8011",
             binds=_BINDS,
             days=30,
         ),

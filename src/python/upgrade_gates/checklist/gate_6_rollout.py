@@ -55,7 +55,7 @@ GATE = Gate(
                 text="A share of the traffic, or a set of keys, went to the new stack",
                 command=_VERIFY,
                 who="person",
-                plan="start a rollout: querylake_api.pex rollout create --model MODEL",
+                plan="make and start one: POST /admin/rollouts, then /admin/rollouts/ID/start",
                 binds=_ROLLOUT,
             ),
             Line(
@@ -73,7 +73,7 @@ GATE = Gate(
                 text="The rollout was promoted",
                 command=_VERIFY,
                 who="person",
-                plan="promote it: querylake_api.pex rollout promote ID",
+                plan="promote it, or let it promote itself: POST /admin/rollouts/ID/promote",
                 binds=_ROLLOUT,
             ),
             Line(
@@ -88,7 +88,7 @@ GATE = Gate(
                 text="A rollback was tried, and its flip time is known",
                 command=_VERIFY,
                 who="person",
-                plan="roll a rollout back once: querylake_api.pex rollout rollback ID",
+                plan="roll a rollout back once: POST /admin/rollouts/ID/rollback",
                 binds=_ROLLOUT,
             ),
         ),
