@@ -135,6 +135,9 @@ def test_both_scripts_are_written_and_kept(upgrade: Upgrade) -> None:
     found = upgrade.planned()
     assert {verdict for verdict, _ in found.values()} == {Verdict.PASS}
     assert "535.183.01 to 580.95.05 by nvidia-driver-580-server, 9 packages" in found["1.plan"][1]
+    assert "It stops vllm-stable.service. Next: upgrade_gates driver rollback-plan" in (
+        found["1.plan"][1]
+    )
     (folder,) = (upgrade.base / ".upgrade" / "driver").iterdir()
     assert {each.name for each in folder.iterdir()} == {"upgrade.sh", "rollback.sh"}
     assert all(each.stat().st_mode & 0o111 for each in folder.iterdir())
@@ -142,6 +145,14 @@ def test_both_scripts_are_written_and_kept(upgrade: Upgrade) -> None:
     assert plan is not None
     assert plan.plan_id == folder.name
     assert not upgrade.gate_1_holds()
+
+
+def test_who_must_leave_before_is_named(upgrade: Upgrade) -> None:
+    upgrade.apt.host.file("/proc/4242/cgroup", host_texts.CGROUP_SESSION)
+    upgrade.kept(record_host(upgrade.session, upgrade.machine))
+    reason = upgrade.planned()["1.plan"][1]
+    assert "It stops no service; these must be ended by their owners before it runs" in reason
+    assert "VLLM::EngineCore (pid 4242) of vllm, no service, 75012 MiB" in reason
 
 
 def test_a_record_of_another_machine_is_no_ground_for_a_plan(upgrade: Upgrade) -> None:

@@ -216,6 +216,29 @@ def test_versions_with_an_epoch_are_kept_and_found(rig: Rig) -> None:
     assert rig.host.installed == before
 
 
+def test_from_no_driver_and_back_to_none(rig: Rig) -> None:
+    rig.host.install({})
+    rig.host.change(holds=[])
+    (rig.host.host.tools / "nvidia-smi").unlink()
+    plan = rig.plan.model_copy(
+        update={
+            "changes": tuple(each for each in rig.plan.changes if each.after),
+            "driver_before": None,
+            "held_before": (),
+            "services": (),
+        }
+    )
+    root = str(rig.host.host.root)
+    write_script(rig.upgrade, upgrade_script(plan, root=root))
+    write_script(rig.rollback, rollback_script(plan, root=root))
+    there = rig.host.run(rig.upgrade)
+    assert there.returncode == 0, there.stdout + there.stderr
+    assert set(rig.host.installed) == {*NEW_PACKAGES, "nvidia-firmware-580"}
+    back = rig.host.run(rig.rollback)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert (rig.host.installed, rig.host.apt["holds"]) == ({}, [])
+
+
 @pytest.mark.parametrize("hours", [(-3, -1), (1, 3)])
 def test_only_in_the_window(tmp_path: Path, hours: tuple[int, int]) -> None:
     start, end = (NOW + datetime.timedelta(hours=each) for each in hours)

@@ -142,7 +142,8 @@ def plan_driver(session: Session, machine: Machine, package: str | None) -> Veri
         PLAN_LINE,
         Verdict.PASS,
         f"{made.driver_before or 'no driver'} to {made.driver_after} by {chosen.name}, "
-        f"{len(made.changes)} packages: {script}. Next: upgrade_gates driver rollback-plan",
+        f"{len(made.changes)} packages: {script}. {_users(made)}. Next: upgrade_gates driver "
+        "rollback-plan",
         figures={"driver_before": made.driver_before, "driver_after": made.driver_after},
         output=made.model_dump_json(indent=1),
     )
@@ -242,6 +243,14 @@ def _matrix(session: Session) -> MatrixName:
     if session.context.matrix is None:
         raise PlanRefused("no matrix is chosen; run upgrade_gates choose-matrix --matrix A|B")
     return session.context.matrix
+
+
+def _users(made: DriverPlan) -> str:
+    """Say who has to leave the GPUs, and how."""
+    stops = f"It stops {', '.join(made.services)}" if made.services else "It stops no service"
+    if not made.others:
+        return stops
+    return f"{stops}; these must be ended by their owners before it runs: {'; '.join(made.others)}"
 
 
 def _folder(session: Session, made: DriverPlan) -> Path:
