@@ -51,15 +51,17 @@ class Gaps:
         """
         rank = math.ceil(fraction * self.count)
         seen = 0
-        for seconds, count in self.counts():
-            seen += count
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
             if seen >= rank:
-                return seconds
+                return _middle(bucket)
         return None
 
     def counts(self) -> list[tuple[float, int]]:
         """Return how often each length occurred, shortest first, lengths within the error."""
-        return [
-            (2 * _GROWTH**bucket / (_GROWTH + 1), count)
-            for bucket, count in sorted(self._buckets.items())
-        ]
+        return [(_middle(bucket), count) for bucket, count in sorted(self._buckets.items())]
+
+
+def _middle(bucket: int) -> float:
+    """Return the length that is within the error of every length in a bucket."""
+    return 2 * _GROWTH**bucket / (_GROWTH + 1)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 _HEAD = 10
 """Bytes before the payload."""
+
+_SPACE = ord(" ")
 
 
 class Kind(IntEnum):
@@ -24,8 +27,10 @@ class Kind(IntEnum):
     """A request has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class Frame(NamedTuple):
     """One whole line."""
 
     kind: Kind
@@ -66,11 +71,10 @@ def decode(content: bytes) -> Frames:
 
 
 def _frame(line: bytes) -> Frame | None:
-    if len(line) <= _HEAD or line[_HEAD - 1 : _HEAD] != b" ":
+    if len(line) <= _HEAD or line[_HEAD - 1] != _SPACE:
         return None
-    kind, payload = line[0], line[_HEAD:]
-    if kind not in (Kind.BEGIN, Kind.END) or line[1 : _HEAD - 1] != b"%08x" % zlib.crc32(
-        payload, kind
-    ):
+    kind = _KINDS.get(line[0])
+    payload = line[_HEAD:]
+    if kind is None or line[1 : _HEAD - 1] != b"%08x" % zlib.crc32(payload, kind):
         return None
-    return Frame(Kind(kind), payload)
+    return Frame(kind, payload)
