@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from llm_provider.config import UpstreamConfig
@@ -26,7 +27,13 @@ class OpenAIHTTPProvider(RelayingProvider):
         self._control = HTTPTransport(replace(config, max_connections=0))
 
     async def relay(
-        self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        request_id: str | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> HTTPRelay:
         """Send one request and return once the answer's head is there, whatever its status.
 
@@ -35,12 +42,13 @@ class OpenAIHTTPProvider(RelayingProvider):
             path: relative to the upstream's base URL, e.g. `/chat/completions`.
             body: a JSON document.
             request_id: sent as `x-request-id`.
+            trace: the headers of a distributed trace.
 
         Raises:
             ProviderError: no head came: unavailable, timed out, disconnected, or not HTTP.
         """
         return await self._transport.send(
-            method, self.config.base_url + path, body=body, request_id=request_id
+            method, self.config.base_url + path, body=body, request_id=request_id, trace=trace
         )
 
     async def health(self) -> Health:

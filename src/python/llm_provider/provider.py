@@ -64,7 +64,13 @@ class LLMProvider(Protocol):
     name: str
 
     async def relay(
-        self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        request_id: str | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request and return once the answer's head is there, whatever its status.
 
@@ -73,6 +79,7 @@ class LLMProvider(Protocol):
             path: relative to the upstream's base URL, e.g. `/chat/completions`.
             body: a JSON document.
             request_id: sent as `x-request-id`.
+            trace: the headers of a distributed trace.
 
         Raises:
             UpstreamUnavailable, UpstreamTimeout, BreakerOpen: no head arrived.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import orjson
 
@@ -30,7 +30,13 @@ class RelayingProvider(ABC):
 
     @abstractmethod
     async def relay(
-        self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        request_id: str | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request; see `LLMProvider.relay`."""
 

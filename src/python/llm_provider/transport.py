@@ -108,7 +108,13 @@ class HTTPTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
-        self, method: str, url: str, *, body: bytes | None = None, request_id: str | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        request_id: str | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> HTTPRelay:
         """Send one request and return once the answer's head is there.
 
@@ -131,7 +137,7 @@ class HTTPTransport:
                     method,
                     self._url(url),
                     data=body,
-                    headers=None if request_id is None else {"X-Request-Id": request_id},
+                    headers=_headers(request_id, trace),
                     allow_redirects=False,
                 )
         except aiohttp.ConnectionTimeoutError:
@@ -238,3 +244,10 @@ def _reason(error: Exception) -> str:
     if cause.errno and not isinstance(cause, (ssl.SSLError, socket.gaierror)):
         return os.strerror(cause.errno)
     return cause.strerror or "the connection was closed"
+
+
+def _headers(request_id: str | None, trace: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return what a request carries beyond what all of them do."""
+    if request_id is None:
+        return None if trace is None else dict(trace)
+    return {"X-Request-Id": request_id, **(trace or {})}

@@ -35,6 +35,7 @@ from querylake_api.observability.request_record import (
     RequestRecord,
     outcome_of_status,
 )
+from querylake_api.observability.tracing import running_tracer
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.rollouts.endpoints import router as rollouts_router
@@ -148,9 +149,12 @@ async def running_application(
             )
         )
         sinks: list[RecordSink] = [ledger, metrics, rollouts.recorder]
+        tracer = await stack.enter_async_context(running_tracer(configuration.settings.tracing))
+        if tracer is not None:
+            sinks.append(tracer)
         if writer is not None:
             sinks.append(AccessLog(writer))
-        observer = Observer(sinks, ledger)
+        observer = Observer(sinks, ledger, tracer)
         metrics.gauge(
             "querylake_requests_in_flight",
             "Requests that have begun and not ended.",

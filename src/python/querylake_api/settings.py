@@ -124,6 +124,20 @@ class UsageSettings(_Section):
     max_spool_bytes: int = Field(default=1024**3, ge=1024**2)
 
 
+class TracingSettings(_Section):
+    """Traces for OpenTelemetry.
+
+    Attributes:
+        endpoint: a collector that takes OTLP over HTTP, without `/v1/traces`; None for no traces.
+        service_name: what the service is called there.
+        sample_ratio: the share of requests that are traced if their callers have not decided it.
+    """
+
+    endpoint: HttpUrl | None = None
+    service_name: Name = "querylake"
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+
+
 class TimeoutSettings(_Section):
     """The four deadlines of a call to an engine, in seconds; see `llm_provider.config.Timeouts`."""
 
@@ -268,5 +282,6 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     rollouts: RolloutSettings = RolloutSettings()
     usage: UsageSettings = UsageSettings()
+    tracing: TracingSettings = TracingSettings()
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

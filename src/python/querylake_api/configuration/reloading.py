@@ -99,4 +99,6 @@ def _needs_restart(before: Settings, after: Settings) -> list[str]:
         changed.append("database.url")
     if before.usage != after.usage:
         changed.append("usage.max_spool_bytes")
+    if before.tracing != after.tracing:
+        changed.append("tracing")
     return changed

@@ -212,12 +212,14 @@ class _Dispatch:
     async def _try(self, attempt: _Attempt) -> Answer | ProviderError:
         call = self._call
         target = attempt.target
+        trace = self._record.trace
         try:
             attempt.relay = await target.engine.provider.relay(
                 "POST",
                 call.endpoint.upstream_path,
                 body=call.body_for(target),
                 request_id=call.request_id,
+                trace=None if trace is None else trace.headers(),
             )
             await attempt.relay.__aenter__()
             return await begun(attempt.relay, target, stream=call.stream)

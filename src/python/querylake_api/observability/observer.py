@@ -14,6 +14,7 @@ from querylake_api.observability.request_record import (
     RequestRecord,
     request_id_of,
 )
+from querylake_api.observability.tracing import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -25,9 +26,15 @@ class Observer:
         in_flight: requests that have begun and not ended.
     """
 
-    def __init__(self, sinks: Sequence[RecordSink], journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[RecordSink],
+        journal: Journal | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
         self._sinks = tuple(sinks)
         self._journal = journal
+        self._tracer = tracer
         self.in_flight = 0
 
     def begin(self, scope: Scope) -> RequestRecord:
@@ -39,6 +46,7 @@ class Observer:
             # Some put their key where it does not belong, and a log is read by others.
             path=without_keys(scope["path"]),
             journal=self._journal,
+            trace=None if self._tracer is None else self._tracer.begin(scope["headers"]),
         )
 
     def finish(self, record: RequestRecord) -> None:

@@ -12,6 +12,7 @@ from llm_provider.stream_observer import Ending
 from querylake_api.dialects import Dialect
 from querylake_api.keys.secret import looks_like_key
 from querylake_api.observability.gaps import Gaps
+from querylake_api.observability.trace_context import Trace
 
 Outcome = Literal[
     "success",
@@ -60,6 +61,7 @@ class RequestRecord:
         metered: whether the ledger keeps it: it asks a model for work, with a key that is known.
         journal: is told before an engine gets the request.
         ledger_id: its id there, once it has one.
+        trace: where it stands in a distributed trace; None if nobody traces.
     """
 
     request_id: str
@@ -94,11 +96,14 @@ class RequestRecord:
     metered: bool = False
     journal: Journal | None = None
     ledger_id: str | None = None
+    trace: Trace | None = None
 
     def sent_to(self, upstream: str) -> None:
         """Note that an engine is about to get the request."""
         self.attempts += 1
         self.upstream = upstream
+        if self.trace is not None and self.trace.sent_at is None:
+            self.trace.sent_at = time.perf_counter()
         if self.journal is not None:
             self.journal.sent(self)
 

@@ -54,7 +54,13 @@ class RayServeProvider(RelayingProvider):
         self._connecting = asyncio.Lock()
 
     async def relay(
-        self, method: str, path: str, *, body: bytes | None = None, request_id: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        request_id: str | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request; see `LLMProvider.relay`. Only chats have a way through a handle."""
         if (method, path) != _CHAT:
