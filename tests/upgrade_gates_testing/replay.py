@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -77,6 +78,14 @@ class Replay:
         return "chat_stream_usage" if asked.get("stream") else "chat"
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that says nothing of callers who leave, in whichever phase."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def replaying(version: str) -> Iterator[Replay]:
     """Serve a version's recordings on a free port of loopback."""
@@ -116,14 +125,12 @@ def replaying(version: str) -> Iterator[Replay]:
             for event in answer.body.splitlines(keepends=True):
                 if event.startswith(b"data:"):
                     time.sleep(replay.delay)
-                # A caller whose time is over leaves in the middle.
-                with suppress(ConnectionError):
-                    self.wfile.write(event)
+                self.wfile.write(event)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     replay.url = f"http://127.0.0.1:{server.server_port}/v1"
     try:
