@@ -7,6 +7,9 @@ from pathlib import Path
 
 from querylake_api.errors import ApiError, OperatorError
 
+LONGEST_RETRY_AFTER = 60
+"""Seconds. OpenAI's clients take a longer one for none and come back after a second."""
+
 
 class LimitsTableUnusable(OperatorError):
     """The file in which workers count cannot be used."""
@@ -33,7 +36,7 @@ def rate_limited(
         f"Rate limit reached for this API key on {what} per minute: limit {limit}, used {used}, "
         f"requested {requested}. Try again in {wait} s.",
         param,
-        wait,
+        min(wait, LONGEST_RETRY_AFTER),
     )
 
 
