@@ -12,7 +12,7 @@ from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.usage.entry import EntryIds, end_entry
-from querylake_api.usage.insertion import insert_entries
+from querylake_api.usage.insertion import Insertion, insert_entries
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.running import RunningApi, running_api
 from querylake_api_testing.traffic import Traffic, eventually, ids, records
@@ -143,10 +143,10 @@ async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database
             bad[0] if i == 2 else bad[1] if i == 5 else bad[2] if i == 7 else each
             for i, each in enumerate(entries)
         ]
-        assert await insert_entries(database, mixed) == bad
+        assert await insert_entries(database, mixed) == Insertion(6, bad)
         assert len(await records(database_url)) == 6
-        assert await insert_entries(database, entries) == []
-        assert await insert_entries(database, entries) == []
+        assert await insert_entries(database, entries) == Insertion(3, [])
+        assert await insert_entries(database, entries) == Insertion(0, [])
     finally:
         await database.close()
     assert len(await records(database_url)) == 9

@@ -204,7 +204,15 @@ def _print_csv(rows: Sequence[dict[str, object]]) -> None:
 
 def _print_totals(groups: Sequence[UsageGroup], dimensions: Sequence[Dimension]) -> None:
     table = Table(*dimensions, box=SIMPLE_HEAD)
-    for title in ("requests", "failed", "prompt", "completion", "uncounted", "ttft p50", "p95"):
+    for title in (
+        "requests",
+        "failed",
+        "prompt",
+        "completion",
+        "uncounted",
+        "ttft p50",
+        "ttft p95",
+    ):
         table.add_column(title, justify="right")
     table.add_column("seconds p95", justify="right")
     for group in groups:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -35,34 +37,47 @@ _DATA_EXCEPTION = "22"
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
-async def insert_entries(database: Database, entries: list[bytes]) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """What became of some entries.
+
+    Attributes:
+        count: how many are new in the database.
+        refused: those that it will never take, e.g. because a value is out of range.
+    """
+
+    count: int
+    refused: list[bytes]
+
+
+async def insert_entries(database: Database, entries: list[bytes]) -> Insertion:
     """Insert entries and commit. Those that are there already stay as they are.
 
-    Returns:
-        The entries that PostgreSQL will never take, e.g. because a value is out of range. They are
-        found by halving, so that the others get in.
+    Entries that are refused are found by halving, so that the others get in.
 
     Raises:
         DatabaseUnavailable: the database does not answer. Some entries may be in.
     """
     if not entries:
-        return []
+        return Insertion(0, [])
     try:
         async with database.begin() as connection:
             document = b"[" + b",".join(entries) + b"]"
-            await connection.execute(_INSERT, {"entries": document.decode("utf-8", "replace")})
+            parameters = {"entries": document.decode("utf-8", "replace")}
+            count = (await connection.execute(_INSERT, parameters)).rowcount
     except IntegrityError:
         pass
     except DatabaseUnavailable as error:
         if not _is_refusal(error):
             raise
     else:
-        return []
+        return Insertion(count, [])
     if len(entries) == 1:
-        return entries
+        return Insertion(0, entries)
     middle = len(entries) // 2
-    refused = await insert_entries(database, entries[:middle])
-    return refused + await insert_entries(database, entries[middle:])
+    first = await insert_entries(database, entries[:middle])
+    second = await insert_entries(database, entries[middle:])
+    return Insertion(first.count + second.count, first.refused + second.refused)
 
 
 def _is_refusal(error: DatabaseUnavailable) -> bool:

@@ -165,8 +165,8 @@ class Ledger:
         orphan.remove()
         if count:
             _log.warning(
-                "a process ended without emptying its spool: %d usage records written from it, "
-                "%d of them of requests that it was killed in; %d damaged lines",
+                "a process ended without emptying its spool: %d usage records found in it, of "
+                "which %d are of requests that it was killed in; %d damaged lines",
                 count,
                 lost,
                 damaged,
@@ -175,10 +175,10 @@ class Ledger:
     async def _insert(self, entries: list[bytes]) -> None:
         for start in range(0, len(entries), BATCH_ENTRIES):
             batch = entries[start : start + BATCH_ENTRIES]
-            refused = await insert_entries(self._database, batch)
-            self._metrics.usage_written.add(amount=len(batch) - len(refused))
-            if refused:
-                await asyncio.to_thread(self._keep_refused, refused)
+            done = await insert_entries(self._database, batch)
+            self._metrics.usage_written.add(amount=done.count)
+            if done.refused:
+                await asyncio.to_thread(self._keep_refused, done.refused)
 
     def _keep_refused(self, entries: list[bytes]) -> None:
         path = self._folder / "refused.jsonl"
