@@ -1,7 +1,8 @@
 """Moving one request and its answer over HTTP, with four deadlines and one error tree.
 
-aiohttp, because it costs a seventeenth of httpx's processor time on this path; nothing outside this
-module knows of it.
+Connections are our own, over httptools: on this path a general client costs several times as much
+as all that QueryLake does. Redirects are not followed, proxies from the environment are not used,
+and nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -11,101 +12,178 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-
-import aiohttp
-from yarl import URL
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
 
 from llm_provider.config import UpstreamConfig
 from llm_provider.errors import (
-    ProviderError,
     StreamInterrupted,
+    TimeoutPhase,
     UpstreamDisconnected,
     UpstreamFailed,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
+from llm_provider.http_pool import Address, HTTPPool
 
-KEEP_ALIVE_SECONDS = 4.0
-"""Less than the 5 s after which uvicorn, and so vLLM, closes an idle connection: the side that
-closes first cannot lose a request on a connection that the other side has just given up."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
+
+
+class _Clock:
+    """The deadlines of one call.
+
+    Args:
+        started: on the loop's clock.
+    """
+
+    __slots__ = ("_config", "_loop", "_total_at")
+
+    def __init__(self, config: UpstreamConfig, loop: asyncio.AbstractEventLoop) -> None:
+        self._config = config
+        self._loop = loop
+        total = config.timeouts.total
+        self._total_at = None if total is None else loop.time() + total
+
+    async def wait(self, future: asyncio.Future[None], phase: TimeoutPhase) -> None:
+        """Wait for a future, as long as a phase may take and the whole call goes on.
+
+        Raises:
+            UpstreamTimeout: of the phase, or `total`.
+        """
+        if future.done():
+            future.result()
+            return
+        seconds, phase = self._left(phase)
+        timer = self._loop.call_later(seconds, self._expire, future, phase)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    async def connected(self, pool: HTTPPool) -> HTTPConnection:
+        """Return a connection.
+
+        Raises:
+            UpstreamTimeout: phase `connect` or `total`.
+            OSError: none could be made.
+        """
+        connection = pool.idle()
+        if connection is not None:
+            return connection
+        seconds, phase = self._left("connect")
+        try:
+            async with asyncio.timeout(seconds):
+                return await pool.acquire()
+        except TimeoutError as error:
+            if error.errno is not None:
+                raise  # the operating system's own, which comes as the same class
+            raise self._timeout(phase) from None
+
+    def _left(self, phase: TimeoutPhase) -> tuple[float, TimeoutPhase]:
+        """Return how long to wait, and which deadline that is."""
+        seconds = self._seconds(phase)
+        if self._total_at is not None:
+            left = self._total_at - self._loop.time()
+            if left < seconds:
+                return max(0.0, left), "total"
+        return seconds, phase
+
+    def _expire(self, future: asyncio.Future[None], phase: TimeoutPhase) -> None:
+        if not future.done():
+            future.set_exception(self._timeout(phase))
+
+    def _timeout(self, phase: TimeoutPhase) -> UpstreamTimeout:
+        return UpstreamTimeout(self._config.name, phase, self._seconds(phase))
+
+    def _seconds(self, phase: TimeoutPhase) -> float:
+        timeouts = self._config.timeouts
+        match phase:
+            case "connect":
+                return timeouts.connect
+            case "first_byte":
+                return timeouts.first_byte
+            case "idle":
+                return timeouts.idle
+            case "total":
+                return timeouts.total or 0.0
 
 
 class HTTPRelay:
     """An answer whose head has arrived; see `llm_provider.provider.Relay`."""
 
-    __slots__ = ("_config", "_deadline", "_response", "headers", "status")
+    __slots__ = ("_clock", "_connection", "_name", "_pool", "headers", "status")
 
     def __init__(
-        self, config: UpstreamConfig, response: aiohttp.ClientResponse, deadline: float | None
+        self, name: str, connection: HTTPConnection, pool: HTTPPool, clock: _Clock
     ) -> None:
-        self._config = config
-        self._response = response
-        self._deadline = deadline
-        """On the loop's clock; None for none."""
-        self.status = response.status
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.headers.items()
-        }
+        self._name = name
+        self._connection: HTTPConnection | None = connection
+        self._pool = pool
+        self._clock = clock
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
 
     async def __aenter__(self) -> HTTPRelay:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        # Once the body has ended the connection is back in the pool and this does nothing;
-        # before, it closes the connection, which is how an engine learns to stop.
-        self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if connection.finished:
+            self._pool.release(connection)
+        else:
+            # This is how an engine learns to stop.
+            connection.abort()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield body bytes as they arrive; see `llm_provider.provider.Relay.chunks`."""
-        name = self._config.name
-        timeouts = self._config.timeouts
-        content = self._response.content
         reads = 0
-        while True:
-            if reads == 1:
-                self._start_idle_clock()
-            try:
-                if self._deadline is None:
-                    chunk = await content.readany()
-                else:
-                    async with asyncio.timeout_at(self._deadline):
-                        chunk = await content.readany()
-            except aiohttp.SocketTimeoutError:
-                if reads == 0:
-                    raise UpstreamTimeout(name, "first_byte", timeouts.first_byte) from None
-                raise UpstreamTimeout(name, "idle", timeouts.idle) from None
-            except TimeoutError:
-                raise UpstreamTimeout(name, "total", timeouts.total or 0.0) from None
-            except (aiohttp.ClientError, OSError) as error:
-                raise StreamInterrupted(name, reads, _reason(error)) from error
-            if not chunk:
-                return
+        while (chunk := await self._next(reads)) != b"":
             reads += 1
             yield chunk
 
     async def read(self) -> bytes:
         """Return the whole body; see `llm_provider.provider.Relay.read`."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        pieces: list[bytes] = []
+        while (chunk := await self._next(len(pieces))) != b"":
+            pieces.append(chunk)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _start_idle_clock(self) -> None:
-        """Begin to wait for the second chunk. The first may have come with the head, before the
-        length of the timeout was changed."""
-        connection = self._response.connection
-        if connection is not None and connection.protocol is not None:
-            connection.protocol.start_timeout()
+    async def _next(self, reads: int) -> bytes:
+        """Return what has come since the last time, waiting for it; nothing at the end."""
+        connection = self._connection
+        if connection is None:
+            return b""
+        try:
+            while True:
+                chunk = connection.take()
+                if chunk or connection.exhausted:
+                    return chunk
+                await self._clock.wait(connection.more(), "idle" if reads else "first_byte")
+        except Lost as error:
+            raise StreamInterrupted(self._name, reads, str(error)) from error
+        except NotHttp as error:
+            raise _not_http(self._name, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is sent to one URL by one method: everything but what differs between requests."""
+
+    pool: HTTPPool
+    head: bytes
 
 
 class HTTPTransport:
-    """A pool of connections to one upstream.
-
-    Redirects are not followed and proxies from the environment are not used: either would carry the
-    upstream's key to an address that no operator has configured.
-    """
+    """A pool of connections to one upstream."""
 
     def __init__(self, config: UpstreamConfig) -> None:
         self._config = config
-        self._urls: dict[str, URL] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._pools: dict[Address, HTTPPool] = {}
+        self._targets: dict[tuple[str, str], _Target] = {}
 
     async def send(
         self,
@@ -118,6 +196,10 @@ class HTTPTransport:
     ) -> HTTPRelay:
         """Send one request and return once the answer's head is there.
 
+        Args:
+            request_id: printable ASCII, as is everything in `trace`.
+            trace: headers by which the engine joins the caller's trace.
+
         Raises:
             UpstreamUnavailable: no connection could be made.
             UpstreamTimeout: phase `connect`, `first_byte` or `total`.
@@ -125,105 +207,95 @@ class HTTPTransport:
             UpstreamFailed: what came back is not HTTP.
         """
         name = self._config.name
-        timeouts = self._config.timeouts
-        now = asyncio.get_running_loop().time()
-        deadline = None if timeouts.total is None else now + timeouts.total
-        # aiohttp's clock begins with the request's last byte, and a frozen engine takes no bytes.
-        head_deadline = now + timeouts.connect + 2 * timeouts.first_byte
-        total_first = deadline is not None and deadline <= head_deadline
+        target = self._targets.get((method, url)) or self._target(method, url)
+        clock = _Clock(self._config, asyncio.get_running_loop())
         try:
-            async with asyncio.timeout_at(deadline if total_first else head_deadline):
-                response = await self._open_session().request(
-                    method,
-                    self._url(url),
-                    data=body,
-                    headers=_headers(request_id, trace),
-                    allow_redirects=False,
-                )
-        except aiohttp.ConnectionTimeoutError:
-            raise UpstreamTimeout(name, "connect", timeouts.connect) from None
-        except aiohttp.SocketTimeoutError:
-            raise UpstreamTimeout(name, "first_byte", timeouts.first_byte) from None
-        except TimeoutError:
-            if total_first:
-                raise UpstreamTimeout(name, "total", timeouts.total or 0.0) from None
-            raise UpstreamTimeout(name, "first_byte", timeouts.first_byte) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _translated(name, error) from error
-        self._await_body(response)
-        return HTTPRelay(self._config, response, deadline)
-
-    def _await_body(self, response: aiohttp.ClientResponse) -> None:
-        """Let the idle timeout hold from the body's first bytes on.
-
-        aiohttp's clock for reading starts anew with every read and stands still while a slow client
-        keeps us from reading. It knows one length for head and body, so the length is changed here;
-        until the next bytes come, the old one still runs.
-        """
-        connection = response.connection
-        if connection is not None and connection.protocol is not None:
-            connection.protocol.read_timeout = self._config.timeouts.idle
+            connection = await clock.connected(target.pool)
+        except OSError as error:
+            raise _unavailable(name, error) from error
+        head = connection.send(_request(target.head, body, _headers(request_id, trace)))
+        try:
+            sent = connection.sent()
+            if sent is not None:
+                await clock.wait(sent, "first_byte")
+            await clock.wait(head, "first_byte")
+        except BaseException as error:
+            head.cancel()
+            connection.abort()
+            if isinstance(error, Lost):
+                raise UpstreamDisconnected(name, f"upstream {name!r}: {error}") from error
+            if isinstance(error, NotHttp):
+                raise _not_http(name, error) from error
+            raise
+        return HTTPRelay(name, connection, target.pool, clock)
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for pool in self._pools.values():
+            await pool.close()
 
-    def _url(self, url: str) -> URL:
-        known = self._urls.get(url)
-        if known is None:
-            try:
-                known = self._urls[url] = URL(url)
-            except ValueError as error:
-                raise _bad_address(self._config.name) from error
-        return known
+    def _target(self, method: str, url: str) -> _Target:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or _DEFAULT_PORTS[parts.scheme]
+            host = (parts.hostname or "").encode("idna").decode("ascii")
+        except (KeyError, ValueError) as error:
+            raise _bad_address(self._config.name) from error
+        if not host:
+            raise _bad_address(self._config.name)
+        address = Address(host, port, parts.scheme == "https")
+        pool = self._pools.get(address)
+        if pool is None:
+            pool = self._pools[address] = HTTPPool(address, self._config.max_connections)
+        named = f"[{host}]" if ":" in host else host
+        if port != _DEFAULT_PORTS[parts.scheme]:
+            named = f"{named}:{port}"
+        path = quote(parts.path or "/", safe=_PATH_CHARACTERS)
+        target = self._targets[method, url] = _Target(pool, self._head(method, path, named))
+        return target
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        # Made on first use: a session belongs to the loop it was made in.
-        if self._session is None:
-            self._session = _session(self._config)
-        return self._session
+    def _head(self, method: str, path: str, host: str) -> bytes:
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host}",
+            "Accept: */*",
+            # What cannot be compressed cannot be held back by a compressor.
+            "Accept-Encoding: identity",
+            "Content-Type: application/json",
+            "User-Agent: querylake",
+        ]
+        if self._config.api_key is not None:
+            lines.append(f"Authorization: Bearer {self._config.api_key}")
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
-def _session(config: UpstreamConfig) -> aiohttp.ClientSession:
-    headers = {
-        "Accept": "*/*",
-        # What cannot be compressed cannot be held back by a compressor.
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-        "User-Agent": "querylake",
-    }
-    if config.api_key is not None:
-        headers["Authorization"] = f"Bearer {config.api_key}"
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=config.max_connections,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-        ),
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(
-            total=None,
-            connect=config.timeouts.connect,
-            sock_read=config.timeouts.first_byte,
-        ),
+def _request(head: bytes, body: bytes | None, headers: bytes) -> bytes:
+    if body is None:
+        return b"%b%b\r\n" % (head, headers)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, headers, len(body), body)
+
+
+def _headers(request_id: str | None, trace: Mapping[str, str] | None) -> bytes:
+    """Return the headers that differ between requests."""
+    lines = [] if request_id is None else [f"X-Request-Id: {request_id}"]
+    if trace:
+        lines += [f"{name}: {value}" for name, value in trace.items()]
+    for line in lines:
+        if not line.isascii() or not line.isprintable():
+            raise ValueError(f"a header must be printable ASCII, not {line!r}")
+    return "".join([f"{line}\r\n" for line in lines]).encode()
+
+
+def _not_http(name: str, error: NotHttp) -> UpstreamFailed:
+    return UpstreamFailed(
+        name, 0, b"", f"upstream {name!r} sent something that is not HTTP: {error}"
     )
 
 
-def _translated(name: str, error: aiohttp.ClientError | OSError) -> ProviderError:
-    """Return what a failure before the answer's head means."""
-    if isinstance(error, aiohttp.ClientSSLError):
+def _unavailable(name: str, error: OSError) -> UpstreamUnavailable:
+    if isinstance(error, ssl.SSLError):
         return UpstreamUnavailable(name, f"upstream {name!r}: TLS failed: {_reason(error)}")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return UpstreamUnavailable(name, f"upstream {name!r}: {_reason(error)}")
-    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return _bad_address(name)
-    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
-        return UpstreamFailed(
-            name, 0, b"", f"upstream {name!r} sent something that is not HTTP: {_reason(error)}"
-        )
-    return UpstreamDisconnected(name, f"upstream {name!r}: {_reason(error)}")
+    return UpstreamUnavailable(name, f"upstream {name!r}: {_reason(error)}")
 
 
 def _bad_address(name: str) -> UpstreamUnavailable:
@@ -232,22 +304,8 @@ def _bad_address(name: str) -> UpstreamUnavailable:
     )
 
 
-def _reason(error: Exception) -> str:
-    """Return one clause without the address, which texts of asyncio and aiohttp hold."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return error.message.partition("\n")[0].removesuffix(":")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the connection was closed"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if not isinstance(cause, OSError):
-        return str(cause) or type(cause).__name__
-    if cause.errno and not isinstance(cause, (ssl.SSLError, socket.gaierror)):
-        return os.strerror(cause.errno)
-    return cause.strerror or "the connection was closed"
-
-
-def _headers(request_id: str | None, trace: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Return what a request carries beyond what all of them do."""
-    if request_id is None:
-        return None if trace is None else dict(trace)
-    return {"X-Request-Id": request_id, **(trace or {})}
+def _reason(error: OSError) -> str:
+    """Return one clause without the address, which asyncio's own texts hold."""
+    if isinstance(error, (ssl.SSLError, socket.gaierror)):
+        return error.strerror or type(error).__name__
+    return os.strerror(error.errno) if error.errno else "no connection could be made"
