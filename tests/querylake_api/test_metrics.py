@@ -17,6 +17,7 @@ from querylake_api.keys.models import Scope
 from querylake_api.observability.gaps import Gaps
 from querylake_api.observability.metrics import Metrics, running_metrics
 from querylake_api.observability.request_record import RequestRecord
+from querylake_api.observability.snapshot import read_snapshot
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key
 
@@ -166,6 +167,17 @@ async def test_any_worker_tells_the_sum_also_after_one_was_killed(config_file: P
             if name == "querylake_requests_total" and ("model", "org/chatty") in labels
         )
 
+    async def left_on_disk(count: int) -> None:
+        """Wait until that many requests are counted where a killed worker cannot lose them."""
+        folder = config_file.parent / ".querylake" / "state" / "metrics"
+        async with asyncio.timeout(60):
+            while True:
+                counts = [read_snapshot(path, {}).counters for path in folder.glob("*.json")]
+                each = [counters.get("querylake_attempts", {}) for counters in counts]
+                if sum(sum(numbers.values()) for numbers in each) == count:
+                    return
+                await asyncio.sleep(0.1)
+
     async def reaches(count: int) -> None:
         """Wait until every worker that may answer has heard of every request."""
         async with asyncio.timeout(60):
@@ -180,6 +192,7 @@ async def test_any_worker_tells_the_sum_also_after_one_was_killed(config_file: P
         ]
         await ask(10)
         await reaches(10)
+        await left_on_disk(10)
         os.kill(workers[0], signal.SIGKILL)
         await server.logged(f"worker process {workers[0]} ended")
         await reaches(10)

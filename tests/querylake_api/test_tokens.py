@@ -111,15 +111,22 @@ async def test_whole_answers_tell_it_themselves(
 async def test_the_pause_that_a_client_had_to_wait_for(
     api: RunningApi, engine: ScriptedEngine
 ) -> None:
+    arrived = asyncio.Event()
+
     async def script(exchange: Exchange) -> None:
         await exchange.begin_stream()
         await exchange.token("one")
+        await arrived.wait()
         await asyncio.sleep(0.2)
         await exchange.token(" two", finish_reason="stop")
         await exchange.end_stream()
 
     engine.script = script
-    await streamed(api)
+    async with api.client.stream(
+        "POST", "/v1/chat/completions", json=STREAM, headers=api.headers()
+    ) as response:
+        async for _ in response.aiter_bytes():
+            arrived.set()
     line = request_line(api)
     assert line["gap_p95_seconds"] >= 0.18
     assert line["gap_p95_seconds"] <= line["seconds"] * 1.05
