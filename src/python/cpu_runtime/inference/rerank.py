@@ -56,7 +56,7 @@ async def rerank(body: Body, served: Served, count: Callable[[int, int], None]) 
         "model": served.model.name,
         "method": RERANK_METHOD,
         "results": results,
-        "usage": {"total_tokens": tokens},
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     return orjson.dumps(answer)
 
