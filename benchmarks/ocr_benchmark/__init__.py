@@ -1,0 +1,1 @@
+"""Measures how well and how fast documents become text, beside Tesseract and OCRmyPDF."""

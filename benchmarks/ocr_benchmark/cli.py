@@ -1,0 +1,111 @@
+"""The command: `python -m ocr_benchmark --readers querylake,tesseract --classes "scan, clean"`."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocr_benchmark.corpus import CLASSES, cases_of
+from ocr_benchmark.readers import READERS, memory
+from ocr_benchmark.scoring import cells_found, error_rate, error_rate_without_order, plain
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one reader did on one class; means over its documents.
+
+    Attributes:
+        cells: share of table cells at their place; None without tables, or if the reader knows none.
+        seconds: of processor time, for each page.
+        memory: MB at most.
+    """
+
+    with_order: float
+    without_order: float
+    cells: float | None
+    seconds: float
+    memory: float
+    failed: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print or write the table."""
+    parser = argparse.ArgumentParser(prog="ocr_benchmark", description=__doc__)
+    parser.add_argument("--readers", default=",".join(READERS))
+    parser.add_argument("--classes", default=";".join(CLASSES), help="separated by ;")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for documents, truths and what was read"
+    )
+    options = parser.parse_args(arguments)
+    readers = options.readers.split(",")
+    for name in readers:
+        if name not in READERS:
+            sys.exit(f"error: no reader {name!r}; there are {', '.join(READERS)}")
+        needed = READERS[name].missing(READERS[name])  # type: ignore[arg-type]
+        if needed:
+            sys.exit(f"error: {name} is missing: {needed}")
+    print("| documents | reader | CER | CER without order | table cells | s/page | MB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for class_name in options.classes.split(";"):
+        for name in readers:
+            print(_row(class_name, name, _apart(name, class_name, options.keep)), flush=True)
+
+
+def _apart(reader: str, class_name: str, keep: Path | None) -> Score:
+    """Measure in a process of its own, so that memory is that of one reader and one class."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, (reader, class_name, keep))
+
+
+def measure(name: str, class_name: str, keep: Path | None) -> Score:
+    """Let a reader read all documents of a class."""
+    reader = READERS[name]()
+    rates, orderless, seconds, pages = [], [], 0.0, 0
+    found, cells, failed = 0, 0, 0
+    knows_tables = False
+    for case in cases_of(class_name):
+        read = reader.read(case)
+        spaces = not case.languages.startswith("chi")
+        truth, text = plain(case.truth, spaces), plain(read.text, spaces)
+        rates.append(error_rate(truth, text))
+        orderless.append(error_rate_without_order(truth, text))
+        seconds, pages, failed = (
+            seconds + read.seconds,
+            pages + read.pages,
+            failed + len(read.failed),
+        )
+        if read.tables is not None:
+            knows_tables = True
+            found += sum(cells_found(table, read.tables) for table in case.tables)
+            cells += sum(len(row) for table in case.tables for row in table)
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            stem = f"{class_name}, {case.name}"
+            (keep / f"{stem}.pdf").write_bytes(case.pdf)
+            (keep / f"{stem}.truth.txt").write_text(truth)
+            (keep / f"{stem}.{name}.txt").write_text(f"{rates[-1]:.4f}\n{text}")
+    # What a child process holds counts for those that are run as programs.
+    who = resource.RUSAGE_SELF if name == "querylake" else resource.RUSAGE_CHILDREN
+    return Score(
+        with_order=statistics.mean(rates),
+        without_order=statistics.mean(orderless),
+        cells=found / cells if knows_tables and cells else None,
+        seconds=seconds / pages,
+        memory=memory(who),
+        failed=failed,
+    )
+
+
+def _row(class_name: str, reader: str, score: Score) -> str:
+    cells = "" if score.cells is None else f"{score.cells:.1%}"
+    failed = f" ({score.failed} pages failed)" if score.failed else ""
+    return (
+        f"| {class_name} | {reader}{failed} | {score.with_order:.2%} | {score.without_order:.2%} | "
+        f"{cells} | {score.seconds:.3f} | {score.memory:.0f} |"
+    )

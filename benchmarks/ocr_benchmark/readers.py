@@ -1,0 +1,152 @@
+"""What is compared: each reads a PDF and gives its text, and tables if it knows of them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pypdfium2  # type: ignore[import-untyped]
+
+from ocr.conversion.assembly import assemble
+from ocr.conversion.convert import convert
+from ocr.conversion.options import ConversionOptions
+from ocr.engines.opening import open_engine
+from ocr_benchmark.corpus import Case
+
+_ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a reader made of a document.
+
+    Attributes:
+        seconds: of processor time, its child processes' included.
+        tables: None if it does not know of tables.
+    """
+
+    text: str
+    pages: int
+    seconds: float
+    tables: list[list[list[str]]] | None = None
+    failed: list[str] = field(default_factory=list)
+
+
+class Reader(Protocol):
+    """A program that reads documents."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        ...
+
+    def read(self, case: Case) -> Read:
+        """Read a document with one thread."""
+        ...
+
+
+def memory(who: int) -> float:
+    """Return the most memory that was held at a time, in MB."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+class QueryLake:
+    """This repository's."""
+
+    name = "querylake"
+
+    def __init__(self) -> None:
+        self._options = ConversionOptions()
+        self._engine = open_engine(self._options.engine)
+
+    def missing(self) -> None:
+        """Return None: it is here."""
+
+    def read(self, case: Case) -> Read:
+        """Read a document; the models are loaded already."""
+        started = time.process_time()
+        result = assemble(list(convert(case.pdf, self._options, self._engine)), self._engine.name)
+        seconds = time.process_time() - started
+        blocks = [block for page in result.pages for block in page.blocks]
+        return Read(
+            text=" ".join(block.text for block in blocks if block.type not in ("header", "footer")),
+            pages=result.page_count,
+            seconds=seconds,
+            tables=[block.rows for block in blocks if block.rows is not None],
+            failed=[error.message for error in result.errors],
+        )
+
+
+class Tesseract:
+    """Tesseract on pages rendered at 200 dpi, with its own layout analysis and orientation."""
+
+    name = "tesseract"
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return None if shutil.which("tesseract") else "apt-get install tesseract-ocr"
+
+    def read(self, case: Case) -> Read:
+        """Read a document; rendering is not counted."""
+        texts = []
+        with tempfile.TemporaryDirectory() as folder, pypdfium2.PdfDocument(case.pdf) as document:
+            files = []
+            for number, page in enumerate(document):
+                file = Path(folder, f"{number}.png")
+                page.render(scale=200 / 72).to_pil().save(file, dpi=(200, 200))
+                files.append(file)
+            before = _children_seconds()
+            for file in files:
+                command = ["tesseract", str(file), "-", "-l", case.languages, "--psm", "1"]
+                texts.append(_output(command))
+            seconds = _children_seconds() - before
+        return Read("\n".join(texts), len(files), seconds)
+
+
+class OcrMyPdf:
+    """OCRmyPDF, which keeps good text and adds Tesseract's; the text is taken from its result."""
+
+    name = "ocrmypdf"
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return None if shutil.which("ocrmypdf") else "apt-get install ocrmypdf"
+
+    def read(self, case: Case) -> Read:
+        """Read a document, with pages turned and straightened as far as it can."""
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "in.pdf"), Path(folder, "out.pdf")
+            source.write_bytes(case.pdf)
+            command = ["ocrmypdf", "--jobs", "1", "--skip-text", "--rotate-pages", "--deskew"]
+            command += ["--output-type", "pdf", "-O", "0", "-q", "-l", case.languages]
+            before = _children_seconds()
+            _output([*command, str(source), str(target)])
+            seconds = _children_seconds() - before
+            with pypdfium2.PdfDocument(target) as document:
+                texts = [page.get_textpage().get_text_bounded() for page in document]
+        return Read("\n".join(texts), len(texts), seconds)
+
+
+READERS: dict[str, type[Reader]] = {
+    reader.name: reader for reader in (QueryLake, Tesseract, OcrMyPdf)
+}
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(
+        command, env={**os.environ, **_ONE_THREAD}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def _children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
