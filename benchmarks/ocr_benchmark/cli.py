@@ -21,7 +21,7 @@ class Score:
     """How one reader did on one class; means over its documents.
 
     Attributes:
-        cells: share of table cells at their place; None without tables, or if the reader knows none.
+        cells: share of table cells at their place; None without tables, or if it knows none.
         seconds: of processor time, for each page.
         memory: MB at most.
     """

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from PIL import Image
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+from reportlab.platypus import Image as Flowable  # type: ignore[import-untyped]
 
 from ocr_benchmark.scanning import jpeg, noisy, rendered, skewed
 from ocr_benchmark.texts import HEADINGS, ITEMS, figures, passage
@@ -128,9 +130,7 @@ def _scan_skewed(random: Random) -> list[Case]:
     for font, degrees in zip(LATIN_FONTS, (1.5, -2.5, 4.0), strict=False):
         setting = _article(random, font, columns=2)
         pdf = setting.pdf(2)
-        cases.append(
-            _scanned(f"{degrees} degrees", setting, pdf, lambda image, d=degrees: skewed(image, d))
-        )
+        cases.append(_scanned(f"{degrees} degrees", setting, pdf, partial(skewed, degrees=degrees)))
     return cases
 
 
@@ -187,8 +187,6 @@ def _mixed(random: Random) -> list[Case]:
 
 
 def _picture_flowable(picture: Image.Image) -> object:
-    from reportlab.platypus import Image as Flowable  # type: ignore[import-untyped]
-
     width = WIDTH - 114
     return Flowable(io.BytesIO(jpeg(picture)), width, width * picture.height / picture.width)
 

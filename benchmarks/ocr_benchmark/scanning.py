@@ -20,7 +20,8 @@ def noisy(image: Image.Image, random: Random) -> Image.Image:
     """Return a page on grey paper, slightly out of focus, with noise and specks."""
     values = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float32)
     generator = np.random.default_rng(random.randint(0, 2**31))
-    values = values * 0.75 + 45 + generator.normal(0, 14, values.shape)
+    noise = generator.normal(0, 14, values.shape).astype(np.float32)
+    values = values * 0.75 + 45 + noise
     specks = generator.random(values.shape) < 0.0006
     values[specks] = generator.integers(0, 120, int(specks.sum()))
     return Image.fromarray(values.clip(0, 255).astype(np.uint8))

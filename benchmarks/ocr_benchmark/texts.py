@@ -22,7 +22,7 @@ SENTENCES = {
     ),
     "deu": (
         "Der Ausschuss beriet im Frühjahr darüber, wie der alte Hafen erneuert werden könnte.",
-        "Die Größe der Schleuse wurde an vierzig Stellen gemessen und mit Plänen von 1911 verglichen.",
+        "Die Größe der Schleuse wurde an vierzig Stellen gemessen und mit Plänen verglichen.",
         "Die Kosten betragen 4.250.000 Euro; das Land übernimmt davon 35 Prozent.",
         "Für die Fähre werden zwei zusätzliche Liegeplätze am nördlichen Ufer benötigt.",
         "Außerdem müssen die Straßen zum Zollhaus für schwere Fahrzeuge gesperrt bleiben.",
@@ -46,10 +46,10 @@ SENTENCES = {
     ),
     "chi_sim": (
         "委员会在春天开会讨论如何修复旧港口。",
-        "工程师在四十个地点测量了水深，并与一九一一年的数据进行了比较。",
-        "航道已经移动了将近十二米，比镇上任何人预计的都要多。",
-        "费用估计为四百二十五万元，其中百分之三十五由政府承担。",
-        "下一份报告将于十月提交，内容包括图纸、价格和时间表。",
+        "工程师在四十个地点测量了水深\uff0c并与一九一一年的数据进行了比较。",
+        "航道已经移动了将近十二米\uff0c比镇上任何人预计的都要多。",
+        "费用估计为四百二十五万元\uff0c其中百分之三十五由政府承担。",
+        "下一份报告将于十月提交\uff0c内容包括图纸、价格和时间表。",
         "渡轮公司来信要求在北码头增加两个泊位。",
     ),
 }

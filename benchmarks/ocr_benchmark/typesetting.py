@@ -18,6 +18,7 @@ from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 from reportlab.platypus import (  # type: ignore[import-untyped]
     BaseDocTemplate,
     Frame,
+    KeepTogether,
     PageTemplate,
     Paragraph,
     Spacer,
@@ -80,7 +81,9 @@ class Setting:
         style: list[tuple[object, ...]] = [("FONT", (0, 0), (-1, -1), self.font, self.size)]
         if ruled:
             style.append(("GRID", (0, 0), (-1, -1), 0.6, colors.black))
-        self.flow += [Spacer(1, 6), Table(rows, style=style), Spacer(1, 6)]
+        # A table that goes on in the next column is two tables to any reader.
+        whole = KeepTogether(Table(rows, style=style))
+        self.flow += [Spacer(1, 6), whole, Spacer(1, 6)]
         self.truth.append(" ".join(cell for row in rows for cell in row))
         self.tables.append(rows)
 

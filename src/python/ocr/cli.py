@@ -14,7 +14,8 @@ from ocr.conversion.options import ConversionOptions, Limits, TextLayer
 from ocr.convert_command import Format, convert_files
 from ocr.engine import installed_engine
 from ocr.engines.opening import open_engine
-from ocr.engines.settings import RapidSettings
+from ocr.engines.settings import EngineName, EngineSettings, RapidSettings, VisionProfileName
+from ocr.engines.vision_options import vision_settings
 from ocr.errors import EX_DATAERR, OcrError
 from ocr.server import listen
 from ocr.server import serve as serve_until_signal
@@ -82,12 +83,29 @@ def convert_command(
         TextLayer, typer.Option(help="Use the text that a PDF brings: where it is good, or ...")
     ] = "auto",
     dpi: Annotated[int, typer.Option(help="For pages that are recognised.", min=72, max=600)] = 200,
+    engine: Annotated[EngineName, typer.Option(help="What recognises pages.")] = "rapidocr",
+    vision_url: Annotated[
+        str | None, typer.Option(help="Of an OpenAI-compatible server, with /v1; for vision.")
+    ] = None,
+    vision_model: Annotated[str | None, typer.Option(help="Its model; for vision.")] = None,
+    vision_profile: Annotated[
+        VisionProfileName, typer.Option(help="Pixels and tokens that a page may cost; for vision.")
+    ] = "balanced",
+    vision_pages: Annotated[
+        int, typer.Option(help="Read at a time; for vision.", min=1, max=64)
+    ] = 2,
     threads: Annotated[int, typer.Option(help="Of the embedded engine.", min=1, max=64)] = 1,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
 ) -> None:
-    """Convert documents. Ends with 65 if a file or a page could not be converted."""
+    """Convert documents. Ends with 65 if a file or a page could not be converted.
+
+    The key of a vision model's server is taken from OCR_VISION_API_KEY.
+    """
+    settings: EngineSettings = RapidSettings(threads=threads)
+    if engine == "vision":
+        settings = vision_settings(vision_url, vision_model, vision_profile, vision_pages)
     options = ConversionOptions(
-        engine=RapidSettings(threads=threads),
+        engine=settings,
         text_layer=text_layer,
         pages=pages,
         password=password,
@@ -96,8 +114,8 @@ def convert_command(
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(options.engine)
-    if not convert_files(files, folder, format, options, engine).good:
+    opened = open_engine(options.engine)
+    if not convert_files(files, folder, format, options, opened).good:
         raise typer.Exit(EX_DATAERR)
 
 

@@ -52,7 +52,7 @@ def _block(block: Block) -> str:
 
 def _heading(text: str) -> str:
     """Return a heading's text; hashes at its end would be taken for a closing sequence."""
-    return re.sub(r"(#+)$", r"\\\1", escaped(text))
+    return re.sub(r"(?<!\\)(#+)$", r"\\\1", escaped(text))
 
 
 def _item(block: Block) -> str:

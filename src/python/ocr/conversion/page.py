@@ -7,60 +7,50 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ocr.conversion.options import ConversionOptions
-from ocr.conversion.result import PageError, PageResult
+from ocr.conversion.reading import PageToRead, fragments_of, read_page
+from ocr.conversion.result import PageResult, failed_page
 from ocr.deadline import Deadline
 from ocr.documents.document import Document, PageImage, SourcePage
-from ocr.engines.engine import LinesReading, MarkdownReading, OcrEngine
-from ocr.engines.rules import drawn_rules
+from ocr.engines.engine import LinesReading, OcrEngine
 from ocr.errors import PageFailed
 from ocr.geometry import Box
-from ocr.layout.block import Block
 from ocr.layout.page_layout import lay_out
-from ocr.text import Fragment, Word, fragment
+from ocr.text import Fragment
 from ocr.text_layer.layer import TextLayer
 from ocr.text_layer.placing import turned
 from ocr.text_layer.sample import says_the_same
 from ocr.text_layer.verdict import Trust, Verdict, judged
 
 _POINTS = 72.0
-_TYPE_SIZE = 0.72
-"""The size of type in lines that are this much higher: detection leaves room above and below."""
+_NO_LAYER = ("it is an image", "its text layer is not asked for")
 
 
 def convert_page(
     document: Document, number: int, options: ConversionOptions, engine: OcrEngine
 ) -> PageResult:
     """Return a page as blocks. A page that fails is a result as well, with its error."""
+    begun = begin_page(document, number, options, engine)
+    return begun if isinstance(begun, PageResult) else read_page(begun, engine)
+
+
+def begin_page(
+    document: Document, number: int, options: ConversionOptions, engine: OcrEngine
+) -> PageResult | PageToRead:
+    """Return a page that needs no more than its document, or what an engine has to read.
+
+    Only what is returned may be used by another thread: PDFium works in one alone.
+    """
     started = time.monotonic()
     deadline = Deadline.after(options.limits.seconds)
     try:
         page = document.page(number)
-        result = _Conversion(page, options, engine, deadline).result()
+        begun = _Conversion(page, options, engine, deadline).begun()
         deadline.remaining()
     except PageFailed as error:
-        result = failed_page(number, error)
-    return _timed(result, time.monotonic() - started)
-
-
-def failed_page(number: int, error: PageFailed) -> PageResult:
-    """Return the result of a page that could not be read."""
-    return PageResult(
-        number=number,
-        source=None,
-        mixed=False,
-        reason="",
-        width=0.0,
-        height=0.0,
-        rotation=0,
-        skew=0.0,
-        blocks=(),
-        seconds=0.0,
-        error=PageError(error.code, str(error)),
-    )
-
-
-def _timed(result: PageResult, seconds: float) -> PageResult:
-    return replace(result, seconds=seconds)
+        begun = failed_page(number, error)
+    if isinstance(begun, PageResult):
+        return replace(begun, seconds=time.monotonic() - started)
+    return begun
 
 
 class _Conversion:
@@ -74,22 +64,18 @@ class _Conversion:
         self._engine = engine
         self._deadline = deadline
 
-    def result(self) -> PageResult:
-        """Return the page.
+    def begun(self) -> PageResult | PageToRead:
+        """Return the page as far as it goes without reading all of it.
 
         Raises:
             PageFailed: it cannot be read to its end.
         """
         layer = None if self._options.text_layer == "never" else self._page.text_layer()
         if layer is None:
-            return self._recognised(
-                "its text layer is not asked for"
-                if self._options.text_layer == "never"
-                else "it is an image"
-            )
+            return self._to_read(_NO_LAYER[self._options.text_layer == "never"])
         verdict = self._verdict(layer)
         if verdict.trust == "ocr":
-            return self._recognised(verdict.reason)
+            return self._to_read(verdict.reason)
         if verdict.trust == "mixed" and not self._engine.whole_pages:
             return self._completed(layer, verdict)
         return self._from_layer(layer, layer.fragments, verdict.reason)
@@ -151,62 +137,8 @@ class _Conversion:
         if reading.quarters or layer.quarters:
             # Turned pictures keep their own order, one line below the other, in their place.
             factor = min(picture.width / reading.width, picture.height / reading.height)
-            return _fragments(reading, factor, picture.left, picture.top)
-        return _fragments(reading, 1 / scale, left / scale, top / scale)
+            return fragments_of(reading, factor, picture.left, picture.top)
+        return fragments_of(reading, 1 / scale, left / scale, top / scale)
 
-    def _recognised(self, reason: str) -> PageResult:
-        image = self._page.image()
-        self._deadline.remaining()
-        reading = self._engine.read(image.pixels, self._deadline)
-        if isinstance(reading, MarkdownReading):
-            return self._markdown_page(image, reading, reason)
-        scale = _POINTS / image.dpi
-        width, height = reading.width * scale, reading.height * scale
-        rules = [rule.scaled(scale) for rule in drawn_rules(reading.upright)]
-        blocks = lay_out(_fragments(reading, scale, 0, 0), rules, width, height)
-        return PageResult(
-            number=self._page.number,
-            source="ocr",
-            mixed=False,
-            reason=reason,
-            width=width,
-            height=height,
-            rotation=reading.quarters * 90,
-            skew=round(reading.skew, 2),
-            blocks=tuple(blocks),
-            seconds=0.0,
-        )
-
-    def _markdown_page(self, image: PageImage, reading: MarkdownReading, reason: str) -> PageResult:
-        scale = _POINTS / image.dpi
-        height, width = image.pixels.shape[:2]
-        block = Block("markdown", reading.markdown, None, "ocr")
-        return PageResult(
-            number=self._page.number,
-            source="ocr",
-            mixed=False,
-            reason=reason,
-            width=width * scale,
-            height=height * scale,
-            rotation=0,
-            skew=0.0,
-            blocks=(block,) if reading.markdown else (),
-            seconds=0.0,
-        )
-
-
-def _fragments(reading: LinesReading, scale: float, left: float, top: float) -> list[Fragment]:
-    """Return what was read, in points of the page."""
-    found = []
-    for line in reading.lines:
-        words = [
-            Word(
-                word.text,
-                word.box.scaled(scale).moved(left, top),
-                line.box.height * scale * _TYPE_SIZE,
-                confidence=word.confidence,
-            )
-            for word in line.words
-        ]
-        found.append(fragment(words, "ocr"))
-    return found
+    def _to_read(self, reason: str) -> PageToRead:
+        return PageToRead(self._page.number, self._page.image(), reason, self._deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ocr.errors import PageFailed
 from ocr.layout.block import Block
 from ocr.text import Source
 
@@ -50,3 +51,20 @@ class PageResult:
     blocks: tuple[Block, ...]
     seconds: float
     error: PageError | None = None
+
+
+def failed_page(number: int, error: PageFailed) -> PageResult:
+    """Return the result of a page that could not be read."""
+    return PageResult(
+        number=number,
+        source=None,
+        mixed=False,
+        reason="",
+        width=0.0,
+        height=0.0,
+        rotation=0,
+        skew=0.0,
+        blocks=(),
+        seconds=0.0,
+        error=PageError(error.code, str(error)),
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import numpy as np
@@ -46,11 +48,9 @@ class ImageDocument:
 
     def __init__(self, content: bytes, limits: Limits) -> None:
         try:
-            with warnings.catch_warnings():
-                # We hold to a limit of our own, before anything is decoded.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with _no_warnings():
                 self._image = Image.open(io.BytesIO(content), formats=_FORMATS)
-            self.page_count = int(getattr(self._image, "n_frames", 1))
+                self.page_count = int(getattr(self._image, "n_frames", 1))
         except UnidentifiedImageError:
             raise DocumentBroken("it begins like an image and cannot be decoded") from None
         except _DECODER_ERRORS as error:
@@ -77,7 +77,8 @@ class ImageDocument:
             PageTooLarge: it has more pixels than the limit.
         """
         try:
-            self._image.seek(number - 1)
+            with _no_warnings():
+                self._image.seek(number - 1)
         except _DECODER_ERRORS as error:
             raise PageBroken(f"it cannot be found in the file: {error}") from None
         width, height = self._image.size
@@ -106,12 +107,23 @@ class ImagePage:
             PageBroken: it cannot be decoded.
         """
         try:
-            dpi = _resolution(self._image)
-            upright = ImageOps.exif_transpose(self._image)
-            flat = _on_white(upright)
+            with _no_warnings():
+                dpi = _resolution(self._image)
+                upright = ImageOps.exif_transpose(self._image)
+                flat = _on_white(upright)
         except _DECODER_ERRORS as error:
             raise PageBroken(f"it cannot be decoded: {error}") from None
         return PageImage(np.asarray(flat), dpi)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings off the terminal: of large images, for which there is a limit of our
+    own, and of damaged metadata, without which a page is as good.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _resolution(image: Image.Image) -> float:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from ocr.engines.engine import OcrEngine
-from ocr.engines.rapid.engine import RapidEngine
 from ocr.engines.settings import EngineSettings, RapidSettings
-from ocr.engines.vision import VisionEngine
 
 
 def open_engine(settings: EngineSettings) -> OcrEngine:
-    """Load an engine. One engine serves many documents, in one process.
+    """Return an engine. One serves many documents, in one process.
 
     Raises:
         EngineMissing: its models are not installed.
     """
+    # Imported here because each brings libraries that the other does without.
     if isinstance(settings, RapidSettings):
+        from ocr.engines.rapid.engine import RapidEngine
+
         return RapidEngine(settings)
+    from ocr.engines.vision import VisionEngine
+
     return VisionEngine(settings)

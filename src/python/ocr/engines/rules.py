@@ -8,7 +8,7 @@ import numpy as np
 from ocr.engines.engine import Pixels
 from ocr.geometry import Box
 
-_SHORTEST = 40
+_SHORTEST = 28
 """Pixels of the image as it is looked at."""
 _THICKEST = 8
 _LONGEST_SIDE = 1_700

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from llm_provider.config import UpstreamConfig
 
@@ -32,7 +33,9 @@ class VisionProfile:
     tokens: int
 
 
-VISION_PROFILES = {
+VisionProfileName = Literal["fast", "balanced", "dense"]
+
+VISION_PROFILES: dict[VisionProfileName, VisionProfile] = {
     "fast": VisionProfile(pixels=1_000_000, tokens=2_048),
     "balanced": VisionProfile(pixels=2_000_000, tokens=4_096),
     "dense": VisionProfile(pixels=4_000_000, tokens=8_192),
@@ -56,3 +59,4 @@ class VisionSettings:
 
 
 EngineSettings = RapidSettings | VisionSettings
+EngineName = Literal["rapidocr", "vision"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from llm_provider.errors import ProviderError, UpstreamRejected
+from llm_provider.errors import ProviderError, UpstreamRejected, UpstreamTimeout
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import JsonObject
 from ocr.deadline import Deadline
@@ -52,7 +52,7 @@ class VisionEngine:
         request = self._request(image)
         try:
             answer = asyncio.run(self._answer(request, deadline.remaining()))
-        except TimeoutError:
+        except (TimeoutError, UpstreamTimeout):
             raise PageTimedOut(
                 f"{self.name} gave no answer within {deadline.seconds:g} s; raise the limit of "
                 "seconds, or choose a smaller profile"

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
 
 import cv2
@@ -15,12 +16,15 @@ from ocr.deadline import Deadline
 from ocr.engines.engine import LinesReading, Pixels, ReadLine, ReadWord
 from ocr.engines.rapid.detection import Detector, TextArea
 from ocr.engines.rapid.recognition import ReadPiece, Recogniser
-from ocr.engines.rapid.session import PACKAGE
+from ocr.engines.rapid.session import DETECTION, PACKAGE, RECOGNITION, model_file
 from ocr.engines.settings import RapidSettings
 from ocr.geometry import Box, around
 
 _LONGEST = 1_280
 """Pixels of the longer side for detection: type of 10 points on a whole page is found."""
+_SMALLER = 0.55
+"""Factor on the sides of what is smaller than a page: as much as pages are made smaller."""
+_SHORTEST = 640
 _LONGEST_SMALL_TYPE = 2_240
 _SMALL_TYPE = 13.0
 """Pixels of a line's height, as detection sees it; below, it looks again at a larger size."""
@@ -46,9 +50,19 @@ class RapidEngine:
     def __init__(self, settings: RapidSettings) -> None:
         # OpenCV would start a thread for every core of the machine, in every worker.
         cv2.setNumThreads(settings.threads)
-        self._detector = Detector(settings.threads)
-        self._recogniser = Recogniser(settings.threads)
+        self._threads = settings.threads
+        for file in (DETECTION, RECOGNITION):
+            model_file(file)
         self.name = f"{PACKAGE} {version(PACKAGE)}"
+
+    @cached_property
+    def _detector(self) -> Detector:
+        """Loaded when the first page needs it: most documents have their text with them."""
+        return Detector(self._threads)
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(self._threads)
 
     def close(self) -> None:
         """Nothing is held but memory."""
@@ -85,8 +99,10 @@ class RapidEngine:
         return LinesReading(tuple(lines), width, height, quarters % 4, skew, image)
 
     def _areas(self, image: Pixels) -> list[TextArea]:
-        areas = self._detector.find(image, _LONGEST)
-        factor = min(1.0, _LONGEST / max(image.shape[:2]))
+        side = max(image.shape[:2])
+        longest = min(_LONGEST, max(_SHORTEST, round(_SMALLER * side)))
+        areas = self._detector.find(image, longest)
+        factor = min(1.0, longest / side)
         if areas and factor < 1.0:
             low = statistics.quantiles([min(a.width, a.height) for a in areas] * 2, n=10)[1]
             if low * factor < _SMALL_TYPE:

@@ -31,7 +31,7 @@ class Model:
         # Threads that spin while they wait would take the cores of the processes beside this one.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            str(_packaged(file)), options, providers=["CPUExecutionProvider"]
+            str(model_file(file)), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
 
@@ -52,7 +52,12 @@ class Model:
         return str(self._session.get_modelmeta().custom_metadata_map[key])
 
 
-def _packaged(file: str) -> Path:
+def model_file(file: str) -> Path:
+    """Return where a model of the wheel is.
+
+    Raises:
+        EngineMissing: the wheel is not installed, or lacks it.
+    """
     try:
         path = Path(str(distribution(PACKAGE).locate_file(f"{PACKAGE}/models/{file}")))
     except PackageNotFoundError:

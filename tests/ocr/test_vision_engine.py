@@ -1,0 +1,168 @@
+"""A vision model over HTTP: what is sent, and what counts as an answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from PIL import Image
+
+from llm_provider.config import UpstreamConfig
+from ocr.conversion.assembly import DocumentResult, assemble
+from ocr.conversion.convert import convert
+from ocr.conversion.options import ConversionOptions, Limits
+from ocr.engines.settings import VisionProfile, VisionSettings
+from ocr.engines.vision import VisionEngine
+from ocr.engines.vision_options import vision_settings
+from ocr.errors import EngineMisconfigured
+from ocr_testing.pages import HARBOUR, blank, drawn, encoded, lines, pictured
+
+Answer = Callable[[dict[str, object], dict[str, str]], tuple[int, object]]
+
+
+@contextmanager
+def server(answer: Answer) -> Iterator[str]:
+    """Serve chat completions on a real socket; yield the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802 - named by the standard library
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, document = answer(body, headers | {":path": self.path})
+            content = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=served.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{served.server_address[1]}/v1"
+    finally:
+        served.shutdown()
+        thread.join()
+        served.server_close()
+
+
+def completion(text: str | None, reason: str = "stop") -> tuple[int, object]:
+    message = {"role": "assistant", "content": text}
+    return 200, {"choices": [{"index": 0, "message": message, "finish_reason": reason}]}
+
+
+def read(
+    url: str, content: bytes, concurrency: int = 1, limits: Limits | None = None
+) -> DocumentResult:
+    settings = VisionSettings(
+        UpstreamConfig("eyes", url, api_key="secret"),
+        model="seer",
+        profile=VisionProfile(pixels=10_000, tokens=77),
+        concurrency=concurrency,
+    )
+    options = ConversionOptions(engine=settings, limits=limits or Limits())
+    engine = VisionEngine(settings)
+    return assemble(list(convert(content, options, engine)), engine.name)
+
+
+def test_a_page_is_sent_within_the_profile_and_comes_back_as_markdown() -> None:
+    seen: list[tuple[dict[str, object], dict[str, str]]] = []
+
+    def answer(body: dict[str, object], headers: dict[str, str]) -> tuple[int, object]:
+        seen.append((body, headers))
+        return completion("```markdown\n# Title\n\n| a | b |\n| --- | --- |\n```")
+
+    with server(answer) as url:
+        result = read(url, encoded(blank(400, 200)))
+    assert result.markdown == "# Title\n\n| a | b |\n| --- | --- |"
+    assert result.output_contract == "ocr_markdown"
+    assert result.pages[0].blocks[0].type == "markdown"
+    body, headers = seen[0]
+    assert headers["authorization"] == "Bearer secret"
+    assert headers[":path"] == "/v1/chat/completions"
+    assert (body["model"], body["max_tokens"], body["temperature"]) == ("seer", 77, 0)
+    sent = json.loads(json.dumps(body))["messages"][0]["content"][0]["image_url"]["url"]
+    image = Image.open(io.BytesIO(base64.b64decode(sent.partition(",")[2])))
+    assert image.size == (141, 70)  # 10,000 pixels in the same shape
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (completion("# Half of", "length"), "page_cut_off", "77 tokens"),
+        (completion("", "content_filter"), "page_cut_off", "content_filter"),
+        (completion(None), "engine_failed", "no text"),
+        ((200, {"choices": []}), "engine_failed", "no chat completion"),
+        ((400, {"error": {"message": "no images"}}), "engine_failed", "no images"),
+        ((500, {"error": {"message": "broken"}}), "engine_failed", "500"),
+    ],
+)
+def test_what_is_no_whole_answer_fails_the_page(
+    answer: tuple[int, object], code: str, said: str
+) -> None:
+    with server(lambda body, headers: answer) as url:
+        result = read(url, encoded(blank()))
+    assert result.status == "failed"
+    assert result.markdown == ""
+    assert [(error.page, error.code) for error in result.errors] == [(1, code)]
+    assert said in result.errors[0].message
+
+
+def test_a_server_that_does_not_answer_fails_the_page_in_time() -> None:
+    finished = threading.Event()
+
+    def answer(body: dict[str, object], headers: dict[str, str]) -> tuple[int, object]:
+        finished.wait(60)
+        return completion("late")
+
+    with server(answer) as url:
+        try:
+            result = read(url, encoded(blank()), limits=Limits(seconds=0.5))
+        finally:
+            finished.set()
+    assert [error.code for error in result.errors] == ["page_timed_out"]
+
+
+def test_as_many_pages_as_allowed_are_read_at_a_time_and_stay_in_order() -> None:
+    both = threading.Barrier(2)
+    lock, running, most = threading.Lock(), 0, 0
+
+    def answer(body: dict[str, object], headers: dict[str, str]) -> tuple[int, object]:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        both.wait(60)
+        with lock:
+            running -= 1
+        return completion("read")
+
+    scanned = pictured(blank(), 0, 0, 595)
+    with server(answer) as url:
+        pdf = drawn(scanned, scanned, lines(HARBOUR[:60]), scanned, scanned)
+        result = read(url, pdf, concurrency=2)
+    assert [page.markdown for page in result.pages] == [
+        "read",
+        "read",
+        HARBOUR[:60],
+        "read",
+        "read",
+    ]
+    assert [page.page for page in result.pages] == [1, 2, 3, 4, 5]
+    assert most == 2
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(EngineMisconfigured, match="--vision-model"):
+        vision_settings("http://gpu1/v1", None, "fast", 1)
+    with pytest.raises(EngineMisconfigured, match="gpu1:8001"):
+        vision_settings("gpu1:8001/v1", "seer", "fast", 1)
