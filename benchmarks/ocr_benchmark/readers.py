@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from ocr.conversion.convert import convert
 from ocr.conversion.options import ConversionOptions
 from ocr.engines.opening import open_engine
 from ocr_benchmark.corpus import Case
+from ocr_benchmark.typesetting import Setting
 
 _ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1"}
 
@@ -66,6 +67,11 @@ class QueryLake:
     def __init__(self) -> None:
         self._options = ConversionOptions()
         self._engine = open_engine(self._options.engine)
+        # Models are loaded by the first page, once in the life of a process.
+        warm = Setting("DejaVu Sans")
+        warm.paragraph("Any text.")
+        options = replace(self._options, text_layer="never", dpi=72)
+        list(convert(warm.pdf(), options, self._engine))
 
     def missing(self) -> None:
         """Return None: it is here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -82,7 +82,9 @@ class RapidEngine:
             image = np.ascontiguousarray(np.rot90(image, -1))
             areas = self._areas(image)
             deadline.remaining()
-        if self._upside_down(image, areas):
+        read = self._sample(image, areas)
+        if self._upside_down(image, areas, read):
+            read = {}
             quarters += 2
             image = np.ascontiguousarray(np.rot90(image, 2))
             areas = [_half_turned(area, image) for area in areas]
@@ -90,11 +92,13 @@ class RapidEngine:
         if abs(skew) >= _SKEWED:
             image, areas = _straightened(image, areas, skew)
         lines = []
-        for area in areas:
+        for index, area in enumerate(areas):
             deadline.remaining()
-            line = self._line(image, area)
-            if line is not None:
-                lines.append(line)
+            pieces = read.get(index)
+            if pieces is None:
+                pieces = self._recogniser.read(_cut(image, area), _NARROWING)
+            if pieces and _mean_confidence(pieces) >= _UNSURE:
+                lines.append(_line(area, pieces))
         height, width = image.shape[:2]
         return LinesReading(tuple(lines), width, height, quarters % 4, skew, image)
 
@@ -109,43 +113,50 @@ class RapidEngine:
                 return self._detector.find(image, _LONGEST_SMALL_TYPE)
         return areas
 
-    def _upside_down(self, image: Pixels, areas: Sequence[TextArea]) -> bool:
-        sample = sorted(areas, key=lambda area: -area.width / area.height)[:_SAMPLE]
-        pieces = [_cut(image, area) for area in sample]
-        upright = self._confidence(pieces)
-        if not pieces or upright >= _SURELY_UPRIGHT:
+    def _sample(self, image: Pixels, areas: Sequence[TextArea]) -> dict[int, list[ReadPiece]]:
+        """Read the longest lines; return them by the index of their area."""
+        longest = sorted(range(len(areas)), key=lambda i: -areas[i].width / areas[i].height)
+        return {
+            index: self._recogniser.read(_cut(image, areas[index]), _NARROWING)
+            for index in longest[:_SAMPLE]
+        }
+
+    def _upside_down(
+        self, image: Pixels, areas: Sequence[TextArea], read: Mapping[int, list[ReadPiece]]
+    ) -> bool:
+        """Return whether a sample that was read as it stands reads better the other way."""
+        upright = _mean_confidence([piece for pieces in read.values() for piece in pieces])
+        if not read or upright >= _SURELY_UPRIGHT:
             return False
-        return self._confidence([np.rot90(piece, 2) for piece in pieces]) > upright
-
-    def _confidence(self, pieces: Sequence[Pixels]) -> float:
-        read = [word for piece in pieces for word in self._recogniser.read(piece, _NARROWING)]
-        letters = sum(len(word.text) for word in read)
-        return sum(len(word.text) * word.confidence for word in read) / max(letters, 1)
-
-    def _line(self, image: Pixels, area: TextArea) -> ReadLine | None:
-        pieces = self._recogniser.read(_cut(image, area), _NARROWING)
-        if not pieces or _mean_confidence(pieces) < _UNSURE:
-            return None
-        box = _box(area)
-        words = [
-            ReadWord(
-                piece.text,
-                Box(
-                    box.left + piece.start * box.width,
-                    box.top,
-                    box.left + piece.end * box.width,
-                    box.bottom,
-                ),
-                piece.confidence,
-            )
-            for piece in pieces
+        turned = [
+            piece
+            for index in read
+            for piece in self._recogniser.read(np.rot90(_cut(image, areas[index]), 2), _NARROWING)
         ]
-        return ReadLine(tuple(words), around(word.box for word in words))
+        return _mean_confidence(turned) > upright
+
+
+def _line(area: TextArea, pieces: Sequence[ReadPiece]) -> ReadLine:
+    box = _box(area)
+    words = tuple(
+        ReadWord(
+            piece.text,
+            Box(
+                box.left + piece.start * box.width,
+                box.top,
+                box.left + piece.end * box.width,
+                box.bottom,
+            ),
+            piece.confidence,
+        )
+        for piece in pieces
+    )
+    return ReadLine(words, around(word.box for word in words))
 
 
 def _mean_confidence(pieces: Sequence[ReadPiece]) -> float:
     letters = sum(len(piece.text) for piece in pieces)
-    return sum(len(piece.text) * piece.confidence for piece in pieces) / letters
+    return sum(len(piece.text) * piece.confidence for piece in pieces) / max(letters, 1)
 
 
 def _box(area: TextArea) -> Box:
