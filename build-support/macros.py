@@ -7,13 +7,13 @@ def component(uses=(), stacks=(), application=False):
     Args:
         uses: first-party packages below src/python that it may import.
         stacks: the resolves whose requirements it may take.
-        application: nothing but itself and its tests may depend on it.
+        application: nothing but itself, tests and benchmarks may depend on it.
     """
     first_party = [f"//src/python/{package}/**" for package in uses]
     third_party = [f"//3rdparty/python/{stack}#*" for stack in stacks]
     __dependencies_rules__(("*", "/**", *first_party, *third_party, "!*"))
     if application:
-        __dependents_rules__(("*", "/**", "//tests/**", "!*"))
+        __dependents_rules__(("*", "/**", "//tests/**", "//benchmarks/**", "!*"))
 
 
 def library(stacks, heavy=(), heavy_only=(), needs=(), data=()):
