@@ -111,10 +111,15 @@ async def test_models_come_and_go(api: RunningApi, config_file: Path) -> None:
 
 async def test_what_takes_a_restart_is_said(api: RunningApi, config_file: Path) -> None:
     replace(config_file, "drain_seconds = 5", "drain_seconds = 6\nport = 9")
+    replace(config_file, "[server]", "[usage]\nmax_spool_bytes = 77000000\n[server]")
     for _ in range(2):
         report = (await reload(api)).json()
         assert report["changed"] is False
-        assert sorted(report["restart_needed"]) == ["server.drain_seconds", "server.port"]
+        assert sorted(report["restart_needed"]) == [
+            "server.drain_seconds",
+            "server.port",
+            "usage.max_spool_bytes",
+        ]
 
 
 async def test_reloading_is_for_administrators(api: RunningApi) -> None:

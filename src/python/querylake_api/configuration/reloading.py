@@ -84,6 +84,7 @@ def reread(running: Configuration) -> tuple[Configuration, list[str]]:
             "server": after.server.model_copy(update=kept),
             "database": before.database,
             "usage": before.usage,
+            "tracing": before.tracing,
         }
     )
     return replace(new, settings=settings), _needs_restart(before, after)
