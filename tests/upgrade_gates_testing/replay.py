@@ -81,6 +81,8 @@ class Replay:
 class _Server(ThreadingHTTPServer):
     """A server that says nothing of callers who leave, in whichever phase."""
 
+    request_queue_size = 64  # sixteen callers come at once
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
