@@ -58,11 +58,28 @@ class Stack:
     chat_url: str
     folder: Path
 
+    def key_for_everything(self) -> str:
+        """Create a key that opens every route."""
+        return _new_key(self.folder, self.runtime_key, "inference", "admin")
+
     def client(self, key: str | None = None) -> openai.OpenAI:
         """Return the official client."""
         return openai.OpenAI(
             base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, timeout=60
         )
+
+
+def _new_key(folder: Path, runtime_key: str, *scopes: str) -> str:
+    created = run(
+        *("querylake_api.pex", "keys", "create", "--name", "e2e", "--json"),
+        *("--config", str(folder / "querylake.toml")),
+        *(part for scope in scopes for part in ("--scope", scope)),
+        cwd=folder,
+        CPU_RUNTIME_API_KEY=runtime_key,
+    )
+    assert created.returncode == 0, created.stderr
+    key: str = json.loads(created.stdout)["key"]
+    return key
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,7 @@ def running_stack(folder: Path, chat: ChatEngine | None = None) -> Iterator[Stac
         _CONFIG.format(runtime_url=runtime_url, port=port, chat_url=chat.url, chat_model=chat.model)
     )
     with running(
-        *("cpu_runtime.pex", "serve", "--port", str(runtime_port)),
+        *("cpu_runtime.pex", "serve", "--port", str(runtime_port), "--threads", "1"),
         cwd=folder,
         CPU_RUNTIME_API_KEY=runtime_key,
     ) as runtime:
@@ -107,14 +124,7 @@ def running_stack(folder: Path, chat: ChatEngine | None = None) -> Iterator[Stac
         ) as api:
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(f"{url}/readyz")
-            created = run(
-                *("querylake_api.pex", "keys", "create", "--name", "e2e"),
-                *("--config", str(config), "--json"),
-                cwd=folder,
-                CPU_RUNTIME_API_KEY=runtime_key,
-            )
-            assert created.returncode == 0, created.stderr
-            key = json.loads(created.stdout)["key"]
+            key = _new_key(folder, runtime_key, "inference")
             yield Stack(url, key, runtime_url, runtime_key, chat.url, folder)
             assert api.stop() == 0, "".join(api.output)
         assert runtime.stop() == 0, "".join(runtime.output)

@@ -15,6 +15,7 @@ from querylake_api.configuration.endpoints import router as config_router
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.error_handlers import add_error_handlers
+from querylake_api.error_schema import ERROR_RESPONSES
 from querylake_api.errors import internal_error, shutting_down
 from querylake_api.generation import Standing
 from querylake_api.generations import Generations
@@ -181,7 +182,13 @@ async def running_application(
 
 
 def _documented_application() -> FastAPI:
-    app = FastAPI(title="QueryLake", version=VERSION, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="QueryLake",
+        version=VERSION,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=ERROR_RESPONSES,
+    )
     for router in (
         models_router,
         keys_router,

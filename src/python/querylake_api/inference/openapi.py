@@ -10,24 +10,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from querylake_api.error_schema import ERROR_REFERENCE
 from querylake_api.inference.routes import ENDPOINTS
-
-_ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "code": {"type": ["string", "integer", "null"]},
-            },
-        }
-    },
-}
 
 _MODEL: dict[str, Any] = {"type": "string", "minLength": 1, "description": "An id or an alias."}
 _STREAM: dict[str, Any] = {"type": ["boolean", "null"], "default": False}
@@ -131,7 +115,7 @@ def _operation(path: str, streams: bool) -> dict[str, Any]:
     summary, properties, required, example = _BODIES[path]
     answer: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
     if streams:
-        answer["text/event-stream"] = {"schema": {"type": "string"}}
+        answer["text/event-stream"] = {}
     return {
         "tags": ["inference"],
         "summary": summary,
@@ -157,7 +141,7 @@ def _operation(path: str, streams: bool) -> dict[str, Any]:
             **{
                 status: {
                     "description": description,
-                    "content": {"application/json": {"schema": _ERROR}},
+                    "content": {"application/json": {"schema": ERROR_REFERENCE}},
                 }
                 for status, description in _ERROR_STATUSES.items()
             },
