@@ -26,7 +26,7 @@ CHECKS: list[CheckFunction] = [
 ]
 
 BOUNDED = settings(
-    max_examples=8,
+    max_examples=5,
     database=None,
     deadline=None,
     derandomize=True,

@@ -63,8 +63,11 @@ def served(folder: Path, *, engine_port: int = 0, **behaviour: Any) -> Iterator[
     try:
         yield Served(process, ports[1])
     finally:
-        process.kill()
-        process.communicate(timeout=SECONDS)
+        # Not SIGKILL: that would leave the engine.
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SECONDS)
 
 
 def _free_port() -> int:
