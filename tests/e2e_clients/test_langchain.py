@@ -54,11 +54,10 @@ def test_a_stream_with_usage(stack: Stack) -> None:
 
 
 def test_a_chain_in_a_batch(stack: Stack) -> None:
-    prompt = ChatPromptTemplate.from_template("What is the capital of {country}?")
+    prompt = ChatPromptTemplate.from_template("What is {what}?")
     chain = prompt | chat(stack) | StrOutputParser()
-    france, italy = chain.batch([{"country": "France"}, {"country": "Italy"}])
-    assert "Paris" in france
-    assert "Rome" in italy
+    answers = chain.batch([{"what": "the capital of France"}, {"what": "France's capital"}])
+    assert all("Paris" in answer for answer in answers)
 
 
 def test_structured_output(stack: Stack) -> None:

