@@ -19,7 +19,6 @@ class RolloutClient:
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
         self._client = httpx.Client(
-            base_url=f"{self._url}/admin/rollouts",
             headers={"authorization": f"Bearer {key}"},
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
@@ -46,7 +45,9 @@ class RolloutClient:
 
     def _ask(self, method: str, path: str, document: object) -> Any:
         try:
-            answer = self._client.request(method, path, json=document)
+            answer = self._client.request(
+                method, f"{self._url}/admin/rollouts{path}", json=document
+            )
         except httpx.HTTPError as error:
             raise OperatorError(
                 f"the API at {self._url} does not answer: {error}; is `serve` running, "

@@ -113,7 +113,7 @@ class RolloutView(BaseModel):
             step=course.step + 1,
             steps=len(rollout.plan.steps),
             percent=100.0 if course.status is Status.PROMOTED else live_percent,
-            baked_seconds=round(rollout.baked_seconds, 1),
+            baked_seconds=round(min(rollout.baked_seconds, step.bake_seconds), 1),
             bake_seconds=step.bake_seconds,
             allowed=[
                 action
