@@ -17,7 +17,8 @@ class Policy:
     """How sure a verdict must be.
 
     Attributes:
-        alphas: how often, per rollout, each signal may roll a sound canary back; 1% in all.
+        alphas: how often, per rollout, each signal may roll a sound canary back if requests are
+            independent: 0.5% in all, which leaves as much for keys that are not.
         advance_alpha: how often, per step, a canary at the margin may be let through.
         error_margin: a canary's error rate may be this much above the control's.
         latency_ratio: its p95 may be this many times the control's.
@@ -26,7 +27,7 @@ class Policy:
     """
 
     alphas: dict[Signal, float] = field(
-        default_factory=lambda: {"errors": 0.005, "first_token": 0.0025, "gaps": 0.0025}
+        default_factory=lambda: {"errors": 0.0025, "first_token": 0.00125, "gaps": 0.00125}
     )
     advance_alpha: float = 0.05
     error_margin: float = 0.01

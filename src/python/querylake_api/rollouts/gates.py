@@ -29,7 +29,7 @@ class GateEvidence:
 
 
 class Gates:
-    """Asks `upgrade_gates status --json`, or whatever command is configured.
+    """Asks `upgrade_gates evidence fresh --for promotion`, or whatever command is configured.
 
     Args:
         command: with its arguments; empty if none is configured.
@@ -70,4 +70,13 @@ class Gates:
         holds = isinstance(document, dict) and document.get("holds") is True
         if process.returncode == 0 and holds:
             return GateEvidence(None, document)
-        return GateEvidence("the gates do not hold; see `upgrade_gates status`", document)
+        return GateEvidence(f"the gates do not hold: {_missing(document)}", document)
+
+
+def _missing(document: Any) -> str:
+    """Return the first of the lines that are missing, if the program names them."""
+    missing = document.get("missing") if isinstance(document, dict) else None
+    if not isinstance(missing, list) or not missing:
+        return "`upgrade_gates status` shows which"
+    named = "; ".join(str(line) for line in missing[:3])
+    return f"{named}, and {len(missing) - 3} more" if len(missing) > 3 else named
