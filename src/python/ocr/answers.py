@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from querylake_version import VERSION
+from ocr.errors import DocumentRefused, DocumentTooLarge, FormatUnknown, TooManyPages
+from ocr.service.errors import RequestRefused
 
-ErrorType = Literal["invalid_request_error", "authentication_error"]
+ErrorType = Literal["invalid_request_error", "authentication_error", "server_error"]
 
 _SHOWN_PATH = 200
 """Characters of a path that an answer repeats."""
@@ -26,10 +28,11 @@ def refusal(
     status: int,
     code: str,
     type: ErrorType = "invalid_request_error",
+    param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return an answer that is not a success."""
-    document = {"error": {"message": message, "type": type, "param": None, "code": code}}
+    document = {"error": {"message": message, "type": type, "param": param, "code": code}}
     return JSONResponse(document, status, headers=headers)
 
 
@@ -50,8 +53,7 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     path = request.url.path[:_SHOWN_PATH]
     if error.status_code == 404:
         return refusal(
-            f"There is nothing at {request.method} {path}: converting over HTTP is not part of "
-            f"this version, {VERSION}. See /docs for what there is.",
+            f"There is nothing at {request.method} {path}. See /docs for what there is.",
             status=404,
             code="unknown_url",
         )
@@ -60,4 +62,41 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
         status=error.status_code,
         code="method_not_allowed" if error.status_code == 405 else "invalid_request",
         headers=error.headers,
+    )
+
+
+async def refused_document(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a document that cannot be converted."""
+    assert isinstance(error, DocumentRefused)
+    status = 422
+    if isinstance(error, DocumentTooLarge | TooManyPages):
+        status = 413
+    elif isinstance(error, FormatUnknown):
+        status = 415
+    message = f"The document cannot be converted: {error}."
+    headers = {"connection": "close"} if status == 413 else None  # its rest is not read
+    return refusal(message, status=status, code=error.code, param="file", headers=headers)
+
+
+async def refused_request(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a request that its caller can mend."""
+    assert isinstance(error, RequestRefused)
+    return refusal(str(error), status=error.status, code=error.code, param=error.param)
+
+
+async def wrong_value(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a parameter that is not what it should be."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return refusal(f"{name}: {first['msg']}.", status=400, code="invalid_value", param=name)
+
+
+async def internal_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a fault of ours. What it was is in the log, where the server puts it."""
+    return refusal(
+        "The service failed to handle this request; its log says why.",
+        status=500,
+        code="internal_error",
+        type="server_error",
     )

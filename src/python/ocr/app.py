@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from ocr.access import KeyRequired
-from ocr.answers import http_error
+from ocr.answers import http_error, internal_error, refused_document, refused_request, wrong_value
 from ocr.engine import Engine
+from ocr.errors import DocumentRefused
+from ocr.service.endpoints import router
+from ocr.service.errors import RequestRefused
+from ocr.service.service import ServiceSettings, running_service
+from ocr.service.uploads import Terms
 from querylake_version import VERSION
 
 
@@ -30,16 +38,20 @@ class Health(BaseModel):
     engine: InstalledEngine
 
 
-def application(engine: Engine, key: str | None) -> ASGIApp:
-    """Return the application.
+@asynccontextmanager
+async def running_application(
+    engine: Engine, key: str | None, settings: ServiceSettings, terms: Terms
+) -> AsyncIterator[ASGIApp]:
+    """Start the service and give its application.
 
     Args:
-        engine: what `/health` reports.
+        engine: the one that is installed.
         key: what everything but `/health` asks for; None for nothing.
+        terms: what every conversion has in common.
     """
     app = FastAPI(
         title="QueryLake OCR",
-        summary="Converting over HTTP is not part of this version; `ocr.pex convert` is.",
+        summary="Documents in, Markdown and blocks out.",
         version=VERSION,
         redoc_url=None,
         redirect_slashes=False,
@@ -50,5 +62,12 @@ def application(engine: Engine, key: str | None) -> ASGIApp:
     async def report_health() -> Health:
         return health
 
+    app.include_router(router)
     app.add_exception_handler(HTTPException, http_error)
-    return app if key is None else KeyRequired(app, key)
+    app.add_exception_handler(RequestValidationError, wrong_value)
+    app.add_exception_handler(DocumentRefused, refused_document)
+    app.add_exception_handler(RequestRefused, refused_request)
+    app.add_exception_handler(Exception, internal_error)
+    async with running_service(settings, terms, f"{engine.name} {engine.version}") as service:
+        app.state.service = service
+        yield app if key is None else KeyRequired(app, key)

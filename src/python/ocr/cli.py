@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ocr.access import KEY_VARIABLE, key_for
-from ocr.app import application
+from ocr.app import running_application
 from ocr.conversion.options import ConversionOptions, Limits, TextLayer
 from ocr.convert_command import Format, convert_files
 from ocr.engine import installed_engine
@@ -19,6 +21,8 @@ from ocr.engines.vision_options import vision_settings
 from ocr.errors import EX_DATAERR, OcrError
 from ocr.server import listen
 from ocr.server import serve as serve_until_signal
+from ocr.service.service import ServiceSettings
+from ocr.service.uploads import Terms
 from querylake_version import VERSION
 
 _LIMITS = Limits()
@@ -54,12 +58,34 @@ def options(
 def serve(
     host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8200,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="For documents, jobs and results.")
+    ] = Path(".querylake/ocr"),
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Pages that are read at a time. [one per processor]", min=1, max=256),
+    ] = None,
+    sync_pages: Annotated[
+        int, typer.Option(help="Of a document that is converted while one waits.", min=1)
+    ] = 20,
+    max_bytes: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.bytes,
+    max_pages: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.pages,
+    seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
+    keep_days: Annotated[float, typer.Option(help="Jobs and results.", min=0)] = 7.0,
 ) -> None:
     """Check everything that can be wrong, then serve."""
     engine = installed_engine()
     listener = listen(host, port)
     key = key_for(listener.getsockname()[0])
-    serve_until_signal(application(engine, key), listener)
+    settings = ServiceSettings(
+        data=data.resolve(),
+        workers=workers or len(os.sched_getaffinity(0)),
+        sync_pages=sync_pages,
+        keep=timedelta(days=keep_days),
+    )
+    limits = Limits(bytes=max_bytes, pages=max_pages, seconds=seconds)
+    terms = Terms(RapidSettings(threads=1), limits)
+    serve_until_signal(running_application(engine, key, settings, terms), listener)
 
 
 @app.command(name="convert")

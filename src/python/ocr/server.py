@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 import uvloop
@@ -63,9 +64,28 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, and let requests in flight finish."""
-    config = uvicorn.Config(
+def serve(application: AbstractAsyncContextManager[ASGIApp], listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, and let requests in flight finish.
+
+    Args:
+        application: entered before anything is served, and left after the last answer.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(application, listener))
+
+
+async def _serve(
+    application: AbstractAsyncContextManager[ASGIApp], listener: socket.socket
+) -> None:
+    async with application as app:
+        server = _Server(_config(app))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        await server.serve(sockets=[listener])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         ws="none",
         lifespan="off",
@@ -76,14 +96,6 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(_Server(config), listener))
-
-
-async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
-    await server.serve(sockets=[listener])
 
 
 def _url(listener: socket.socket) -> str:

@@ -1,0 +1,1 @@
+"""Conversion as a service: jobs that survive a crash, pages in processes of their own."""

@@ -1,0 +1,79 @@
+"""The worker process: reads pages, one after another, until its parent is gone.
+
+Native code reads what strangers have sent, so a page may end the process; it may not end the
+service. Parent and child speak in pickled values, each with its length in front, over two pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import sys
+from typing import Any, BinaryIO
+
+from ocr.conversion.page import convert_page
+from ocr.documents.opening import open_document
+from ocr.documents.page_numbers import selected_pages
+from ocr.engines.engine import OcrEngine
+from ocr.engines.opening import open_engine
+from ocr.engines.settings import EngineSettings
+from ocr.errors import DocumentRefused, EngineFailed, OcrError
+from ocr.service.messages import LENGTH, Answer, Refusal, Task
+
+
+class _Engines:
+    """Engines by their settings, loaded when they are first needed."""
+
+    def __init__(self) -> None:
+        self._open: dict[EngineSettings, OcrEngine] = {}
+
+    def of(self, settings: EngineSettings) -> OcrEngine:
+        if settings not in self._open:
+            self._open[settings] = open_engine(settings)
+        return self._open[settings]
+
+
+def answer(task: Task, engines: _Engines) -> Answer:
+    """Do what is asked."""
+    try:
+        content = task.document.read_bytes()
+        with open_document(content, task.options) as document:
+            if task.number is None:
+                return selected_pages(task.options.pages, document.page_count)
+            return convert_page(
+                document, task.number, task.options, engines.of(task.options.engine)
+            )
+    except DocumentRefused as error:
+        return Refusal(error.code, str(error))
+    except OcrError as error:
+        return Refusal(EngineFailed.code, str(error))
+
+
+def main() -> None:
+    """Serve the parent over standard input and output."""
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # Whatever a library prints must not come between the answers.
+    os.dup2(2, 1)
+    limit = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    engines = _Engines()
+    while (task := _read(requests)) is not None:
+        _write(answers, answer(task, engines))
+
+
+def _read(pipe: BinaryIO) -> Any:
+    head = pipe.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    return pickle.loads(pipe.read(LENGTH.unpack(head)[0]))
+
+
+def _write(pipe: BinaryIO, value: object) -> None:
+    content = pickle.dumps(value)
+    pipe.write(LENGTH.pack(len(content)) + content)
+    pipe.flush()
+
+
+if __name__ == "__main__":
+    main()

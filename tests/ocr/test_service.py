@@ -1,0 +1,256 @@
+"""The service over HTTP: answers at once, jobs, the same work once, and what strangers send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ocr.app import running_application
+from ocr.conversion.options import Limits
+from ocr.engine import installed_engine
+from ocr.engines.settings import RapidSettings
+from ocr.service import pool
+from ocr.service.service import ServiceSettings
+from ocr.service.uploads import Terms
+from ocr_testing.pages import HARBOUR, drawn, lines, paragraph, set_in_columns
+
+PDF = set_in_columns([paragraph(HARBOUR)])
+TWO_PAGES = drawn(lines(HARBOUR[:60]), lines("The second page.", "It has two lines."))
+LIMITS = Limits(bytes=200_000, pages=10, seconds=60.0)
+
+
+@asynccontextmanager
+async def serving(data: Path, limits: Limits = LIMITS) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the application in this process; its workers are processes of their own."""
+    settings = ServiceSettings(data, workers=1, sync_pages=3, keep=timedelta(days=1))
+    terms = Terms(RapidSettings(), limits)
+    async with running_application(installed_engine(), None, settings, terms) as app:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://ocr", timeout=120
+        ) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of a fresh service."""
+    async with serving(tmp_path / "data") as made:
+        yield made
+
+
+async def _send(
+    client: httpx.AsyncClient, path: str, content: bytes = PDF, owner: str = "", **fields: str
+) -> httpx.Response:
+    return await client.post(
+        path,
+        files={"file": ("report.pdf", content)},
+        data=fields,
+        headers={"x-querylake-owner": owner},
+    )
+
+
+async def _ended(client: httpx.AsyncClient, job_id: str, owner: str = "") -> dict[str, Any]:
+    """Follow a job's events, and return the last."""
+    headers = {"x-querylake-owner": owner}
+    last: dict[str, Any] = {}
+    async with client.stream("GET", f"/v1/ocr/jobs/{job_id}/events", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                last = json.loads(line.removeprefix("data: "))
+    return last
+
+
+async def test_a_small_document_is_converted_at_once(client: httpx.AsyncClient) -> None:
+    answer = await _send(client, "/v1/ocr")
+
+    assert answer.status_code == 200
+    document = answer.json()
+    assert HARBOUR in document["markdown"].replace("\n", " ")
+    assert document["output_contract"] == "text_layer_fastpath_markdown"
+    assert document["page_source_by_page"] == {"0001": "text_layer"}
+    assert document["page_source_counts"] == {"ocr": 0, "text_layer": 1}
+
+
+async def test_markdown_alone(client: httpx.AsyncClient) -> None:
+    answer = await _send(client, "/v1/ocr", TWO_PAGES, pages="2", format="markdown")
+
+    assert answer.headers["content-type"].startswith("text/markdown")
+    assert "The second page." in answer.text
+    assert HARBOUR[:20] not in answer.text
+
+
+async def test_a_job_tells_its_course_and_keeps_its_result(client: httpx.AsyncClient) -> None:
+    created = await _send(client, "/v1/ocr/jobs", TWO_PAGES)
+    assert created.status_code == 202
+    job_id = created.json()["id"]
+
+    last = await _ended(client, job_id)
+
+    assert (last["status"], last["pages_done"], last["page_count"]) == ("complete", 2, 2)
+    assert (await client.get(f"/v1/ocr/jobs/{job_id}")).json() == last
+    result = (await client.get(f"/v1/ocr/jobs/{job_id}/result")).json()
+    assert "The second page." in result["markdown"]
+    assert (await client.get(f"/v1/ocr/jobs/{job_id}/markdown")).text == result["markdown"]
+    assert [job["id"] for job in (await client.get("/v1/ocr/jobs")).json()] == [job_id]
+
+
+async def test_the_same_document_is_no_work_again(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _send(client, "/v1/ocr")
+
+    async def none(*_: object) -> None:
+        pytest.fail("it was done already")
+
+    monkeypatch.setattr(pool.Workers, "_ask", none)
+    again = await _send(client, "/v1/ocr")
+    job = await _send(client, "/v1/ocr/jobs")
+
+    assert again.json() == first.json()
+    assert job.json()["status"] == "complete"
+
+
+async def test_jobs_of_others_are_not_there(client: httpx.AsyncClient) -> None:
+    job_id = (await _send(client, "/v1/ocr/jobs", owner="key_a")).json()["id"]
+    others = {"x-querylake-owner": "key_b"}
+
+    for path in ("", "/events", "/result", "/markdown"):
+        answer = await client.get(f"/v1/ocr/jobs/{job_id}{path}", headers=others)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
+    assert (await client.delete(f"/v1/ocr/jobs/{job_id}", headers=others)).status_code == 404
+    assert (await client.get("/v1/ocr/jobs", headers=others)).json() == []
+    assert (await _ended(client, job_id, "key_a"))["status"] == "complete"
+
+
+async def test_what_crashed_is_gone_on_with_and_finished_pages_are_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    read_page = pool.Workers.page
+
+    async def first_page_only(self: pool.Workers, document: Path, options: Any, n: int) -> Any:
+        asked.append(n)
+        if n == 2:
+            await asyncio.Event().wait()
+        return await read_page(self, document, options, n)
+
+    monkeypatch.setattr(pool.Workers, "page", first_page_only)
+    async with serving(tmp_path / "data") as client:
+        job_id = (await _send(client, "/v1/ocr/jobs", TWO_PAGES)).json()["id"]
+        while asked != [1, 2]:
+            await asyncio.sleep(0.01)
+    monkeypatch.setattr(pool.Workers, "page", read_page)
+
+    async with serving(tmp_path / "data") as client:
+        assert (await _ended(client, job_id))["status"] == "complete"
+        result = (await client.get(f"/v1/ocr/jobs/{job_id}/result")).json()
+        assert [page["page"] for page in result["pages"]] == [1, 2]
+    assert asked == [1, 2]
+
+
+async def test_a_cancelled_job_ends_and_frees_its_worker(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_page = pool.Workers.page
+    reading = asyncio.Event()
+
+    async def slowly(self: pool.Workers, document: Path, options: Any, n: int) -> Any:
+        reading.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(pool.Workers, "page", slowly)
+    job_id = (await _send(client, "/v1/ocr/jobs")).json()["id"]
+    await reading.wait()
+    watching = asyncio.create_task(_ended(client, job_id))
+    cancelled = (await client.delete(f"/v1/ocr/jobs/{job_id}")).json()
+    monkeypatch.setattr(pool.Workers, "page", read_page)
+
+    assert cancelled["status"] == "cancelled"
+    assert (await watching)["status"] == "cancelled"
+    answer = await client.get(f"/v1/ocr/jobs/{job_id}/result")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "job_not_finished")
+    assert (await _send(client, "/v1/ocr")).status_code == 200
+
+
+async def test_a_page_that_kills_its_worker_is_an_error_of_that_page(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = pool._Worker.ask
+
+    async def killed(self: pool._Worker, task: Any) -> Any:
+        if task.number == 1:
+            self._process = self._process or await self._start()
+            os.kill(self._process.pid, signal.SIGKILL)
+        return await ask(self, task)
+
+    monkeypatch.setattr(pool._Worker, "ask", killed)
+    document = (await _send(client, "/v1/ocr", TWO_PAGES)).json()
+
+    assert document["status"] == "partial"
+    assert [(each["page"], each["code"]) for each in document["errors"]] == [(1, "page_broken")]
+    assert "The second page." in document["markdown"]
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "status", "code"),
+    [
+        (b"hello", {}, 422, "format_unknown"),
+        (b"%PDF-1.7 and no more", {}, 422, "document_broken"),
+        (PDF, {"pages": "7"}, 422, "pages_wrong"),
+        (PDF, {"dpi": "9999"}, 400, "invalid_value"),
+        (PDF, {"colour": "red"}, 400, "invalid_value"),
+        (drawn(*[lines("A page.")] * 5), {}, 413, "too_many_pages_at_once"),
+        (drawn(*[lines("A page.")] * 11), {}, 422, "too_many_pages"),
+        (b"%PDF-1.7" + bytes(300_000), {}, 413, "document_too_large"),
+    ],
+)
+async def test_what_cannot_be_converted_is_told_in_the_shape_of_openai(
+    client: httpx.AsyncClient, content: bytes, fields: dict[str, str], status: int, code: str
+) -> None:
+    answer = await _send(client, "/v1/ocr", content, **fields)
+
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert error["message"].endswith(".")
+
+
+async def test_a_form_without_a_file_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/ocr", data={"pages": "1"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_file")
+
+
+async def test_a_job_whose_document_is_no_document_fails_with_the_reason(
+    client: httpx.AsyncClient,
+) -> None:
+    job_id = (await _send(client, "/v1/ocr/jobs", b"hello")).json()["id"]
+
+    last = await _ended(client, job_id)
+
+    assert (last["status"], last["error"]["code"]) == ("failed", "format_unknown")
+    assert (await client.get(f"/v1/ocr/jobs/{job_id}/result")).status_code == 409
+
+
+async def test_nothing_of_a_document_stays_but_its_result(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await _send(client, "/v1/ocr", password="secret-word")
+
+    kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in kept if path.parent.parent.name == "works") == [
+        "result.json"
+    ]
+    assert not any(b"secret-word" in path.read_bytes() for path in kept)
