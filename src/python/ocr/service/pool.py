@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ocr.conversion.options import ConversionOptions
-from ocr.conversion.page import failed_page
-from ocr.conversion.result import PageResult
+from ocr.conversion.result import PageResult, failed_page
 from ocr.errors import DocumentBroken, EngineFailed, PageBroken, PageTimedOut
 from ocr.service.messages import LENGTH, Answer, Refusal, Task
 
