@@ -103,6 +103,13 @@ def test_a_scan_is_recognised_and_says_so(engine: RapidEngine) -> None:
     assert 80 < block.box[1] < 100  # and its baseline at 100 from the top
 
 
+def test_headings_of_a_scan_are_headings(engine: RapidEngine) -> None:
+    flow = [paragraph("Second part", "Heading2"), paragraph(f"{HARBOUR} {SURVEY}")]
+    result = converted(encoded(scan(set_in_columns(flow))), engine)
+    assert result.markdown.startswith("# Second part\n\nThe ")
+    assert [block.type for block in result.pages[0].blocks] == ["heading", "paragraph"]
+
+
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_scan_that_lies_on_its_side_is_turned(engine: RapidEngine, quarters: int) -> None:
     image = scan(drawn(lines(HARBOUR[:60], SURVEY[:60], HARBOUR[60:120], size=13)), dpi=110)

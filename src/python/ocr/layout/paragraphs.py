@@ -15,6 +15,8 @@ _MORE_SPACE = 0.4
 _OTHER_SIZE = 1.15
 _OTHER_SIZE_SCANNED = 1.3
 """Sizes in scans are measured on the ink, which differs from line to line."""
+_LONE_LINE_SCANNED = 1.1
+"""A line that stands alone and ends without a stop is a heading at this size already."""
 _INDENT = 0.8
 _HEADING_LETTERS = 160
 _BOLD_HEADING_LETTERS = 90
@@ -129,4 +131,7 @@ def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -
     if all(_is_heading_size(line, body) for line in paragraph):
         return len(text) <= _HEADING_LETTERS and len(paragraph) <= 4
     ends = text[-1] in ".,;:!?"
-    return bold and len(text) <= _BOLD_HEADING_LETTERS and not ends and len(paragraph) <= 2
+    if len(text) > _BOLD_HEADING_LETTERS or ends or len(paragraph) > 2:
+        return False
+    scanned = len(paragraph) == 1 and paragraph[0].source == "ocr" and not marker_of(text)
+    return bold or (scanned and paragraph[0].size > _LONE_LINE_SCANNED * body)
