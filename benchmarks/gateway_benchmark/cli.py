@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from gateway_benchmark.gateways import (
 from gateway_benchmark.processes import start, stop, wait_for
 from gateway_benchmark.report import InvalidRun, faults, table
 from gateway_benchmark.scenarios import SCENARIOS, Sample, Scenario, measure
+from gateway_benchmark.soak import soak
 
 RIG_CORE = 0
 GATEWAY_CORE = 1
@@ -60,8 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             chosen.append(available[name])
         else:
             print(f"left out: {name}: {reason}", file=sys.stderr)
-    scenarios = [each for each in SCENARIOS if not options.only or each.name in options.only]
     os.sched_setaffinity(0, {RIG_CORE})
+    if options.soak is not None:
+        uvloop.run(_soak(available["querylake"], options.soak))
+        return
+    scenarios = [each for each in SCENARIOS if not options.only or each.name in options.only]
     samples = uvloop.run(_measure_all(chosen, scenarios, options.rounds, options.seconds))
     if options.json is not None:
         options.json.write_text(json.dumps(samples, default=dataclasses.asdict, indent=1))
@@ -82,16 +87,7 @@ async def _measure_all(
     }
     order = random.Random(20)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ql-bench-")))
-        log = folder / "engine.log"
-        engine = start(
-            [sys.executable, "-m", "gateway_benchmark.mock_engine"],
-            core=RIG_CORE,
-            log=log,
-            env={"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        stack.callback(stop, engine)
-        url = wait_for(log, "http://", engine, seconds=30)
+        folder, engine, url = _rig(stack)
         up: dict[str, Running] = {
             gateway.name: stack.enter_context(running(gateway, url, folder, GATEWAY_CORE))
             for gateway in gateways
@@ -108,6 +104,34 @@ async def _measure_all(
                     await asyncio.sleep(0.2)
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
     return samples
+
+
+async def _soak(gateway: Gateway, seconds: float) -> None:
+    """Run mixed load against one gateway, and end with 1 if memory or connections are lost."""
+    with ExitStack() as stack:
+        folder, _, url = _rig(stack)
+        up = stack.enter_context(running(gateway, url, folder, GATEWAY_CORE))
+        result = await soak(up, seconds)
+    print("| seconds | RSS, MB | sockets |\n| --- | --- | --- |")
+    for moment in result.moments[:: max(1, len(result.moments) // 20)]:
+        print(f"| {moment.seconds:.0f} | {moment.rss / 1e6:.1f} | {moment.sockets} |")
+    print(f"\n{result.requests:,} answers; {result.sockets_before} sockets before the load")
+    for verdict in result.verdicts():
+        sys.exit(f"error: {verdict}")
+
+
+def _rig(stack: ExitStack) -> tuple[Path, subprocess.Popen[bytes], str]:
+    """Return a folder, the engine that answers at once, and its URL; all end with the stack."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ql-bench-")))
+    log = folder / "engine.log"
+    engine = start(
+        [sys.executable, "-m", "gateway_benchmark.mock_engine"],
+        core=RIG_CORE,
+        log=log,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    stack.callback(stop, engine)
+    return folder, engine, wait_for(log, "http://", engine, seconds=30)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument(
+        "--soak", type=float, metavar="SECONDS", help="mixed load on QueryLake alone instead"
+    )
     parser.add_argument("--only", action="append", help="a scenario; may be repeated")
     parser.add_argument("--json", type=Path, help="where every sample goes")
     return parser

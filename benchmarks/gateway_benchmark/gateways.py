@@ -106,7 +106,12 @@ class QueryLake:
             f'targets = [{{upstream = "mock", model = "{MODEL}"}}]\n'
         )
         created = subprocess.run(
-            [self.pex, "keys", "create", "--config", config, "--name", "benchmark", "--json"],
+            [
+                *(self.pex, "keys", "create", "--config", config, "--name", "benchmark", "--json"),
+                # Limits that are counted and never reached.
+                *("--requests-per-minute", "100000000", "--tokens-per-minute", "1000000000"),
+                *("--concurrency", "100000"),
+            ],
             check=True,
             capture_output=True,
         )
