@@ -137,6 +137,15 @@ def test_other_machines_are_let_in_with_a_key_only(start: StartOcr) -> None:
     assert get(f"http://127.0.0.1:{port}/docs").status_code == 401
 
 
+async def test_too_large_is_said_to_a_client_that_sends_on(start: StartOcr) -> None:
+    url = start("serve", "--port", "0", "--max-bytes", "1000").url()
+    document = bytes(20_000_000)  # more than the buffers on the way hold
+    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as client:
+        answer = await client.post(f"{url}/v1/ocr", files={"file": ("a.pdf", document)})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "document_too_large"
+
+
 def test_a_port_in_use_is_one_sentence(start: StartOcr) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

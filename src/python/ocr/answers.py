@@ -74,8 +74,9 @@ async def refused_document(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, FormatUnknown):
         status = 415
     message = f"The document cannot be converted: {error}."
-    headers = {"connection": "close"} if status == 413 else None  # its rest is not read
-    return refusal(message, status=status, code=error.code, param="file", headers=headers)
+    # The connection stays, and the server drops the rest of a document that is too large: closed
+    # under a client that still sends, it would be reset, and the answer with it.
+    return refusal(message, status=status, code=error.code, param="file")
 
 
 async def refused_request(request: Request, error: Exception) -> JSONResponse:
