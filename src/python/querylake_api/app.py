@@ -37,6 +37,7 @@ from querylake_api.observability.request_record import (
     outcome_of_status,
 )
 from querylake_api.observability.tracing import running_tracer
+from querylake_api.ocr_client.openapi import document_ocr_routes
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.rollouts.endpoints import router as rollouts_router
@@ -76,7 +77,7 @@ class Application:
         generation = self.generations.current
         generation.enter()
         try:
-            route = generation.hot.get(scope["path"])
+            route = generation.route_of(scope["path"])
             if route is not None:
                 await route(scope, receive, send, record)
             else:
@@ -202,4 +203,5 @@ def _documented_application() -> FastAPI:
         app.include_router(router)
     add_error_handlers(app)
     document_inference_routes(app)
+    document_ocr_routes(app)
     return app

@@ -21,6 +21,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Route = Callable[[Scope, Receive, Send, RequestRecord], Awaitable[None]]
+"""Serves requests ahead of FastAPI."""
 
 RECORD = "querylake.record"
 """Where a request's record is found in its scope."""

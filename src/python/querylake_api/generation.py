@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from querylake_api.asgi import Route
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.dispatch import BalancingDispatcher
-from querylake_api.inference.routes import InferenceRoute, inference_routes
+from querylake_api.inference.routes import inference_routes
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
@@ -22,6 +23,9 @@ from querylake_api.limits.models import Limits
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
+from querylake_api.ocr_client.places import covers
+from querylake_api.ocr_client.routes import OcrRoutes
+from querylake_api.ocr_client.service import open_ocr
 from querylake_api.persistence.database import Database
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.rollouts.shadows import AlwaysCandidate, ShadowingDispatcher
@@ -60,16 +64,22 @@ class Generation:
     Attributes:
         number: how many configurations this server has had, with this one.
         hot: the routes that carry the traffic, by path.
+        ocr: serves what is below `/v1/ocr`.
     """
 
     number: int
     configuration: Configuration
     services: Services
-    hot: Mapping[str, InferenceRoute]
+    hot: Mapping[str, Route]
+    ocr: Route
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when no request belongs to it and none will."""
     _in_flight: int = 0
     _retired: bool = False
+
+    def route_of(self, path: str) -> Route | None:
+        """Return what serves a path ahead of FastAPI, if anything does."""
+        return self.hot.get(path) or (self.ocr if covers(path) else None)
 
     def enter(self) -> None:
         """Count a request that has come."""
@@ -96,6 +106,8 @@ async def running_generation(
     settings = configuration.settings
     async with AsyncExitStack() as stack:
         upstreams = await stack.enter_async_context(open_upstreams(configuration))
+        ocr = await stack.enter_async_context(open_ocr(configuration.ocr))
+        limiter = Limiter(standing.limits, Limits(**settings.limits.model_dump()))
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
@@ -116,7 +128,7 @@ async def running_generation(
             keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
             upstreams=upstreams,
             dispatcher=dispatcher,
-            readiness=Readiness(standing.database, catalog, upstreams),
+            readiness=Readiness(standing.database, catalog, upstreams, ocr),
             metrics=standing.metrics,
             usage=UsageRepository(standing.database),
             observer=standing.observer,
@@ -128,8 +140,15 @@ async def running_generation(
         hot = inference_routes(
             authenticator=services.authenticator,
             catalog=catalog,
-            limiter=Limiter(standing.limits, Limits(**settings.limits.model_dump())),
+            limiter=limiter,
             dispatcher=shadowing,
             server=settings.server,
         )
-        yield Generation(number, configuration, services, hot)
+        ocr_routes = OcrRoutes(
+            ocr,
+            authenticator=services.authenticator,
+            limiter=limiter,
+            max_body_bytes=settings.ocr.max_body_bytes if settings.ocr is not None else 0,
+            body_seconds=settings.server.body_timeout_seconds,
+        )
+        yield Generation(number, configuration, services, hot, ocr_routes)

@@ -176,6 +176,25 @@ class UpstreamSettings(_Section):
     stall_seconds: Seconds | None = None
 
 
+class OcrSettings(_Section):
+    """The OCR service behind `/v1/ocr`.
+
+    Attributes:
+        base_url: up to and including `/v1`.
+        api_key_env: the environment variable that holds the service's own key.
+        api_key_file: the file that holds it, relative to the configuration file.
+        timeouts: deadlines of every call. Conversions that are waited for send nothing before they
+            are done, hence the long `first_byte`.
+        max_body_bytes: larger uploads are answered 413. The service has a limit of its own.
+    """
+
+    base_url: HttpUrl
+    api_key_env: Name | None = None
+    api_key_file: Path | None = None
+    timeouts: TimeoutSettings = TimeoutSettings(first_byte=600.0)
+    max_body_bytes: int = Field(default=257 * 1024 * 1024, ge=1024)
+
+
 class HealthSettings(_Section):
     """How engines are looked at; see `upstreams.judge.HealthPolicy`.
 
@@ -283,5 +302,6 @@ class Settings(BaseSettings):
     rollouts: RolloutSettings = RolloutSettings()
     usage: UsageSettings = UsageSettings()
     tracing: TracingSettings = TracingSettings()
+    ocr: OcrSettings | None = None
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

@@ -15,6 +15,9 @@ def cross_check(settings: Settings) -> list[str]:
     for name, upstream in settings.upstreams.items():
         if upstream.api_key_env is not None and upstream.api_key_file is not None:
             problems.append(f"upstreams.{name}: set api_key_env or api_key_file, not both")
+    ocr = settings.ocr
+    if ocr is not None and ocr.api_key_env is not None and ocr.api_key_file is not None:
+        problems.append("ocr: set api_key_env or api_key_file, not both")
     for name, model in settings.models.items():
         here = key_path(("models", name))
         problems += (f"{here}.{problem}" for problem in _model_problems(model, settings))

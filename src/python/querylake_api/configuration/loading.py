@@ -21,7 +21,8 @@ from llm_provider.config import Timeouts, UpstreamConfig
 from querylake_api.configuration.checks import cross_check
 from querylake_api.configuration.problems import explain, unknown_variables
 from querylake_api.errors import EX_CONFIG, OperatorError
-from querylake_api.settings import EMBEDDED_SCHEME, Settings, UpstreamSettings
+from querylake_api.ocr_client.service import NAME as OCR
+from querylake_api.settings import EMBEDDED_SCHEME, OcrSettings, Settings, UpstreamSettings
 
 
 class ConfigurationError(OperatorError):
@@ -44,12 +45,14 @@ class Configuration:
 
     Attributes:
         upstreams: every upstream, with its own key.
+        ocr: the OCR service, with its own key; None if there is none.
         overrides: keys of `[server]` that the command line has set.
     """
 
     settings: Settings
     path: Path
     upstreams: Mapping[str, UpstreamConfig]
+    ocr: UpstreamConfig | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -113,9 +116,9 @@ def load_configuration(path: Path) -> Configuration:
     problems += cross_check(settings)
     if problems:
         raise ConfigurationError(path, problems)
-    upstreams = _upstreams(settings, path)
+    upstreams, ocr = _with_keys(settings, path)
     # A plain `Settings` can go to another process, one of a class that was made here cannot.
-    return Configuration(Settings.model_construct(**dict(settings)), path, upstreams)
+    return Configuration(Settings.model_construct(**dict(settings)), path, upstreams, ocr)
 
 
 def _settings_class(path: Path) -> type[Settings]:
@@ -136,55 +139,70 @@ def _settings_class(path: Path) -> type[Settings]:
     return SettingsFromFile
 
 
-def _upstreams(settings: Settings, path: Path) -> dict[str, UpstreamConfig]:
-    """Return every upstream with its key resolved.
+def _with_keys(
+    settings: Settings, path: Path
+) -> tuple[dict[str, UpstreamConfig], UpstreamConfig | None]:
+    """Return every upstream and the OCR service, with their keys resolved.
 
     Raises:
         ConfigurationError: a key's variable or file is missing or empty.
     """
     problems: list[str] = []
-    resolved: dict[str, UpstreamConfig] = {}
+    folder = path.resolve().parent
+    upstreams: dict[str, UpstreamConfig] = {}
+    ocr: UpstreamConfig | None = None
     for name, upstream in settings.upstreams.items():
         try:
-            key = _upstream_key(upstream, path.resolve().parent)
+            key = _own_key(upstream, folder)
         except ValueError as error:
             problems.append(f"upstreams.{name}.{error}")
             continue
-        resolved[name] = UpstreamConfig(
-            name=name,
-            base_url=upstream.base_url,
-            api_key=key,
-            timeouts=Timeouts(
-                connect=upstream.timeouts.connect,
-                first_byte=upstream.timeouts.first_byte,
-                idle=upstream.timeouts.idle,
-                total=upstream.timeouts.total,
-            ),
-            max_connections=upstream.max_connections,
-        )
+        upstreams[name] = _config(name, upstream, key, upstream.max_connections)
+    if settings.ocr is not None:
+        try:
+            ocr = _config(OCR, settings.ocr, _own_key(settings.ocr, folder), 0)
+        except ValueError as error:
+            problems.append(f"ocr.{error}")
     if problems:
         raise ConfigurationError(path, problems)
-    return resolved
+    return upstreams, ocr
 
 
-def _upstream_key(upstream: UpstreamSettings, folder: Path) -> str | None:
-    if upstream.api_key_env is not None:
-        key = os.environ.get(upstream.api_key_env, "").strip()
+def _config(
+    name: str, section: UpstreamSettings | OcrSettings, key: str | None, max_connections: int
+) -> UpstreamConfig:
+    return UpstreamConfig(
+        name=name,
+        base_url=section.base_url,
+        api_key=key,
+        timeouts=Timeouts(
+            connect=section.timeouts.connect,
+            first_byte=section.timeouts.first_byte,
+            idle=section.timeouts.idle,
+            total=section.timeouts.total,
+        ),
+        max_connections=max_connections,
+    )
+
+
+def _own_key(section: UpstreamSettings | OcrSettings, folder: Path) -> str | None:
+    if section.api_key_env is not None:
+        key = os.environ.get(section.api_key_env, "").strip()
         if not key:
             raise ValueError(
-                f"api_key_env: the environment variable {upstream.api_key_env} is not set; "
+                f"api_key_env: the environment variable {section.api_key_env} is not set; "
                 "export it, or use api_key_file"
             )
         return _printable(key, "api_key_env")
-    if upstream.api_key_file is not None:
-        file = folder / upstream.api_key_file.expanduser()
+    if section.api_key_file is not None:
+        file = folder / section.api_key_file.expanduser()
         try:
             key = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             raise ValueError(f"api_key_file: {file} cannot be read: {reason}") from None
         if not key:
-            raise ValueError(f"api_key_file: {file} is empty; put the engine's key in it")
+            raise ValueError(f"api_key_file: {file} is empty; put its own key in it")
         return _printable(key, "api_key_file")
     return None
 

@@ -20,6 +20,7 @@ from querylake_api.doctor.database import examine_database
 from querylake_api.doctor.engines import examine_engines
 from querylake_api.doctor.findings import Finding, Verdict, fault, good
 from querylake_api.doctor.machine import examine_machine
+from querylake_api.doctor.ocr import examine_ocr
 
 _MARKS: dict[Verdict, tuple[str, str]] = {
     "good": ("ok", "green"),
@@ -61,6 +62,8 @@ async def _examine(path: Path, dashboard: str | None) -> list[Finding]:
     findings += examine_machine(configuration)
     findings += [finding async for finding in examine_database(configuration)]
     findings += await examine_engines(configuration)
+    if configuration.ocr is not None:
+        findings.append(await examine_ocr(configuration.ocr))
     if dashboard is not None:
         findings.append(await asyncio.to_thread(examine_cluster, dashboard))
     return findings

@@ -27,7 +27,9 @@ async def healthz() -> Liveness:
     return Liveness()
 
 
-@router.get("/readyz", responses={503: {"model": ReadinessReport}})
+@router.get(
+    "/readyz", response_model_exclude_none=True, responses={503: {"model": ReadinessReport}}
+)
 async def readyz(services: ServicesDep, response: Response) -> ReadinessReport:
     """Say whether requests can be served, and name each dependency with its state."""
     report = await services.readiness.report()

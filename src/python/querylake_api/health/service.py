@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from llm_provider.breaker import BreakerState
 from querylake_api.inference.catalog import Catalog
+from querylake_api.ocr_client.service import OcrService
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.upstreams.facts import Condition, UpstreamFacts
@@ -45,6 +46,7 @@ class ReadinessReport(BaseModel):
     """Whether requests can be served, and what each dependency says.
 
     Attributes:
+        ocr: the OCR service; left out if there is none.
         status: `ready`: all is well. `degraded`: something is not, and requests are served all the
             same. `unavailable`: no model has an engine that may be sent requests.
     """
@@ -52,15 +54,23 @@ class ReadinessReport(BaseModel):
     status: Status
     database: DependencyState
     upstreams: dict[str, UpstreamState]
+    ocr: DependencyState | None = None
 
 
 class Readiness:
     """Asks the database, and those who watch the engines, and remembers the answer for a moment."""
 
-    def __init__(self, database: Database, catalog: Catalog, upstreams: Upstreams) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        upstreams: Upstreams,
+        ocr: OcrService | None,
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._upstreams = upstreams
+        self._ocr = ocr
         self._report: ReadinessReport | None = None
         self._probed_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -74,10 +84,10 @@ class Readiness:
             return self._report
 
     async def _probe(self) -> ReadinessReport:
-        database = await self._probe_database()
+        database, ocr = await asyncio.gather(self._probe_database(), self._probe_ocr())
         upstreams = {facts.name: facts for facts in self._upstreams.facts()}
         return ReadinessReport(
-            status=self._status(database, upstreams),
+            status=self._status(database, upstreams, ocr),
             database=database,
             upstreams={
                 name: UpstreamState(
@@ -88,9 +98,15 @@ class Readiness:
                 )
                 for name, facts in upstreams.items()
             },
+            ocr=ocr,
         )
 
-    def _status(self, database: DependencyState, upstreams: Mapping[str, UpstreamFacts]) -> Status:
+    def _status(
+        self,
+        database: DependencyState,
+        upstreams: Mapping[str, UpstreamFacts],
+        ocr: DependencyState | None,
+    ) -> Status:
         """Return the verdict. A missing database alone takes nothing from callers."""
         served = [
             model
@@ -99,7 +115,11 @@ class Readiness:
         ]
         if self._catalog.models and not served:
             return "unavailable"
-        well = database.state == "up" and all(_serves(facts) for facts in upstreams.values())
+        well = (
+            database.state == "up"
+            and all(_serves(facts) for facts in upstreams.values())
+            and (ocr is None or ocr.state == "up")
+        )
         return "ready" if well else "degraded"
 
     async def _probe_database(self) -> DependencyState:
@@ -110,6 +130,18 @@ class Readiness:
             return DependencyState(state="down", detail=f"no answer within {PROBE_SECONDS:g} s")
         except DatabaseUnavailable as error:
             return DependencyState(state="down", detail=error.reason)
+        return DependencyState(state="up", detail="answers")
+
+    async def _probe_ocr(self) -> DependencyState | None:
+        if self._ocr is None:
+            return None
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                trouble = await self._ocr.health()
+        except TimeoutError:
+            trouble = f"no answer within {PROBE_SECONDS:g} s"
+        if trouble is not None:
+            return DependencyState(state="down", detail=trouble)
         return DependencyState(state="up", detail="answers")
 
 

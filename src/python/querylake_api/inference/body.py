@@ -16,7 +16,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
         ApiError: 413 when it is larger than `limit` bytes, 408 when it takes longer than `seconds`.
         ClientLeft: the client went away in the middle of it.
     """
-    if _declared_length(scope) > limit:
+    if declared_length(scope) > limit:
         raise body_too_large(limit)
     pieces: list[bytes] = []
     size = 0
@@ -37,7 +37,8 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
         raise body_too_slow(seconds) from None
 
 
-def _declared_length(scope: Scope) -> int:
+def declared_length(scope: Scope) -> int:
+    """Return how many bytes the client says the body has; 0 if it does not say."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)
