@@ -498,6 +498,13 @@ async def test_a_reload_brings_the_service(
         assert (await api.get(JOB)).json() == VIEW
 
 
+def test_a_conversion_has_its_time_whatever_else_is_set(tmp_path: Path) -> None:
+    ocr = {"base_url": "http://ocr:8200/v1", "timeouts": {"connect": 1.0}}
+    config = load_configuration(write_config(tmp_path, database="embedded:pg", ocr=ocr)).ocr
+    assert config is not None
+    assert (config.timeouts.connect, config.timeouts.first_byte) == (1.0, 600.0)
+
+
 def test_a_key_that_is_missing_is_a_fault_of_the_configuration(
     configure: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

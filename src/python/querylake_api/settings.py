@@ -176,6 +176,12 @@ class UpstreamSettings(_Section):
     stall_seconds: Seconds | None = None
 
 
+class OcrTimeoutSettings(TimeoutSettings):
+    """The same for calls to the OCR service, whose answers begin when a conversion is done."""
+
+    first_byte: Seconds = 600.0
+
+
 class OcrSettings(_Section):
     """The OCR service behind `/v1/ocr`.
 
@@ -183,15 +189,14 @@ class OcrSettings(_Section):
         base_url: up to and including `/v1`.
         api_key_env: the environment variable that holds the service's own key.
         api_key_file: the file that holds it, relative to the configuration file.
-        timeouts: deadlines of every call. Conversions that are waited for send nothing before they
-            are done, hence the long `first_byte`.
+        timeouts: deadlines of every call.
         max_body_bytes: larger uploads are answered 413. The service has a limit of its own.
     """
 
     base_url: HttpUrl
     api_key_env: Name | None = None
     api_key_file: Path | None = None
-    timeouts: TimeoutSettings = TimeoutSettings(first_byte=600.0)
+    timeouts: OcrTimeoutSettings = OcrTimeoutSettings()
     max_body_bytes: int = Field(default=257 * 1024 * 1024, ge=1024)
 
 
