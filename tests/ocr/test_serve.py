@@ -60,7 +60,7 @@ def start(tmp_path: Path) -> Iterator[StartOcr]:
 
     def run(*arguments: str, **variables: str) -> OcrProcess:
         inherited = {name: value for name, value in os.environ.items() if name != "OCR_API_KEY"}
-        path = os.pathsep.join(path for path in sys.path if path)
+        path = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
         process = subprocess.Popen(
             [sys.executable, "-m", "ocr", *arguments],
             cwd=tmp_path,

@@ -26,6 +26,7 @@ from ocr_testing.pages import HARBOUR, drawn, lines, paragraph, set_in_columns
 
 PDF = set_in_columns([paragraph(HARBOUR)])
 TWO_PAGES = drawn(lines(HARBOUR[:60]), lines("The second page.", "It has two lines."))
+SECONDS = 60.0
 LIMITS = Limits(bytes=200_000, pages=10, seconds=60.0)
 
 
@@ -149,8 +150,9 @@ async def test_what_crashed_is_gone_on_with_and_finished_pages_are_not_done_agai
     monkeypatch.setattr(pool.Workers, "page", first_page_only)
     async with serving(tmp_path / "data") as client:
         job_id = (await _send(client, "/v1/ocr/jobs", TWO_PAGES)).json()["id"]
-        while asked != [1, 2]:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(SECONDS):
+            while asked != [1, 2]:
+                await asyncio.sleep(0.01)
     monkeypatch.setattr(pool.Workers, "page", read_page)
 
     async with serving(tmp_path / "data") as client:
@@ -172,13 +174,15 @@ async def test_a_cancelled_job_ends_and_frees_its_worker(
 
     monkeypatch.setattr(pool.Workers, "page", slowly)
     job_id = (await _send(client, "/v1/ocr/jobs")).json()["id"]
-    await reading.wait()
+    async with asyncio.timeout(SECONDS):
+        await reading.wait()
     watching = asyncio.create_task(_ended(client, job_id))
     cancelled = (await client.delete(f"/v1/ocr/jobs/{job_id}")).json()
     monkeypatch.setattr(pool.Workers, "page", read_page)
 
     assert cancelled["status"] == "cancelled"
-    assert (await watching)["status"] == "cancelled"
+    async with asyncio.timeout(SECONDS):
+        assert (await watching)["status"] == "cancelled"
     answer = await client.get(f"/v1/ocr/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "job_not_finished")
     assert (await _send(client, "/v1/ocr")).status_code == 200

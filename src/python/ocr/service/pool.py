@@ -13,6 +13,7 @@ from pathlib import Path
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult, failed_page
 from ocr.errors import DocumentBroken, EngineFailed, PageBroken, PageTimedOut
+from ocr.service import worker as worker_program
 from ocr.service.messages import LENGTH, Answer, Refusal, Task
 
 GRACE_SECONDS = 10.0
@@ -130,7 +131,7 @@ class _Worker:
     async def _start(self) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-P", "-m", "ocr.service.worker", str(self._memory)),
+            *("-P", "-m", worker_program.__name__, str(self._memory)),
             stdin=PIPE,
             stdout=PIPE,
             # It has to import what we import, however that came onto our path.
