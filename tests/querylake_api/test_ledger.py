@@ -90,8 +90,11 @@ async def test_the_database_goes_away_under_load(
             await postgres.set_reachable(database_url, True)
             await traffic.reaches(away + 150)
         served = {request.headers["x-request-id"] for request in engine.requests}
-        found = await eventually(database_url, lambda found: len(found) >= len(served))
-    assert ids(found) == sorted(served)
+        found = await eventually(database_url, lambda found: served <= set(ids(found)))
+    assert len(found) == len(set(ids(found)))
+    # Those whose clients left at the end, before an engine was asked, are in the ledger all the same.
+    unserved = [record for record in found if record["request_id"] not in served]
+    assert {record["outcome"] for record in unserved} <= {"client_abort"}
     assert traffic.answered <= {
         str(record["request_id"]) for record in found if record["outcome"] == "success"
     }
