@@ -92,7 +92,7 @@ async def test_the_database_goes_away_under_load(
         served = {request.headers["x-request-id"] for request in engine.requests}
         found = await eventually(database_url, lambda found: served <= set(ids(found)))
     assert len(found) == len(set(ids(found)))
-    # Those whose clients left at the end, before an engine was asked, are in the ledger all the same.
+    # Those whose clients left before an engine was asked are in the ledger all the same.
     unserved = [record for record in found if record["request_id"] not in served]
     assert {record["outcome"] for record in unserved} <= {"client_abort"}
     assert traffic.answered <= {
