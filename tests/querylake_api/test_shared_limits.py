@@ -195,12 +195,8 @@ async def test_a_revoked_key_opens_nothing_on_any_process_within_a_second(
     assert await statuses(client, key, 12) == {200: 12}
     await keys.revoke(key)
     revoked = time.monotonic()
-    while True:
-        asked = time.monotonic()
-        answers = await statuses(client, key, 12)
-        if set(answers) == {401}:
-            break
-        # What was asked a second after the revocation, or later, is refused everywhere.
-        assert asked - revoked < 1
+    # Until then, one process may know of it and another not.
+    while time.monotonic() - revoked < 1:
+        assert set(await statuses(client, key, 12)) <= {200, 401}
     for _ in range(3):
         assert await statuses(client, key, 12) == {401: 12}
