@@ -29,8 +29,7 @@ async def test_an_operator_follows_and_stops_a_rollout(stage: Stage, tmp_path: P
     stage.new.script = every(3, refused)
     async with stage.load():
         failed = await stage.started()
-        await stage.event(failed, "rolled_back")
-        await stage.event(failed, "flipped")
+        await stage.flipped(failed, await stage.event(failed, "rolled_back"))
     stage.new.script = every(10**9, refused)
     steps = [{"percent": 10}, {"percent": 25, "bake_seconds": 900}, {"percent": 50}]
     async with stage.load():

@@ -37,7 +37,7 @@ async def test_a_sound_candidate_is_promoted_and_can_still_be_taken_back(stage: 
     async with stage.load() as statuses:
         rollout = await stage.started()
         promoted = await stage.event(rollout, "promoted")
-        await stage.event(rollout, "flipped")
+        await stage.flipped(rollout, promoted)
         assert promoted["actor"] == "controller"
         assert promoted["figures"]["gates"] == {"holds": True, "gates": []}
         assert "not worse" in promoted["sentence"]
@@ -63,7 +63,7 @@ async def test_a_faulty_candidate_is_rolled_back_with_the_figures(
     async with stage.load():
         rollout = await stage.started()
         event = await stage.event(rollout, "rolled_back")
-        flipped = await stage.event(rollout, "flipped")
+        flipped = await stage.flipped(rollout, event)
     errors = next(s for s in event["figures"]["signals"] if s["signal"] == "errors")
     assert errors["word"] == "worse"
     assert errors["candidate"]["rate"] > 0.15 > errors["stable"]["rate"] == 0

@@ -72,6 +72,15 @@ class Stage:
                         return event
                 await asyncio.sleep(0.05)
 
+    async def flipped(self, rollout: str, change: dict[str, Any]) -> dict[str, Any]:
+        """Wait until every worker has followed a change, and return the event that says so."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for event in await self.events(rollout):
+                    if event["kind"] == "flipped" and event["figures"]["event"] == change["id"]:
+                        return event
+                await asyncio.sleep(0.05)
+
     async def chat(self) -> int:
         """Send one streamed chat, and return the status."""
         document = {"model": "chatty", "stream": True, "messages": []}
