@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
+from llm_provider.config import UpstreamConfig
 from ocr.app import running_application
 from ocr.conversion.options import Limits
 from ocr.engine import installed_engine
-from ocr.engines.settings import RapidSettings
+from ocr.engines.settings import RapidSettings, VisionSettings
 from ocr.service import pool
 from ocr.service.service import ServiceSettings
 from ocr.service.uploads import Terms
@@ -258,3 +259,19 @@ async def test_nothing_of_a_document_stays_but_its_result(
         "result.json"
     ]
     assert not any(b"secret-word" in path.read_bytes() for path in kept)
+
+
+async def test_the_key_of_a_vision_model_is_not_on_the_disk(tmp_path: Path) -> None:
+    upstream = UpstreamConfig("vision", "http://127.0.0.1:9/v1", api_key="engine-secret")
+    settings = ServiceSettings(tmp_path / "data", workers=1, sync_pages=3, keep=timedelta(days=1))
+    terms = Terms(VisionSettings(upstream, "reader"), LIMITS)
+    async with running_application(installed_engine(), None, settings, terms) as app:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://ocr", timeout=120) as c:
+            document = (await _send(c, "/v1/ocr", text_layer="never")).json()
+
+    # Nobody answers there, so the page fails, in words, and without the key.
+    assert [error["code"] for error in document["errors"]] == ["engine_failed"]
+    kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"engine-secret" in path.read_bytes() for path in kept)

@@ -68,6 +68,6 @@ async def running_application(
     app.add_exception_handler(DocumentRefused, refused_document)
     app.add_exception_handler(RequestRefused, refused_request)
     app.add_exception_handler(Exception, internal_error)
-    async with running_service(settings, terms, f"{engine.name} {engine.version}") as service:
+    async with running_service(settings, terms) as service:
         app.state.service = service
         yield app if key is None else KeyRequired(app, key)

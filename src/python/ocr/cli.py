@@ -27,6 +27,15 @@ from querylake_version import VERSION
 
 _LIMITS = Limits()
 
+EngineOption = Annotated[EngineName, typer.Option(help="What recognises pages.")]
+VisionUrlOption = Annotated[
+    str | None, typer.Option(help="Of an OpenAI-compatible server, with /v1; for vision.")
+]
+VisionModelOption = Annotated[str | None, typer.Option(help="Its model; for vision.")]
+VisionProfileOption = Annotated[
+    VisionProfileName, typer.Option(help="Pixels and tokens that a page may cost; for vision.")
+]
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -72,9 +81,17 @@ def serve(
     max_pages: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.pages,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
     keep_days: Annotated[float, typer.Option(help="Jobs and results.", min=0)] = 7.0,
+    engine: EngineOption = "rapidocr",
+    vision_url: VisionUrlOption = None,
+    vision_model: VisionModelOption = None,
+    vision_profile: VisionProfileOption = "balanced",
 ) -> None:
     """Check everything that can be wrong, then serve."""
-    engine = installed_engine()
+    reader: EngineSettings = RapidSettings(threads=1)
+    if engine == "vision":
+        # Each worker reads one page at a time.
+        reader = vision_settings(vision_url, vision_model, vision_profile, pages=1)
+    installed = installed_engine()
     listener = listen(host, port)
     key = key_for(listener.getsockname()[0])
     settings = ServiceSettings(
@@ -84,8 +101,8 @@ def serve(
         keep=timedelta(days=keep_days),
     )
     limits = Limits(bytes=max_bytes, pages=max_pages, seconds=seconds)
-    terms = Terms(RapidSettings(threads=1), limits)
-    serve_until_signal(running_application(engine, key, settings, terms), listener)
+    terms = Terms(reader, limits)
+    serve_until_signal(running_application(installed, key, settings, terms), listener)
 
 
 @app.command(name="convert")
@@ -109,14 +126,10 @@ def convert_command(
         TextLayer, typer.Option(help="Use the text that a PDF brings: where it is good, or ...")
     ] = "auto",
     dpi: Annotated[int, typer.Option(help="For pages that are recognised.", min=72, max=600)] = 200,
-    engine: Annotated[EngineName, typer.Option(help="What recognises pages.")] = "rapidocr",
-    vision_url: Annotated[
-        str | None, typer.Option(help="Of an OpenAI-compatible server, with /v1; for vision.")
-    ] = None,
-    vision_model: Annotated[str | None, typer.Option(help="Its model; for vision.")] = None,
-    vision_profile: Annotated[
-        VisionProfileName, typer.Option(help="Pixels and tokens that a page may cost; for vision.")
-    ] = "balanced",
+    engine: EngineOption = "rapidocr",
+    vision_url: VisionUrlOption = None,
+    vision_model: VisionModelOption = None,
+    vision_profile: VisionProfileOption = "balanced",
     vision_pages: Annotated[
         int, typer.Option(help="Read at a time; for vision.", min=1, max=64)
     ] = 2,

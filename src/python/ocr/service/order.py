@@ -12,6 +12,9 @@ from querylake_version import VERSION
 
 OPTIONS: TypeAdapter[ConversionOptions] = TypeAdapter(ConversionOptions)
 
+_KEY = {"engine": {"upstream": {"api_key"}}}
+"""A new key for the same engine makes no other work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -31,6 +34,7 @@ class Order:
     def of(cls, content_sha256: str, size: int, options: ConversionOptions) -> Order:
         """Return the order for a document."""
         named = hashlib.sha256()
-        for part in (VERSION.encode(), content_sha256.encode(), OPTIONS.dump_json(options)):
+        how = OPTIONS.dump_json(options, exclude=_KEY)
+        for part in (VERSION.encode(), content_sha256.encode(), how):
             named.update(len(part).to_bytes(8, "big") + part)
         return cls(named.hexdigest(), size, options)

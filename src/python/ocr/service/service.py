@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from ocr.engines.opening import open_engine
 from ocr.service.job_store import JobStore
 from ocr.service.jobs import Jobs
 from ocr.service.pool import Workers
@@ -43,17 +44,11 @@ class OcrService:
 
 
 @asynccontextmanager
-async def running_service(
-    settings: ServiceSettings, terms: Terms, engine: str
-) -> AsyncIterator[OcrService]:
-    """Start everything, go on with what was left, and stop everything.
-
-    Args:
-        engine: its name, for results.
-    """
+async def running_service(settings: ServiceSettings, terms: Terms) -> AsyncIterator[OcrService]:
+    """Start everything, go on with what was left, and stop everything."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     workers = Workers(settings.workers)
-    works = Works(settings.data / "works", workers, engine)
+    works = Works(settings.data / "works", workers, terms.engine, open_engine(terms.engine).name)
     jobs = Jobs(JobStore(settings.data / "jobs"), works, settings.keep)
     try:
         async with jobs.running():

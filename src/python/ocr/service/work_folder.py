@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from ocr.conversion.assembly import DocumentResult
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
+from ocr.engines.settings import EngineSettings
 from ocr.service.order import OPTIONS
 
 _PAGE: TypeAdapter[PageResult] = TypeAdapter(PageResult)
@@ -29,15 +31,20 @@ class WorkFolder:
     def begin(self, upload: Path, options: ConversionOptions) -> None:
         """Take a document in, unless it is there already. The file that was given is moved."""
         self._pages.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._options, OPTIONS.dump_json(options))
+        # The engine is the service's own, and its settings may hold a key.
+        write_whole(self._options, OPTIONS.dump_json(options, exclude={"engine"}))
         os.replace(upload, self.document)
 
-    def options(self) -> ConversionOptions | None:
-        """Return how the document is to be converted; None if it is not there to be converted."""
+    def options(self, engine: EngineSettings) -> ConversionOptions | None:
+        """Return how the document is to be converted; None if it is not there to be converted.
+
+        Args:
+            engine: the one that reads it.
+        """
         if not self.document.exists():
             return None
         try:
-            return OPTIONS.validate_json(self._options.read_bytes())
+            return replace(OPTIONS.validate_json(self._options.read_bytes()), engine=engine)
         except (FileNotFoundError, ValidationError):
             return None
 

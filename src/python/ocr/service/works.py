@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.result import PageResult
+from ocr.engines.settings import EngineSettings
 from ocr.service.job import JobError
 from ocr.service.messages import Refusal
 from ocr.service.order import Order
@@ -67,14 +68,18 @@ class Works:
 
     Args:
         folder: where they are kept; what is unfinished there is not begun by itself.
-        engine: the name of the embedded engine, for results.
+        engine: what reads pages.
+        engine_name: of it, for results.
     """
 
-    def __init__(self, folder: Path, workers: Workers, engine: str) -> None:
+    def __init__(
+        self, folder: Path, workers: Workers, engine: EngineSettings, engine_name: str
+    ) -> None:
         self._folder = folder
         self._uploads = folder.with_name("uploads")
         self._workers = workers
         self._engine = engine
+        self._engine_name = engine_name
         self._running: dict[str, tuple[Work, asyncio.Task[None]]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(self._uploads, ignore_errors=True)  # of requests that have ended with us
@@ -103,7 +108,7 @@ class Works:
         if result is not None:
             done = result.page_count
             return Work(digest, page_count=done, pages_done=done, result=result)
-        return None if folder.options() is None else self._start(digest)
+        return None if folder.options(self._engine) is None else self._start(digest)
 
     def running(self, digest: str) -> Work | None:
         """Return a work that is being done."""
@@ -151,7 +156,7 @@ class Works:
         await work.change()
 
     async def _convert(self, work: Work, folder: WorkFolder) -> None:
-        options = folder.options()
+        options = folder.options(self._engine)
         assert options is not None
         numbers = await self._workers.pages(folder.document, options)
         if isinstance(numbers, Refusal):
@@ -180,7 +185,7 @@ class Works:
         folder.finish(work.result)
 
     def _assembled(self, pages: list[PageResult]) -> DocumentResult:
-        return assemble(pages, self._engine)
+        return assemble(pages, self._engine_name)
 
     def _folder_of(self, digest: str) -> WorkFolder:
         return WorkFolder(self._folder / digest)
