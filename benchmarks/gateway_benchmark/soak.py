@@ -73,6 +73,9 @@ class Soak:
 
 async def soak(gateway: Running, seconds: float) -> Soak:
     """Run mixed load for a time: answers, streams, floods, and clients that leave."""
+    # What stays open once it was needed, such as the pool of the database, is no leak.
+    await run_load(_request(gateway), connections=16, seconds=_ROUND_SECONDS)
+    await asyncio.sleep(IDLE_SECONDS)
     before = _sockets(gateway.pids())
     started = time.monotonic()
     moments: list[Moment] = []
