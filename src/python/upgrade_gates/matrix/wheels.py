@@ -13,7 +13,7 @@ _PYTHON = re.compile(r"^# python: ([0-9.]+)$", re.MULTILINE)
 _BUILD = re.compile(r"\+cu([0-9]{2})([0-9])$")
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu[0-9]+)?")
 """torch depends on the CUDA runtime of exactly its own version, under a name with or without the
-major version (https://pypi.org/project/nvidia-cuda-runtime-cu12/)."""
+major version, such as nvidia-cuda-runtime-cu12."""
 
 
 @dataclass(frozen=True, slots=True)
