@@ -16,6 +16,7 @@ from cuda_drivers import (
     minimum_driver,
     newest_cuda,
 )
+from cuda_drivers.forward_compatibility import BRANCHES, compat_package
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,30 @@ def test_newer_cuda_needs_newer_drivers() -> None:
     drivers = [MINIMUM_DRIVER[cuda] for cuda in in_order]
     for older, newer in pairwise(drivers):
         assert not driver_at_least(older, newer)
+
+
+@pytest.mark.parametrize(
+    ("driver", "cuda", "package"),
+    [
+        ("535.183.01", "12.8", "cuda-compat-12-8"),
+        ("470.256.02", "12.8", "cuda-compat-12-8"),
+        ("470.256.02", "12.9", None),  # the branch was given up
+        ("570.133.20", "13.0", "cuda-compat-13-0"),
+        ("545.23.08", "12.8", None),  # a feature branch
+        ("580.95.05", "12.8", None),  # newer than the package: it needs none
+        ("535.183.01", "11.8", None),
+    ],
+)
+def test_packages_of_forward_compatibility(driver: str, cuda: str, package: str | None) -> None:
+    assert compat_package(driver, cuda) == package
+
+
+def test_forward_compatibility_is_for_drivers_that_are_too_old() -> None:
+    for cuda, branches in BRANCHES.items():
+        for branch in branches:
+            assert compatibility(f"{branch}.0", cuda) is not Compatibility.FULL
+
+
+@given(st.text(), st.text() | st.sampled_from(sorted(BRANCHES)))
+def test_any_text_has_a_package_or_none(driver: str, cuda: str) -> None:
+    compat_package(driver, cuda)

@@ -77,10 +77,11 @@ def test_an_old_driver_needs_an_upgrade_that_apt_can_do(tmp_path: Path) -> None:
     words = " ".join(found["A"].reasons)
     assert "535.183.01 is older than 575.57.08" in words
     assert "minor version compatibility" in words
+    assert "NVIDIA's cuda-compat-12-8 carries them on these data centre GPUs" in words
     best = recommended(tuple(found.values()), MATRICES, today=NOW.date())
     assert best is not None
     assert best[0].name == "A"
-    assert "2028-08-31" in best[1]
+    assert "2028-06-30" in best[1]
 
 
 def test_a_new_driver_holds_now(tmp_path: Path) -> None:
@@ -149,11 +150,22 @@ def test_no_driver_yet_and_data_centre_gpus_on_a_very_old_one(tmp_path: Path) ->
     driver(
         host, "470.256.02", "11.4", host_texts.PROPRIETARY_535.replace("535.183.01", "470.256.02")
     )
-    assert "cuda-compat-12-8" in " ".join(judged(host)["B"].reasons)
+    words = " ".join(judged(host)["B"].reasons)
+    assert "470.256.02 they do not start; NVIDIA's cuda-compat-12-8 carries them" in words
     (host.tools / "nvidia-smi").unlink()
     (host.root / "proc/driver/nvidia/version").unlink()
     found = judged(host)["A"]
     assert (found.reach, found.reasons[0][:22]) == (Reach.AFTER_UPGRADE, "there are 8 NVIDIA GPU")
+
+
+def test_forward_compatibility_is_for_some_drivers_and_for_data_centres(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    driver(
+        host, "525.147.05", "12.0", host_texts.PROPRIETARY_535.replace("535.183.01", "525.147.05")
+    )
+    assert "no package of forward compatibility for CUDA 12.8 is known to help on it" in " ".join(
+        judged(host)["A"].reasons
+    )
 
 
 def test_wheels_of_locks() -> None:

@@ -104,6 +104,7 @@ def test_an_old_driver_fails_and_says_what_still_works(check: Check) -> None:
     assert ok is False
     assert "550.90.07 is older than 570.26" in detail
     assert "minor version compatibility" in detail
+    assert "on data centre GPUs, NVIDIA's cuda-compat-12-8 carries it" in detail
 
 
 def test_a_failed_import_is_a_finding_with_its_reason(check: Check) -> None:

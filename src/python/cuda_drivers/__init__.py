@@ -36,11 +36,12 @@ class Compatibility(StrEnum):
 
     MINOR = "minor"
     """The driver is older, but of the same CUDA major version: code for the GPU that is compiled at
-    run time (PTX), and calls that the driver does not know, fail."""
+    run time (PTX), and calls that the driver does not know, fail. Forward compatibility helps here
+    too."""
 
     NONE = "none"
-    """The driver is too old for this major version. On data centre GPUs NVIDIA's package of forward
-    compatibility (`cuda-compat-12-8` and the like) may still carry it."""
+    """The driver is too old for this major version. On data centre GPUs a package of forward
+    compatibility may still carry it: see `cuda_drivers.forward_compatibility`."""
 
     UNKNOWN = "unknown"
     """The CUDA version is not in the table, or one of the versions cannot be understood."""

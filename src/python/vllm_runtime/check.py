@@ -13,6 +13,7 @@ from cuda_drivers import (
     minimum_driver,
     runs_with_minor_compatibility,
 )
+from cuda_drivers.forward_compatibility import compat_package
 from querylake_version import VERSION
 from vllm_runtime.probe_run import Probed, ProbeResult, TorchStep, VllmStep
 
@@ -182,4 +183,8 @@ def _driver_finding(driver: str | None, cuda: str | None) -> Finding:
     detail = f"{driver} is older than {minimum}, which CUDA {cuda} needs"
     if runs_with_minor_compatibility(driver, cuda):
         detail += "; it runs only by minor version compatibility, with features missing"
+    if package := compat_package(driver, cuda):
+        detail += (
+            f"; on data centre GPUs, NVIDIA's {package} carries it until the driver is upgraded"
+        )
     return Finding(check=check, ok=False, detail=detail)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cuda_drivers import Compatibility, compatibility, driver_at_least, newest_cuda
+from cuda_drivers.forward_compatibility import compat_package
 from upgrade_gates.driver.packages import DriverPackage, best_candidate
 from upgrade_gates.host.facts import HostFacts
 from upgrade_gates.matrix.matrices import Matrices, Matrix, MatrixName
@@ -185,22 +186,26 @@ def _wheel_reasons(matrix: Matrix, facts: HostFacts, wheels: LockedWheels | None
             yield (
                 f"on the present driver {facts.driver}, which is of CUDA {own}, they start by "
                 "minor version compatibility, but what is compiled at run time fails"
+                f"{_stopgap(facts, facts.driver, wheels.cuda)}"
             )
         case Compatibility.NONE:
-            stopgap = _stopgap(facts, wheels.cuda)
+            stopgap = _stopgap(facts, facts.driver, wheels.cuda)
             yield f"on the present driver {facts.driver} they do not start{stopgap}"
         case Compatibility.UNKNOWN:
             yield f"how they run on the present driver {facts.driver} is not known"
 
 
-def _stopgap(facts: HostFacts, cuda: str) -> str:
-    if facts.gpus and all(gpu.data_centre for gpu in facts.gpus):
-        package = f"cuda-compat-{cuda.replace('.', '-')}"
-        return (
-            f"; NVIDIA's {package} may carry them on these data centre GPUs, which is a stopgap "
-            "and not part of a matrix"
-        )
-    return ""
+def _stopgap(facts: HostFacts, driver: str, cuda: str) -> str:
+    """Say whether forward compatibility helps until the driver is upgraded."""
+    package = compat_package(driver, cuda)
+    if package is None:
+        return f"; no package of forward compatibility for CUDA {cuda} is known to help on it"
+    if not facts.gpus or not all(gpu.data_centre for gpu in facts.gpus):
+        return f"; NVIDIA's {package} would help on data centre GPUs only"
+    return (
+        f"; NVIDIA's {package} carries them on these data centre GPUs, which is a stopgap and not "
+        "part of a matrix"
+    )
 
 
 def _branch_reasons(matrices: Matrices, matrix: Matrix, today: datetime.date) -> Iterator[str]:
