@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from upgrade_gates.checklist.gates import gate_numbered
 from upgrade_gates.driver.commands import (
     plan_driver,
     plan_rollback,
@@ -28,6 +29,7 @@ from upgrade_gates.matrix.choose_command import explain, keep
 from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.matrix.window import parse_window
 from upgrade_gates.session import Session, open_session, utc_now
+from upgrade_gates.status.state import State
 from upgrade_gates.verification import Verification
 from upgrade_gates_testing import host_texts
 from upgrade_gates_testing.apt_hosts import NEW_PACKAGES, OLD_PACKAGES, AptHost
@@ -88,6 +90,11 @@ class Upgrade:
     def verified(self, runtime: Path | None) -> dict[str, tuple[Verdict, str]]:
         """Verify."""
         return self.kept(verify_driver(self.session, self.machine, runtime))
+
+    def states(self) -> dict[str, State]:
+        """Return the state of every line of gate 1."""
+        lines = self.session.judge().gate(gate_numbered(1)).lines
+        return {each.line.id: each.state for each in lines}
 
     def gate_1_holds(self) -> bool:
         """What the operator's `status` says of gate 1."""
@@ -267,14 +274,28 @@ def test_a_runtime_that_is_not_there_or_hangs(tmp_path: Path) -> None:
 def test_after_the_way_back(upgrade: Upgrade) -> None:
     upgrade.planned()
     upgrade.carried_out()
-    found = {each.line: each for each in verify_rollback(upgrade.session, upgrade.machine)}
-    assert found["1.install"].verdict is Verdict.FAIL
-    assert "nvidia-driver-535-server is not installed" in found["1.install"].reason
-    assert "9 packages differ" in found["1.install"].reason
+    upgrade.kept(verify_driver(upgrade.session, upgrade.machine, None))
+    assert upgrade.states()["1.rolled-back.packages"] is State.NOT_NEEDED
+    found = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
+    assert found["1.rolled-back.packages"][0] is Verdict.FAIL
+    reason = found["1.rolled-back.packages"][1]
+    assert "nvidia-driver-535-server is not installed" in reason
+    assert "9 packages differ" in reason
+    # Nothing was undone, so what was shown of the new driver is still so.
+    assert upgrade.states()["1.install"] is State.DONE
     upgrade.apt.install(dict.fromkeys(OLD_PACKAGES, OLD))
     upgrade.boot("535.183.01", "12.2", host_texts.PROPRIETARY_535)
-    back = verify_rollback(upgrade.session, upgrade.machine)
-    assert {each.verdict for each in back} == {Verdict.PASS}, back
+    back = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
+    assert {verdict for verdict, _ in back.values()} == {Verdict.PASS}, back
+    states = upgrade.states()
+    assert states["1.rolled-back"] is State.DONE
+    assert {states["1.install"], states["1.reboot"], states["1.validate.series"]} == {State.STALE}
+    # Until the driver is changed again.
+    upgrade.carried_out()
+    upgrade.kept(verify_driver(upgrade.session, upgrade.machine, None))
+    states = upgrade.states()
+    assert states["1.install"] is State.DONE
+    assert states["1.rolled-back"] is State.NOT_NEEDED
 
 
 def test_without_a_gpu_verify_says_that_it_cannot_look(tmp_path: Path) -> None:
@@ -318,14 +339,29 @@ def test_companions_of_the_driver_come_along(tmp_path: Path) -> None:
         selection(facts, other)
 
 
-def test_a_window_that_is_over_or_was_changed(upgrade: Upgrade) -> None:
+def past_window(upgrade: Upgrade) -> None:
     snapshot = take_snapshot(upgrade.machine, now=utc_now())
     explained = explain(upgrade.session, snapshot)
     past = parse_window("2026-01-16T22:00Z/2026-01-17T02:00Z")
     upgrade.kept(keep(upgrade.session, explained, matrix=None, window=past, owner=None))
-    with pytest.raises(PlanRefused, match="the window ended 2026-01-17"):
+
+
+def test_a_window_that_is_over_or_was_changed(upgrade: Upgrade) -> None:
+    past_window(upgrade)
+    ended = r"0\.window \(stale: window\.end was 2026-01-17T02:00:00\+00:00"
+    with pytest.raises(RecordMissing, match=ended):
         plan_driver(upgrade.session, upgrade.machine, None)
     file = upgrade.session.workspace.context_file
     file.write_text(file.read_text().replace("2026-01-17", "2096-01-17"))
-    with pytest.raises(RecordMissing, match=r"0\.window \(stale\)"):
+    with pytest.raises(RecordMissing, match=r"0\.window \(stale: setting:window changed"):
         plan_driver(upgrade.session, upgrade.machine, None)
+
+
+def test_a_window_that_was_used_is_none_for_another_change(upgrade: Upgrade) -> None:
+    upgrade.planned()
+    upgrade.carried_out()
+    upgrade.verified(None)
+    past_window(upgrade)
+    assert run(upgrade.base, "status", "--gate", "0").returncode == 0
+    with pytest.raises(PlanRefused, match="the window ended 2026-01-17"):
+        plan_driver(upgrade.session, upgrade.machine, "nvidia-driver-570-server")

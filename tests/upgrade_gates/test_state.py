@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -155,3 +156,23 @@ def test_the_checklist_is_sound(session: Session) -> None:
             assert all(session.artefacts.known(name) for name in line.binds)
             if line.needs:
                 assert line.needs.partition(".")[0] in UpgradeContext.model_fields
+
+
+def test_a_window_that_has_passed_is_no_window_unless_it_was_used(tmp_path: Path) -> None:
+    table = "[window]\nstart = 2026-01-16T22:00:00Z\nend = 2026-01-17T02:00:00Z\n"
+    session = make_workspace(tmp_path, table)
+    record(session, "0.window")
+    judge = session.judge()
+    end = datetime.datetime(2026, 1, 17, 2, tzinfo=datetime.UTC)
+    before = dataclasses.replace(judge, now=end - datetime.timedelta(minutes=1))
+    (window,) = (each for each in before.gate(GATES[0]).lines if each.line.id == "0.window")
+    assert window.state is State.DONE
+    passed = state(session, "0.window")
+    assert passed.state is State.STALE
+    assert passed.why == (
+        "window.end was 2026-01-17T02:00:00+00:00, and 1.install, 1.reboot is not done"
+    )
+    record(session, "1.install")
+    assert state(session, "0.window").why.endswith("and 1.reboot is not done")
+    record(session, "1.reboot")
+    assert state(session, "0.window").state is State.DONE

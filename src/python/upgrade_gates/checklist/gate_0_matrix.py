@@ -29,6 +29,8 @@ GATE = Gate(
             who="person",
             plan="agree on the window with everyone who uses the host's GPUs",
             binds=("setting:window",),
+            ends="window.end",
+            used_by=("1.install", "1.reboot"),
         ),
         Line(
             id="0.owner",

@@ -5,6 +5,21 @@ from __future__ import annotations
 from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates driver verify"
+_MATRIX = ("setting:matrix",)
+_PACKAGES_BACK = "1.rolled-back.packages"
+
+
+def _rolled_back(name: str, text: str) -> Line:
+    """Return a line that counts only after `rollback.sh` has run, and until the next change."""
+    return Line(
+        id=f"1.rolled-back.{name}",
+        text=text,
+        command=f"{_VERIFY} --rolled-back",
+        binds=_MATRIX,
+        overtaken_by="1.install",
+        optional=True,
+    )
+
 
 GATE = Gate(
     1,
@@ -20,7 +35,7 @@ GATE = Gate(
             id="1.rollback-plan",
             text="The way back to the present driver is written down for this host",
             command="upgrade_gates driver rollback-plan",
-            binds=("setting:matrix",),
+            binds=_MATRIX,
         ),
         Line(
             id="1.install",
@@ -28,7 +43,8 @@ GATE = Gate(
             command=_VERIFY,
             who="person",
             plan="in the window, the owner runs the script that `driver plan` wrote",
-            binds=("setting:matrix",),
+            binds=_MATRIX,
+            overtaken_by=_PACKAGES_BACK,
         ),
         Line(
             id="1.reboot",
@@ -36,7 +52,8 @@ GATE = Gate(
             command=_VERIFY,
             who="person",
             plan="the owner reboots",
-            binds=("setting:matrix",),
+            binds=_MATRIX,
+            overtaken_by=_PACKAGES_BACK,
         ),
         *summed_up(
             "1.validate",
@@ -46,20 +63,30 @@ GATE = Gate(
                 text="nvidia-smi shows the expected driver series, and the kernel module is the "
                 "same version",
                 command=_VERIFY,
-                binds=("setting:matrix",),
+                binds=_MATRIX,
+                overtaken_by=_PACKAGES_BACK,
             ),
             Line(
                 id="1.validate.cuda",
                 text="nvidia-smi shows a CUDA version, and it is enough for the matrix",
                 command=_VERIFY,
-                binds=("setting:matrix",),
+                binds=_MATRIX,
+                overtaken_by=_PACKAGES_BACK,
             ),
             Line(
                 id="1.validate.torch",
                 text="A trivial torch computation runs on every GPU, in a clean environment",
                 command=f"{_VERIFY} --runtime PEX",
-                binds=("setting:matrix",),
+                binds=_MATRIX,
+                overtaken_by=_PACKAGES_BACK,
             ),
+        ),
+        *summed_up(
+            "1.rolled-back",
+            "If the change was undone: the host is again as its record says",
+            _rolled_back("packages", "Every package has the version of the record"),
+            _rolled_back("reboot", "The host was rebooted after that"),
+            _rolled_back("driver", "nvidia-smi and the kernel module are the recorded driver"),
         ),
     ),
 )

@@ -21,6 +21,11 @@ class Line:
         plan: what that person does.
         binds: artefacts by name; evidence holds only for them as they were.
         days: how long evidence holds; None for as long as its artefacts do not change.
+        ends: a moment in `upgrade.toml`, such as `window.end`, after which evidence holds only if
+            the lines `used_by` are done.
+        overtaken_by: a line that is about the same thing later: once it has passed, this line's
+            older evidence is of the past.
+        optional: there is nothing to show until something has happened that need not happen.
         needs: a value of `upgrade.toml`, such as `api.rerank_model`, without which there is nothing
             to show.
         parts: ids of the lines that this one sums up; it has no evidence of its own.
@@ -33,6 +38,10 @@ class Line:
     plan: str = ""
     binds: tuple[str, ...] = ()
     days: int | None = None
+    ends: str | None = None
+    used_by: tuple[str, ...] = ()
+    overtaken_by: str | None = None
+    optional: bool = False
     needs: str | None = None
     parts: tuple[str, ...] = ()
 

@@ -93,7 +93,7 @@ def _install(expected: Expected, facts: HostFacts) -> Verified:
         return Verified(line, Verdict.FAIL, reason)
     if not expected.packages:
         return Verified(line, Verdict.PASS, f"the driver {expected.driver} needed no change")
-    return Verified(line, Verdict.PASS, f"{len(expected.packages)} packages are as planned")
+    return Verified(line, Verdict.PASS, f"{len(expected.packages)} packages are as expected")
 
 
 def _reboot(expected: Expected, facts: HostFacts) -> Verified:

@@ -10,7 +10,6 @@ import typer
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.driver.after import (
     NOT_HERE,
-    Verified,
     after_rollback,
     after_upgrade,
     verify_host,
@@ -39,7 +38,14 @@ from upgrade_gates.host.snapshot import take_snapshot
 from upgrade_gates.matrix.assessment import Reach, assess, virtual_gpu
 from upgrade_gates.matrix.matrices import MatrixName, load_matrices
 from upgrade_gates.session import Session, open_session, utc_now
-from upgrade_gates.verification import EXIT_NOT_HELD, Verification
+from upgrade_gates.verification import Verification
+
+_UNDONE = {
+    "1.install": "1.rolled-back.packages",
+    "1.reboot": "1.rolled-back.reboot",
+    "1.validate.series": "1.rolled-back.driver",
+}
+"""What the way back must have brought about, by what the way there brings about."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,15 +91,11 @@ def verify(
 ) -> None:
     """After the reboot: compare driver, packages, CUDA and torch with the plan. 0 only if all fit.
 
-    With --rolled-back nothing is kept as evidence: gate 1 does not hold either way.
+    With --rolled-back, a pass overtakes what was shown of the new driver: gate 1 does not hold.
     """
     session, machine = open_session(workspace), Machine()
     if rolled_back:
-        found = verify_rollback(session, machine)
-        for each in found:
-            typer.echo(f"{each.verdict:<6}{each.reason}")
-        failed = any(each.verdict is not Verdict.PASS for each in found)
-        raise typer.Exit(EXIT_NOT_HELD if failed else 0)
+        verify_rollback(session, machine).finish(as_json=json_)
     verify_driver(session, machine, runtime).finish(as_json=json_)
 
 
@@ -206,8 +208,8 @@ def verify_driver(session: Session, machine: Machine, runtime: Path | None) -> V
     return verification
 
 
-def verify_rollback(session: Session, machine: Machine) -> tuple[Verified, ...]:
-    """Compare the host with what it was before the plan.
+def verify_rollback(session: Session, machine: Machine) -> Verification:
+    """Compare the host with what it was before the plan, and return what there is to keep.
 
     Raises:
         PlanRefused: there is no plan for this machine, or it changed nothing.
@@ -215,8 +217,13 @@ def verify_rollback(session: Session, machine: Machine) -> tuple[Verified, ...]:
     made = planned(session.judge().chain, machine).plan
     if made is None:
         raise PlanRefused("the plan was to change nothing, so nothing can have been undone")
-    facts = understand(take_snapshot(machine, now=utc_now()))
-    return tuple(verify_host(after_rollback(made), facts, None))
+    verification = Verification(session)
+    snapshot = take_snapshot(machine, now=utc_now())
+    raw = snapshot.model_dump_json(indent=1)
+    for each in verify_host(after_rollback(made), understand(snapshot), None):
+        if each.line in _UNDONE:
+            verification.add(_UNDONE[each.line], each.verdict, each.reason, output=raw)
+    return verification
 
 
 def _torch(

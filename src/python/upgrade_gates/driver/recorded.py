@@ -15,6 +15,7 @@ from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.record import SNAPSHOT_LINE
 from upgrade_gates.host.snapshot import Snapshot, machine_digest
 from upgrade_gates.session import Session
+from upgrade_gates.status.state import State
 
 PLAN_LINE = "1.plan"
 
@@ -34,7 +35,7 @@ def require_gate_0(session: Session) -> None:
     """
     status = session.judge().gate(gate_numbered(0))
     open_lines = [
-        f"{line.line.id} ({line.state})"
+        f"{line.line.id} ({line.state}{f': {line.why}' if line.state is State.STALE else ''})"
         for line in status.lines
         if not line.holds and not line.line.parts
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from upgrade_gates.artefacts import CurrentArtefacts
+from upgrade_gates.checklist.gates import line_with_id
 from upgrade_gates.checklist.line import Gate, Line
 from upgrade_gates.context import UpgradeContext
 from upgrade_gates.evidence.chain import Chain, Record
@@ -26,7 +27,7 @@ class State(StrEnum):
     """Where the check last ran, it could not look; the reason says what was missing."""
     DONE = "done"
     NOT_NEEDED = "not needed"
-    """What it is about is not enabled in `upgrade.toml`."""
+    """What it is about is not enabled in `upgrade.toml`, or has not happened and need not."""
 
 
 HOLDS = (State.DONE, State.NOT_NEEDED)
@@ -102,7 +103,12 @@ class Judge:
             return LineStatus(line, State.NOT_NEEDED, f"{line.needs} is not set in upgrade.toml")
         record = self.chain.latest(line.id)
         if record is None:
-            return LineStatus(line, State.OPEN, line.plan)
+            state = State.NOT_NEEDED if line.optional else State.OPEN
+            return LineStatus(line, state, line.plan)
+        overtaken = self._overtaken(line, record)
+        if overtaken is not None:
+            state = State.NOT_NEEDED if line.optional else State.STALE
+            return LineStatus(line, state, overtaken, record)
         found = record.statement.predicate
         if found.verdict is Verdict.NOT_CHECKABLE:
             return LineStatus(line, State.NOT_CHECKABLE, found.reason, record)
@@ -115,6 +121,15 @@ class Judge:
         if found.verdict is Verdict.INCONCLUSIVE:
             return LineStatus(line, State.OPEN, f"inconclusive: {found.reason}", record)
         return LineStatus(line, State.DONE, found.reason, record)
+
+    def _overtaken(self, line: Line, record: Record) -> str | None:
+        """Return by what a record was overtaken, or None."""
+        later = None if line.overtaken_by is None else self.chain.latest(line.overtaken_by)
+        if later is None or later.sequence < record.sequence:
+            return None
+        if later.statement.predicate.verdict is not Verdict.PASS:
+            return None
+        return f"overtaken by record {later.sequence}: {line_with_id(later.check).text}"
 
     def _change(self, line: Line, record: Record) -> str | None:
         """Return what has changed since a record was written, or None."""
@@ -137,7 +152,21 @@ class Judge:
         finished = record.statement.predicate.finished_at
         if line.max_age is not None and self.now - finished > line.max_age:
             changes.append(f"it is older than {line.days} days")
+        if (ended := self._ended(line)) is not None:
+            changes.append(ended)
         return "; ".join(changes) or None
+
+    def _ended(self, line: Line) -> str | None:
+        """Return that the moment has passed until which evidence holds, or None."""
+        end = None if line.ends is None else self._value(line.ends)
+        if not isinstance(end, datetime.datetime) or self.now <= end:
+            return None
+        unused = [
+            each for each in line.used_by if self._line(line_with_id(each)).state is not State.DONE
+        ]
+        if not unused:
+            return None
+        return f"{line.ends} was {end.isoformat()}, and {', '.join(unused)} is not done"
 
     def _value(self, name: str) -> object:
         table, _, key = name.partition(".")
