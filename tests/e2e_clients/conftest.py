@@ -24,7 +24,7 @@ def chat_engine(folder: Path) -> Iterator[ChatEngine | None]:
     if os.environ.get(ENGINE) != "vllm":
         yield None
         return
-    with running_vllm(vllm_cpu(), folder) as url:
+    with running_vllm(vllm_cpu("stable"), folder) as url:
         yield ChatEngine(url, MODEL)
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-VARIABLE = "QUERYLAKE_VLLM_CPU"
+Channel = Literal["stable", "edge"]
+
+CHANNELS: tuple[Channel, ...] = ("stable", "edge")
+
+_VARIABLES = {"stable": "QUERYLAKE_VLLM_CPU", "edge": "QUERYLAKE_VLLM_CPU_EDGE"}
 
 MODEL = "smollm2"
 """The name under which the model is served."""
@@ -38,10 +43,12 @@ class VllmCpu:
     Attributes:
         python: an interpreter that can import vLLM.
         model: a folder with a small model that answers simple questions.
+        version: of vLLM.
     """
 
     python: Path
     model: Path
+    version: str
 
     def environment(self, home: Path) -> dict[str, str]:
         """Return the environment of an engine that leaves its caches in a folder."""
@@ -49,13 +56,17 @@ class VllmCpu:
         return {"PATH": os.environ.get("PATH", os.defpath), **ours, **_ENVIRONMENT}
 
 
-def vllm_cpu() -> VllmCpu:
-    """Return the environment; skips the test that asks for it where there is none."""
-    folder = os.environ.get(VARIABLE)
+def vllm_cpu(channel: Channel) -> VllmCpu:
+    """Return a channel's environment; skips the test that asks for it where there is none."""
+    variable = _VARIABLES[channel]
+    folder = os.environ.get(variable)
     if not folder:
-        pytest.skip(f"{VARIABLE} is not set: build-support/vllm-cpu FOLDER makes what it names")
-    found = VllmCpu(Path(folder, "venv", "bin", "python"), Path(folder, "smollm2"))
-    for path in (found.python, found.model):
+        pytest.skip(f"{variable} is not set: build-support/vllm-cpu {channel} FOLDER makes it")
+    python, model = Path(folder, "venv", "bin", "python"), Path(folder, "smollm2")
+    for path in (python, model):
         if not path.exists():
-            pytest.fail(f"{path} is missing: make it again with build-support/vllm-cpu {folder}")
-    return found
+            pytest.fail(
+                f"{path} is missing: make it again with build-support/vllm-cpu {channel} {folder}"
+            )
+    (metadata,) = Path(folder, "venv", "lib").glob("python3.*/site-packages/vllm_cpu-*.dist-info")
+    return VllmCpu(python, model, metadata.stem.partition("-")[2])

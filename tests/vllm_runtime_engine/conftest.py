@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from vllm_cpu_testing.environment import VllmCpu, vllm_cpu
+from vllm_cpu_testing.environment import CHANNELS, VllmCpu, vllm_cpu
 from vllm_runtime_testing.serving import Serving, serving
 
 
-@pytest.fixture(scope="session")
-def engine() -> VllmCpu:
-    return vllm_cpu()
+@pytest.fixture(scope="session", params=CHANNELS)
+def engine(request: pytest.FixtureRequest) -> VllmCpu:
+    return vllm_cpu(request.param)
 
 
 @pytest.fixture(scope="module")
