@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 from querylake_api.cli import main
 from querylake_api_testing.commands import Run
 from querylake_api_testing.databases import TestPostgres, database_folder
+from querylake_api_testing.ocr import LIMIT, PATIENCE, SERVICE_KEY, VIEW, ConfigureOcr
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
 
@@ -102,6 +103,49 @@ def config_file(
 async def api(config_file: Path) -> AsyncIterator[RunningApi]:
     """Give the API in front of the engine."""
     async with running_api(config_file) as running:
+        yield running
+
+
+@pytest.fixture
+async def ocr_service() -> AsyncIterator[ScriptedEngine]:
+    """Give an OCR service that answers with a job until it is told to do something else."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.whole(VIEW, status=202 if exchange.request.method == "POST" else 200)
+
+    async with scripted_engine() as running:
+        running.script = answer
+        yield running
+
+
+@pytest.fixture
+def configure_ocr(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> ConfigureOcr:
+    """Give a function that writes a configuration for an OCR service at some URL."""
+    monkeypatch.setenv("TEST_OCR_KEY", SERVICE_KEY)
+
+    def write(
+        url: str, *, max_body_bytes: int = LIMIT, body_seconds: float = 10.0, **timeouts: float
+    ) -> Path:
+        ocr = {
+            "base_url": url,
+            "api_key_env": "TEST_OCR_KEY",
+            "max_body_bytes": max_body_bytes,
+            "timeouts": {"first_byte": PATIENCE, "idle": PATIENCE, **timeouts},
+        }
+        server = {"body_timeout_seconds": body_seconds}
+        return write_config(tmp_path, database=database_url, server=server, ocr=ocr)
+
+    return write
+
+
+@pytest.fixture
+async def ocr_api(
+    configure_ocr: ConfigureOcr, ocr_service: ScriptedEngine
+) -> AsyncIterator[RunningApi]:
+    """Give the API in front of the OCR service."""
+    async with running_api(configure_ocr(ocr_service.url)) as running:
         yield running
 
 

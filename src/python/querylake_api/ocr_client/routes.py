@@ -1,4 +1,4 @@
-"""`/v1/ocr` and its jobs, as bare ASGI: nothing between the client and the service holds bytes."""
+"""`/v1/ocr` and its jobs, as bare ASGI: documents pass through and are never held in memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
 from querylake_api.limits.limiter import Limiter
 from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
+from querylake_api.ocr_client.backlog import Backlog
 from querylake_api.ocr_client.passage import Passage
 from querylake_api.ocr_client.places import Place, find_place
 from querylake_api.ocr_client.service import NAME, OcrService
@@ -21,6 +22,9 @@ from querylake_api.ocr_client.upload import Upload
 
 OWNER = "x-querylake-owner"
 """Tells the service whose documents these are. It believes those who have its key."""
+
+_BACKLOG_BYTES = 1024 * 1024
+"""Of an upload that the service is slow to take, in memory; the rest is in a file meanwhile."""
 
 _UPLOAD_HEADERS = (b"content-type", b"content-length")
 
@@ -100,21 +104,23 @@ class OcrRoutes:
             ):
                 await passage.of(answer)
             return
-        upload = Upload(scope, receive, limit=self._max_body_bytes, seconds=self._body_seconds)
         for name, value in scope["headers"]:
             if name in _UPLOAD_HEADERS:
                 headers[name.decode()] = value.decode("latin-1")
-        record.sent_to(NAME)
-        try:
-            async with (
-                WhileConnected(upload.receive_after, record),
-                service.answer(
-                    "POST", place.path, headers=headers, params={}, body=upload.pieces()
-                ) as answer,
-            ):
-                await passage.of(answer)
-        finally:
-            record.request_bytes = upload.size
+        with Backlog(_BACKLOG_BYTES) as backlog:
+            limit, seconds = self._max_body_bytes, self._body_seconds
+            upload = Upload(scope, receive, backlog, limit=limit, seconds=seconds)
+            record.sent_to(NAME)
+            try:
+                async with (
+                    WhileConnected(upload.receive, record),
+                    service.answer(
+                        "POST", place.path, headers=headers, params={}, body=upload.pieces()
+                    ) as answer,
+                ):
+                    await passage.of(answer)
+            finally:
+                record.request_bytes = upload.size
 
 
 def _headers(key: ApiKey, record: RequestRecord) -> dict[str, str]:

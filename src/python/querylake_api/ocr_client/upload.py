@@ -1,4 +1,4 @@
-"""A request's body on its way through: never held as a whole, and within bounds."""
+"""A request's body on its way through, within bounds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from querylake_api.asgi import Message, Receive, Scope
+from querylake_api.errors import ApiError
 from querylake_api.inference.body import declared_length
-from querylake_api.inference.disconnect import ClientLeft
 from querylake_api.inference.errors import body_too_large, body_too_slow
+from querylake_api.ocr_client.backlog import Backlog
 
 
 class Upload:
-    """The body of one request.
+    """The body of one request: read as fast as it comes, and passed on as fast as it is taken.
+
+    A client's leaving comes after everything that it has sent. So that it is noticed also while the
+    service takes nothing, reading never waits for the service; what it has not taken is kept.
 
     Args:
+        backlog: keeps it.
         limit: bytes at most.
         seconds: between two pieces at most.
 
@@ -25,44 +30,53 @@ class Upload:
         ApiError: 413, if the client says beforehand that it is too large.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, backlog: Backlog, *, limit: int, seconds: float
+    ) -> None:
         if declared_length(scope) > limit:
             raise body_too_large(limit)
         self._receive = receive
+        self._backlog = backlog
         self._limit = limit
         self._seconds = seconds
-        self._complete = asyncio.Event()
+        self._reading = True
         self.size = 0
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, and ask for no more than is taken.
-
-        Raises:
-            ApiError: 413 when it becomes too large, 408 when nothing comes for too long.
-            ClientLeft: the client went away in the middle of it.
-        """
-        more = True
-        while more:
-            message = await self._next()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            piece: bytes = message.get("body", b"")
-            self.size += len(piece)
-            if self.size > self._limit:
-                raise body_too_large(self._limit)
-            more = message.get("more_body", False)
-            if piece:
-                yield piece
-        self._complete.set()
-
-    async def receive_after(self) -> Message:
-        """Receive what comes after the body; for `WhileConnected`."""
-        await self._complete.wait()
-        return await self._receive()
-
-    async def _next(self) -> Message:
+    async def receive(self) -> Message:
+        """Take the next message in; for `WhileConnected`, which asks until the client leaves."""
+        if not self._reading:
+            return await self._receive()
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._receive()
+                message = await self._receive()
+            await self._keep(message)
         except TimeoutError:
-            raise body_too_slow(self._seconds) from None
+            self._end(body_too_slow(self._seconds))
+            return {"type": "http.request"}
+        except (ApiError, OSError) as error:
+            self._end(error)
+        return message
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body in its order.
+
+        Raises:
+            ApiError: 413 when it became too large, 408 when nothing came for too long.
+            OSError: it could not be kept.
+        """
+        while piece := await self._backlog.take():
+            yield piece
+
+    async def _keep(self, message: Message) -> None:
+        piece: bytes = message.get("body", b"")
+        self.size += len(piece)
+        if self.size > self._limit:
+            raise body_too_large(self._limit)
+        if piece:
+            await self._backlog.put(piece)
+        if not message.get("more_body", False):
+            self._end()
+
+    def _end(self, failure: Exception | None = None) -> None:
+        self._reading = False
+        self._backlog.end(failure)
