@@ -146,6 +146,18 @@ async def test_too_large_is_said_to_a_client_that_sends_on(start: StartOcr) -> N
     assert answer.json()["error"]["code"] == "document_too_large"
 
 
+def test_a_client_that_leaves_in_its_upload_is_no_fault(start: StartOcr) -> None:
+    ocr = start("serve", "--port", "0")
+    host, port = ocr.url().removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(
+            b"POST /v1/ocr HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n"
+            b"content-type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+    assert get(f"http://{host}:{port}/health").status_code == 200
+    assert ocr.end(signal.SIGTERM) == (0, "", "")
+
+
 def test_a_port_in_use_is_one_sentence(start: StartOcr) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -20,9 +21,10 @@ from ocr.app import running_application
 from ocr.conversion.options import Limits
 from ocr.engine import installed_engine
 from ocr.engines.settings import RapidSettings, VisionSettings
-from ocr.service import pool
+from ocr.service import pool, uploads
 from ocr.service.service import ServiceSettings
 from ocr.service.uploads import Terms
+from ocr.service.work_folder import WorkFolder
 from ocr_testing.pages import HARBOUR, drawn, lines, paragraph, set_in_columns
 
 PDF = set_in_columns([paragraph(HARBOUR)])
@@ -200,24 +202,27 @@ async def test_a_page_that_kills_its_worker_is_an_error_of_that_page(
             os.kill(self._process.pid, signal.SIGKILL)
         return await ask(self, task)
 
-    monkeypatch.setattr(pool._Worker, "ask", killed)
-    document = (await _send(client, "/v1/ocr", TWO_PAGES)).json()
+    with monkeypatch.context() as patch:
+        patch.setattr(pool._Worker, "ask", killed)
+        document = (await _send(client, "/v1/ocr", TWO_PAGES)).json()
 
     assert document["status"] == "partial"
-    assert [(each["page"], each["code"]) for each in document["errors"]] == [(1, "page_broken")]
+    assert [(each["page"], each["code"]) for each in document["errors"]] == [(1, "reader_broke")]
     assert "The second page." in document["markdown"]
+    # It may not have been the page's fault, so it is tried again when it is sent again.
+    assert (await _send(client, "/v1/ocr", TWO_PAGES)).json()["status"] == "complete"
 
 
 @pytest.mark.parametrize(
     ("content", "fields", "status", "code"),
     [
-        (b"hello", {}, 422, "format_unknown"),
+        (b"hello", {}, 415, "format_unknown"),
         (b"%PDF-1.7 and no more", {}, 422, "document_broken"),
         (PDF, {"pages": "7"}, 422, "pages_wrong"),
         (PDF, {"dpi": "9999"}, 400, "invalid_value"),
         (PDF, {"colour": "red"}, 400, "invalid_value"),
         (drawn(*[lines("A page.")] * 5), {}, 413, "too_many_pages_at_once"),
-        (drawn(*[lines("A page.")] * 11), {}, 422, "too_many_pages"),
+        (drawn(*[lines("A page.")] * 11), {}, 413, "too_many_pages"),
         (b"%PDF-1.7" + bytes(300_000), {}, 413, "document_too_large"),
     ],
 )
@@ -230,12 +235,46 @@ async def test_what_cannot_be_converted_is_told_in_the_shape_of_openai(
     error = answer.json()["error"]
     assert error["code"] == code
     assert error["message"].endswith(".")
+    assert "job" not in error["message"].lower().replace("/v1/ocr/jobs", "")
 
 
 async def test_a_form_without_a_file_is_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/v1/ocr", data={"pages": "1"})
+    for form in ({"data": {"pages": "1"}}, {"files": {"pages": (None, "1")}}, {"content": PDF}):
+        answer = await client.post("/v1/ocr", **form)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_file")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_file")
+
+
+async def test_a_full_disk_is_a_fault_of_the_service(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for place, name in ((uploads, "_write"), (WorkFolder, "keep_page")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, full)
+            answer = await _send(client, "/v1/ocr")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (507, "storage_failed")
+        assert error["type"] == "server_error"
+        assert "No space left on device" in error["message"]
+    assert (await _send(client, "/v1/ocr")).status_code == 200
+
+
+async def test_a_document_that_stops_coming_is_given_up(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "IDLE_SECONDS", 0.2)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"--x\r\n"
+        await asyncio.Event().wait()
+
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await client.post("/v1/ocr", content=body(), headers=kind)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (408, "upload_too_slow")
 
 
 async def test_a_job_whose_document_is_no_document_fails_with_the_reason(

@@ -5,18 +5,21 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Literal
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from ocr.errors import DocumentRefused, DocumentTooLarge, FormatUnknown, TooManyPages
-from ocr.service.errors import RequestRefused
+from ocr.errors import DocumentRefused
+from ocr.service.errors import STATUS_OF_CODE, RequestRefused
 
 ErrorType = Literal["invalid_request_error", "authentication_error", "server_error"]
+
+_log = logging.getLogger(__name__)
 
 _SHOWN_PATH = 200
 """Characters of a path that an answer repeats."""
@@ -68,21 +71,18 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
 async def refused_document(request: Request, error: Exception) -> JSONResponse:
     """Answer for a document that cannot be converted."""
     assert isinstance(error, DocumentRefused)
-    status = 422
-    if isinstance(error, DocumentTooLarge | TooManyPages):
-        status = 413
-    elif isinstance(error, FormatUnknown):
-        status = 415
     message = f"The document cannot be converted: {error}."
     # The connection stays, and the server drops the rest of a document that is too large: closed
     # under a client that still sends, it would be reset, and the answer with it.
+    status = STATUS_OF_CODE.get(error.code, 422)
     return refusal(message, status=status, code=error.code, param="file")
 
 
 async def refused_request(request: Request, error: Exception) -> JSONResponse:
     """Answer for a request that its caller can mend."""
     assert isinstance(error, RequestRefused)
-    return refusal(str(error), status=error.status, code=error.code, param=error.param)
+    type: ErrorType = "server_error" if error.status >= 500 else "invalid_request_error"
+    return refusal(str(error), status=error.status, code=error.code, type=type, param=error.param)
 
 
 async def wrong_value(request: Request, error: Exception) -> JSONResponse:
@@ -91,6 +91,23 @@ async def wrong_value(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     name = str(first["loc"][-1])
     return refusal(f"{name}: {first['msg']}.", status=400, code="invalid_value", param=name)
+
+
+async def client_left(request: Request, error: Exception) -> Response:
+    """Answer to nobody: whoever sent a document went away in the middle of it."""
+    return Response(status_code=499)
+
+
+async def storage_failed(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a disk that takes no more. The log has it too."""
+    assert isinstance(error, OSError)
+    _log.error("a document cannot be kept: %s", error)
+    return refusal(
+        f"The document cannot be kept: {error.strerror}. Try again later.",
+        status=507,
+        code="storage_failed",
+        type="server_error",
+    )
 
 
 async def internal_error(request: Request, error: Exception) -> JSONResponse:

@@ -10,10 +10,19 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from ocr.access import KeyRequired
-from ocr.answers import http_error, internal_error, refused_document, refused_request, wrong_value
+from ocr.answers import (
+    client_left,
+    http_error,
+    internal_error,
+    refused_document,
+    refused_request,
+    storage_failed,
+    wrong_value,
+)
 from ocr.engine import Engine
 from ocr.errors import DocumentRefused
 from ocr.service.endpoints import router
@@ -67,6 +76,8 @@ async def running_application(
     app.add_exception_handler(RequestValidationError, wrong_value)
     app.add_exception_handler(DocumentRefused, refused_document)
     app.add_exception_handler(RequestRefused, refused_request)
+    app.add_exception_handler(ClientDisconnect, client_left)
+    app.add_exception_handler(OSError, storage_failed)
     app.add_exception_handler(Exception, internal_error)
     async with running_service(settings, terms) as service:
         app.state.service = service

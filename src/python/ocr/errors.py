@@ -112,6 +112,12 @@ class PageBroken(PageFailed):
     code = "page_broken"
 
 
+class ReaderBroke(PageFailed):
+    """The process that read it came to an end."""
+
+    code = "reader_broke"
+
+
 class PageTooLarge(PageFailed):
     """It has more pixels than the limit."""
 
@@ -134,3 +140,10 @@ class EngineFailed(PageFailed):
     """The engine gave no answer that can be used."""
 
     code = "engine_failed"
+
+
+TRY_AGAIN: frozenset[str] = frozenset(
+    failure.code for failure in (ReaderBroke, PageTimedOut, EngineFailed)
+)
+"""Codes of failures that another try may mend: the same page can be read when there is less to do,
+or when the engine is back."""

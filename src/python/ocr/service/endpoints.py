@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from ocr.conversion.assembly import DocumentResult
-from ocr.service.errors import JobNotFinished, RequestRefused
+from ocr.service.errors import DocumentNotConverted, JobNotFinished, RequestRefused
 from ocr.service.job import FINAL, JobView
 from ocr.service.jobs import Jobs
 from ocr.service.service import OcrService
@@ -70,7 +70,7 @@ async def convert_now(request: Request, service: Service, owner: Owner) -> Respo
         await _until_finished(request, jobs, job.id, owner, service.sync_pages)
         result = jobs.result(job.id, owner)
     except JobNotFinished as error:
-        raise RequestRefused(str(error), status=422, code=error.code) from None
+        raise DocumentNotConverted(error.state, error.error) from None
     finally:
         await asyncio.shield(jobs.cancel(job.id, owner))  # after its end, this does nothing
     if document.format == "markdown":

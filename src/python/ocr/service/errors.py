@@ -24,6 +24,43 @@ class RequestRefused(OcrError):
         self.param = param
 
 
+STATUS_OF_CODE = {
+    "document_too_large": 413,
+    "too_many_pages": 413,
+    "format_unknown": 415,
+    "storage_failed": 507,
+    "internal_error": 500,
+}
+"""Of the answer, where a document was not converted; 422 for every other reason."""
+
+
+class DocumentNotConverted(RequestRefused):
+    """A document that was waited for has no result."""
+
+    def __init__(self, state: State, error: JobError | None) -> None:
+        if error is None:
+            message = f"The conversion is {state}, by another request than this one."
+            super().__init__(message, status=409, code=f"conversion_{state}")
+            return
+        super().__init__(
+            f"The document cannot be converted: {error.message}.",
+            status=STATUS_OF_CODE.get(error.code, 422),
+            code=error.code,
+            param="file",
+        )
+
+
+class UploadTooSlow(RequestRefused):
+    """Nothing more of a document came."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Nothing more of the document came within {seconds:g} s. Send it again.",
+            status=408,
+            code="upload_too_slow",
+        )
+
+
 class JobNotFound(RequestRefused):
     """No job of the caller has that name."""
 
@@ -36,9 +73,16 @@ class JobNotFound(RequestRefused):
 
 
 class JobNotFinished(RequestRefused):
-    """A job has no result."""
+    """A job has no result.
+
+    Attributes:
+        state: of the job.
+        error: why it failed, if it did.
+    """
 
     def __init__(self, job_id: str, state: State, error: JobError | None) -> None:
+        self.state = state
+        self.error = error
         if error is not None:
             message = f"The job {job_id} failed: {error.message} ({error.code})."
         else:

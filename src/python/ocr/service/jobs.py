@@ -99,10 +99,10 @@ class Jobs:
         job = self._find(job_id, owner)
         if job.state not in ("complete", "partial", "failed") or job.error is not None:
             raise JobNotFinished(job_id, job.state, job.error)
-        work = self._works.resume(job.digest)
-        if work is None or work.result is None:
+        result = self._works.result(job.digest)
+        if result is None:
             raise ResultGone(job_id)
-        return work.result
+        return result
 
     async def cancel(self, job_id: str, owner: str) -> JobView:
         """End a job. The work ends with it, unless somebody else wants it too.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult, failed_page
-from ocr.errors import DocumentBroken, EngineFailed, PageBroken, PageTimedOut
+from ocr.errors import DocumentBroken, EngineFailed, PageTimedOut, ReaderBroke
 from ocr.service import worker as worker_program
 from ocr.service.messages import LENGTH, Answer, Refusal, Task
 
@@ -59,7 +59,9 @@ class Workers:
         try:
             found = await self._ask(Task(document, options, number), seconds + GRACE_SECONDS)
         except WorkerLost:
-            error = PageBroken("the reader broke on it, and was started anew")
+            error = ReaderBroke(
+                "the process that read it ended before its time, by this page or not"
+            )
             return failed_page(number, error)
         except TimeoutError:
             return failed_page(

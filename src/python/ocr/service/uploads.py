@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +18,15 @@ from starlette.types import Message
 from ocr.conversion.options import ConversionOptions, Limits, TextLayer
 from ocr.engines.settings import EngineSettings
 from ocr.errors import DocumentTooLarge
-from ocr.service.errors import RequestRefused
+from ocr.service.errors import RequestRefused, UploadTooSlow
 from ocr.service.order import Order
 
 _PIECE = 1024 * 1024
 _FORM_BYTES = 64 * 1024
 """What a form may have beside the document."""
+
+IDLE_SECONDS = 60.0
+"""Between two pieces of a document on its way; then it is given up."""
 
 _MAX_NAME = 200
 
@@ -69,20 +73,17 @@ async def received(request: Request, path: Path, terms: Terms) -> AsyncIterator[
 
     Raises:
         DocumentTooLarge: it is larger than the limit.
-        RequestRefused: the form lacks the file, or has a field that is wrong.
+        RequestRefused: the form lacks the file, has a field that is wrong, or stops coming.
     """
     limit = terms.limits.bytes
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise _no_file()
     _bound(request, limit)
     form = await request.form(max_files=1, max_fields=20)
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise RequestRefused(
-                "The form has no file. Send the document as multipart/form-data in the field "
-                "`file`.",
-                code="missing_file",
-                param="file",
-            )
+            raise _no_file()
         fields = _fields(form)
         digest, size = await _write(file, path, limit)
         options = ConversionOptions(
@@ -101,7 +102,7 @@ async def received(request: Request, path: Path, terms: Terms) -> AsyncIterator[
 
 
 def _bound(request: Request, limit: int) -> None:
-    """Let a request be read only so far."""
+    """Let a request be read only so far, and not for ever."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit + _FORM_BYTES:
         raise _too_large(limit)
@@ -110,7 +111,11 @@ def _bound(request: Request, limit: int) -> None:
 
     async def counted() -> Message:
         nonlocal size
-        message = await receive()
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise UploadTooSlow(IDLE_SECONDS) from None
         size += len(message.get("body", b""))
         if size > limit + _FORM_BYTES:
             raise _too_large(limit)
@@ -121,6 +126,14 @@ def _bound(request: Request, limit: int) -> None:
 
 def _too_large(limit: int) -> DocumentTooLarge:
     return DocumentTooLarge(f"it has more than the limit of {limit:,} bytes")
+
+
+def _no_file() -> RequestRefused:
+    return RequestRefused(
+        "There is no file. Send the document as multipart/form-data in the field `file`.",
+        code="missing_file",
+        param="file",
+    )
 
 
 def _fields(form: FormData) -> Fields:

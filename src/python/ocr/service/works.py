@@ -13,6 +13,7 @@ from pathlib import Path
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.result import PageResult
 from ocr.engines.settings import EngineSettings
+from ocr.errors import TRY_AGAIN
 from ocr.service.job import JobError
 from ocr.service.messages import Refusal
 from ocr.service.order import Order
@@ -90,25 +91,34 @@ class Works:
         return self._uploads / os.urandom(12).hex()
 
     def submit(self, upload: Path, order: Order) -> Work:
-        """Take a document in and return its work, which may have ended long ago."""
-        known = self.resume(order.digest)
+        """Take a document in and return its work, which may have ended long ago.
+
+        A result that another try may make better is no reason not to try.
+        """
+        known = self.running(order.digest)
         if known is not None:
-            upload.unlink(missing_ok=True)
             return known
         folder = self._folder_of(order.digest)
+        result = folder.result()
+        if result is not None and not any(error.code in TRY_AGAIN for error in result.errors):
+            return _ended(order.digest, result)
         folder.begin(upload, order.options)
         return self._start(order.digest)
 
     def resume(self, digest: str) -> Work | None:
-        """Return a work that is known: running, ended, or to be gone on with. None if it is not."""
-        if digest in self._running:
-            return self._running[digest][0]
+        """Return a work that is known: running, to be gone on with, or ended. None if it is not."""
+        known = self.running(digest)
+        if known is not None:
+            return known
         folder = self._folder_of(digest)
+        if folder.options(self._engine) is not None:
+            return self._start(digest)
         result = folder.result()
-        if result is not None:
-            done = result.page_count
-            return Work(digest, page_count=done, pages_done=done, result=result)
-        return None if folder.options(self._engine) is None else self._start(digest)
+        return None if result is None else _ended(digest, result)
+
+    def result(self, digest: str) -> DocumentResult | None:
+        """Return the result that is kept of a work."""
+        return self._folder_of(digest).result()
 
     def running(self, digest: str) -> Work | None:
         """Return a work that is being done."""
@@ -163,7 +173,11 @@ class Works:
             work.refusal = JobError(code=numbers.code, message=numbers.message)
             folder.remove()
             return
-        finished = {number: page for number in numbers if (page := folder.page(number)) is not None}
+        finished: dict[int, PageResult] = {}
+        for number in numbers:
+            page = folder.page(number)
+            if page is not None and not _worth_a_try(page):
+                finished[number] = page
         work.page_count, work.pages_done = len(numbers), len(finished)
         await work.change()
         waiting = iter([number for number in numbers if number not in finished])
@@ -178,9 +192,12 @@ class Works:
                 work.pages_done += 1
                 await work.change()
 
-        async with asyncio.TaskGroup() as readers:
-            for _ in range(self._workers.count):
-                readers.create_task(read_pages())
+        try:
+            async with asyncio.TaskGroup() as readers:
+                for _ in range(self._workers.count):
+                    readers.create_task(read_pages())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         work.result = self._assembled(list(finished.values()))
         folder.finish(work.result)
 
@@ -189,3 +206,12 @@ class Works:
 
     def _folder_of(self, digest: str) -> WorkFolder:
         return WorkFolder(self._folder / digest)
+
+
+def _ended(digest: str, result: DocumentResult) -> Work:
+    done = result.page_count
+    return Work(digest, page_count=done, pages_done=done, result=result)
+
+
+def _worth_a_try(page: PageResult) -> bool:
+    return page.error is not None and page.error.code in TRY_AGAIN
