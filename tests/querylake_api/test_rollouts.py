@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from llm_provider_testing.scripted_engine import Exchange, Script, scripted_engine
+from llm_provider_testing.scripted_engine import (
+    Exchange,
+    Script,
+    answer_chat,
+    scripted_engine,
+)
 from querylake_api.cli import app
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.rollout_stage import (
@@ -135,8 +141,42 @@ async def test_a_rollback_needs_no_database_and_is_written_later(
     await postgres.set_reachable(database_url, True)
     event = await stage.event(rollout, "rolled_back")
     assert "Bad answers" in event["sentence"]
-    assert "while the database was away" in event["sentence"]
+    assert "before the database had it" in event["sentence"]
     assert (await stage.admin(f"/{rollout}"))["status"] == "rolled_back"
+
+
+@pytest.mark.parametrize("end", ["rollback", "promote", "abort"])
+async def test_streams_end_where_they_began(stage: Stage, end: str) -> None:
+    going_on = asyncio.Event()
+
+    def slow(name: str) -> Script:
+        async def script(exchange: Exchange) -> None:
+            await exchange.begin_stream()
+            await exchange.token(name)
+            await going_on.wait()
+            await exchange.token(name, finish_reason="stop")
+            await exchange.end_stream()
+
+        return script
+
+    stage.old.script, stage.new.script = slow("old"), slow("new")
+    rollout = await stage.started()
+    streams = [asyncio.create_task(stage.stream()) for _ in range(12)]
+    async with asyncio.timeout(60):
+        while len(stage.old.requests) + len(stage.new.requests) < 12:
+            await asyncio.sleep(0.01)
+    begun = {"old": len(stage.old.requests), "new": len(stage.new.requests)}
+    override = {"override_by": "Ada", "override_reason": "a test"} if end == "promote" else {}
+    await stage.admin(f"/{rollout}/{end}", override)
+    stage.old.script = stage.new.script = answer_chat
+    for _ in range(12):
+        assert await stage.chat() == 200
+    now_at = stage.new if end == "promote" else stage.old
+    assert len(now_at.requests) - begun["new" if end == "promote" else "old"] == 12
+    going_on.set()
+    finished = Counter(await asyncio.gather(*streams))
+    assert finished == {(name, name, "[DONE]"): count for name, count in begun.items() if count}
+    assert min(begun.values()) > 0, "both had streams under way"
 
 
 async def test_shadow_copies_are_judged_and_no_client_ever_sees_one(stage: Stage) -> None:
@@ -216,7 +256,7 @@ async def test_vectors_and_orders_must_agree_before_anything_is_mixed(
     both = ("embeddings", "rerank")
     async with scripted_engine() as old, scripted_engine() as new:
         old.script, new.script = embedder([1.0, 2.0], [2.0, 1.0]), candidate
-        config = stage_config(tmp_path, database_url, old.url, new.url, both)
+        config = stage_config(tmp_path, database_url, old.url, new.url, capabilities=both)
         async with running_api(config) as api:
             refusal = await api.post("/admin/rollouts", PLAN, key=api.admin_key)
             assert refusal.json()["error"]["code"] == "embeddings_need_consent"

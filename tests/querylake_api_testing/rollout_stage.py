@@ -86,6 +86,18 @@ class Stage:
         document = {"model": "chatty", "stream": True, "messages": []}
         return (await self.api.post("/v1/chat/completions", document)).status_code
 
+    async def stream(self) -> tuple[str, ...]:
+        """Read one streamed chat to its end, and return the words that it was made of."""
+        document = {"model": "chatty", "stream": True, "messages": []}
+        answer = await self.api.post("/v1/chat/completions", document)
+        words = []
+        for line in answer.text.splitlines():
+            if line == "data: [DONE]":
+                words.append("[DONE]")
+            elif line.startswith("data: "):
+                words += [each["delta"]["content"] for each in json.loads(line[6:])["choices"]]
+        return tuple(words)
+
     @asynccontextmanager
     async def load(self) -> AsyncIterator[Counter[int]]:
         """Send chats one after the other, on a few connections, for as long as the block lasts."""
@@ -113,18 +125,22 @@ def stage_config(
     database: str,
     old: str,
     new: str,
+    *,
     capabilities: tuple[str, ...] = ("chat",),
-    **rollouts: object,
+    supervisor: str | None = None,
+    **rollouts: Any,
 ) -> Path:
     """Write a configuration with one model on two engines.
 
     Args:
+        supervisor: of the new engine.
         rollouts: its section of that name.
     """
+    candidate = {"base_url": new} | ({} if supervisor is None else {"runtime_url": supervisor})
     path = write_config(
         folder,
         database=database,
-        upstreams={"old": {"base_url": old}, "new": {"base_url": new}},
+        upstreams={"old": {"base_url": old}, "new": candidate},
         models={
             "chatty": {
                 "capabilities": list(capabilities),
@@ -141,11 +157,12 @@ def stage_config(
 
 
 @asynccontextmanager
-async def rollout_stage(folder: Path, database: str, **rollouts: object) -> AsyncIterator[Stage]:
+async def rollout_stage(folder: Path, database: str, **rollouts: Any) -> AsyncIterator[Stage]:
     """Serve a model on two engines that are well until told otherwise."""
     async with scripted_engine() as old, scripted_engine() as new:
         config = stage_config(
-            folder, database, old.url, new.url, ("chat",), gates_command=GATES_HOLD, **rollouts
+            *(folder, database, old.url, new.url),
+            **{"gates_command": GATES_HOLD, **rollouts},
         )
         async with running_api(config) as api:
             yield Stage(api, old, new)

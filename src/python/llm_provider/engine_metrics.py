@@ -72,11 +72,13 @@ class ProgressWatch:
     that requests run while no token is counted.
     """
 
-    __slots__ = ("_last", "_since")
+    __slots__ = ("_last", "_since", "stalled_seconds")
 
     def __init__(self) -> None:
         self._last: EngineMetrics | None = None
         self._since: float | None = None
+        self.stalled_seconds = 0.0
+        """For how long requests had been there and nothing had moved, at the last look."""
 
     def observe(self, metrics: EngineMetrics, now: float) -> None:
         """Take a look at the engine, which may have been started anew since the last one."""
@@ -86,10 +88,7 @@ class ProgressWatch:
             self._since = None
         elif self._since is None or last is None or _moved(last, metrics):
             self._since = now
-
-    def stalled_for(self, now: float) -> float:
-        """Return for how many seconds requests have been there and nothing moved; 0 if it does."""
-        return 0.0 if self._since is None else max(0.0, now - self._since)
+        self.stalled_seconds = 0.0 if self._since is None else now - self._since
 
 
 def _moved(before: EngineMetrics, after: EngineMetrics) -> bool:

@@ -50,6 +50,11 @@ class Controller:
 
     Args:
         blind_spots: tells what is not known of a rollout's candidate, in clauses.
+        own_alarms: the alarms of this process, which need not wait for the database.
+        clock: seconds, of a clock that cannot be set.
+
+    Attributes:
+        hurry: set when there may be an alarm to act on.
     """
 
     def __init__(
@@ -58,12 +63,17 @@ class Controller:
         lease: Lease,
         gates: Callable[[], Gates],
         blind_spots: Callable[[Rollout], list[str]],
+        own_alarms: Callable[[], Mapping[str, Sequence[str]]] = dict,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._repository = repository
         self._lease = lease
         self._gates = gates
         self._blind_spots = blind_spots
+        self._own_alarms = own_alarms
+        self._clock = clock
         self._looked_at: float | None = None
+        self.hurry = asyncio.Event()
 
     @property
     def acting(self) -> bool:
@@ -82,7 +92,10 @@ class Controller:
                 except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
                     self._looked_at = None
                     _log.exception("the rollouts could not be looked at")
-                await asyncio.sleep(INTERVAL_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL_SECONDS):
+                        await self.hurry.wait()
+                self.hurry.clear()
         finally:
             if self.acting:
                 with suppress(DatabaseUnavailable):
@@ -98,7 +111,9 @@ class Controller:
         if not await self._lease.claim():
             self._looked_at = None
             return
-        now = time.monotonic()
+        now = self._clock()
+        if self._looked_at is None:
+            await self._repository.forget_dead_workers()
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, MAX_BAKE_STEP)
         self._looked_at = now
         alarms = await self._alarms()
@@ -111,8 +126,8 @@ class Controller:
             await measure_flips(connection, ALIVE_SECONDS)
 
     async def _alarms(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for _, _, _, alarms in await self._repository.workers():
+        found = {name: list(sentences) for name, sentences in self._own_alarms().items()}
+        for alarms in await self._repository.alarms():
             for rollout_id, sentences in alarms.items():
                 known = found.setdefault(rollout_id, [])
                 known += [sentence for sentence in sentences if sentence not in known]

@@ -41,16 +41,18 @@ class Lease:
         """
         row = RolloutLeaseRow
         mine = row.holder == self._holder
-        now = func.clock_timestamp()
+        now, term = func.clock_timestamp(), text(f"interval '{LEASE_SECONDS} seconds'")
+        # Further away than a lease lasts: the database's clock was set back meanwhile.
+        free = or_(mine, row.expires_at < now, row.expires_at > now + term)
         query = (
             update(row)
-            .where(or_(mine, row.expires_at < now))
+            .where(free)
             .values(
                 token=text("CASE WHEN holder = :me THEN token ELSE token + 1 END").bindparams(
                     me=self._holder
                 ),
                 holder=self._holder,
-                expires_at=now + text(f"interval '{LEASE_SECONDS} seconds'"),
+                expires_at=now + term,
             )
             .returning(row.token)
         )

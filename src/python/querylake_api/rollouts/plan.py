@@ -39,7 +39,8 @@ class Judging(BaseModel):
 
     Attributes:
         max_connect_failures: attempts in a row that do not even connect, then it is rolled back.
-        stall_seconds: the same for an engine that has requests and makes no token for so long.
+        stall_seconds: the same for an engine that has requests and makes no token for so long;
+            None takes it from what the stable stack shows, see `triggers.STALL_SECONDS`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,7 +49,7 @@ class Judging(BaseModel):
     latency_ratio: Annotated[float, Field(ge=1, le=10)] = 1.25
     min_requests: Annotated[int, Field(ge=1)] = 50
     max_connect_failures: Annotated[int, Field(ge=1)] = 5
-    stall_seconds: Annotated[float, Field(gt=0)] = 10.0
+    stall_seconds: Annotated[float, Field(gt=0)] | None = None
 
     def policy(self) -> Policy:
         """Return the statistics' view of it."""

@@ -144,8 +144,11 @@ class RolloutRepository:
             select(RolloutEventRow.__table__)
             .where(
                 RolloutEventRow.id > cursor,
-                # Numbers become visible in the order of commits; let a slower one come first.
-                RolloutEventRow.at < func.clock_timestamp() - text("interval '1 second'"),
+                # Numbers become visible in the order of commits; let a slower one come first. What
+                # lies in the future was written before the database's clock was set back.
+                ~RolloutEventRow.at.between(
+                    func.clock_timestamp() - text("interval '1 second'"), func.clock_timestamp()
+                ),
             )
             .order_by(RolloutEventRow.id)
             .limit(100)
@@ -159,17 +162,21 @@ class RolloutRepository:
         async with self.database.begin() as connection:
             await connection.execute(query)
 
-    async def versions(self) -> dict[str, int]:
-        """Return, of each model's last rollout that was started, its id and version."""
-        query = select(RolloutRow.id, RolloutRow.version)
-        async with self.database.begin() as connection:
-            rows = (await connection.execute(_last_of_each_model(query))).all()
-        return {row.id: row.version for row in rows}
+    async def routing(self, known: Mapping[str, int] | None) -> list[Rollout] | None:
+        """Return each model's last rollout that was started.
 
-    async def routing(self) -> list[Rollout]:
-        """Return each model's last rollout that was started."""
+        Args:
+            known: ids and versions of what was returned before.
+
+        Returns:
+            None if that is still so.
+        """
+        versions = _last_of_each_model(select(RolloutRow.id, RolloutRow.version))
         query = _last_of_each_model(select(RolloutRow.__table__))
         async with self.database.begin() as connection:
+            rows = (await connection.execute(versions)).all()
+            if {row.id: row.version for row in rows} == known:
+                return None
             return [_rollout(row) for row in await connection.execute(query)]
 
     async def live(self) -> list[str]:
@@ -183,6 +190,7 @@ class RolloutRepository:
         worker: str,
         *,
         version: int,
+        age: float,
         alarms: Mapping[str, Sequence[str]],
         number: int,
         batches: Sequence[Batch],
@@ -190,12 +198,18 @@ class RolloutRepository:
         """Take what a worker says, and its outcomes if this batch was not taken before.
 
         Args:
+            age: for how many seconds the worker has been routing by its version.
             number: of the batch; grows by one with each. A worker that does not know whether a
                 batch arrived sends it again under the same number.
         """
         now = func.clock_timestamp()
         said = upsert(RolloutWorkerRow).values(
-            id=worker, seen_at=now, flushed=0, version=version, acknowledged_at=now, alarms=alarms
+            id=worker,
+            seen_at=now,
+            flushed=0,
+            version=version,
+            acknowledged_at=now - func.make_interval(0, 0, 0, 0, 0, 0, age),
+            alarms=alarms,
         )
         said = said.on_conflict_do_update(
             index_elements=["id"],
@@ -205,7 +219,7 @@ class RolloutRepository:
                 "alarms": said.excluded.alarms,
                 "acknowledged_at": text(
                     "CASE WHEN rollout_workers.version = excluded.version "
-                    "THEN rollout_workers.acknowledged_at ELSE clock_timestamp() END"
+                    "THEN rollout_workers.acknowledged_at ELSE excluded.acknowledged_at END"
                 ),
             },
         )
@@ -230,14 +244,15 @@ class RolloutRepository:
                 ],
             )
 
-    async def workers(self) -> list[tuple[str, int, datetime, Mapping[str, list[str]]]]:
-        """Return each living worker with its version, since when, and its alarms."""
-        row = RolloutWorkerRow
-        query = select(row.id, row.version, row.acknowledged_at, row.alarms).where(
-            row.seen_at > func.clock_timestamp() - text(f"interval '{ALIVE_SECONDS} seconds'")
+    async def alarms(self) -> list[Mapping[str, list[str]]]:
+        """Return the alarms of each living worker, by rollout."""
+        now, alive = func.clock_timestamp(), text(f"interval '{ALIVE_SECONDS} seconds'")
+        # One that was seen in the future died before the database's clock was set back.
+        query = select(RolloutWorkerRow.alarms).where(
+            RolloutWorkerRow.seen_at.between(now - alive, now + alive)
         )
         async with self.database.begin() as connection:
-            return [(*each,) for each in await connection.execute(query)]
+            return list((await connection.execute(query)).scalars())
 
     async def forget_dead_workers(self) -> None:
         """Remove what processes said that ended long ago."""

@@ -15,13 +15,15 @@ from querylake_api.rollouts.follower import Follower
 from querylake_api.rollouts.gates import Gates
 from querylake_api.rollouts.lease import Lease
 from querylake_api.rollouts.outcomes import OutcomeRecorder
+from querylake_api.rollouts.plan import Judging
+from querylake_api.rollouts.reporter import Reporter
 from querylake_api.rollouts.repository import Rollout, RolloutRepository
-from querylake_api.rollouts.routing import RolloutAssignment
+from querylake_api.rollouts.routing import RolloutAssignment, Split
+from querylake_api.rollouts.sentinel import Engines, Sentinel
 from querylake_api.rollouts.service import RolloutService
 from querylake_api.rollouts.stops import StopFile
 from querylake_api.rollouts.triggers import blind_spots
 from querylake_api.rollouts.webhooks import Webhooks
-from querylake_api.upstreams.facts import UpstreamFacts
 from querylake_api.upstreams.registry import Upstreams
 
 Present = Callable[[], tuple[Configuration, Upstreams]]
@@ -43,18 +45,20 @@ class Rollouts:
         self.assignment = RolloutAssignment()
         self.recorder = OutcomeRecorder(self.assignment)
         self.repository = RolloutRepository(database)
-        stops = StopFile(state)
-        self.follower = Follower(
-            self._worker,
-            self.repository,
-            self.assignment,
-            self.recorder,
-            stops,
-            self._facts_of,
+        self.follower = Follower(self.repository, self.assignment, StopFile(state))
+        self.service = RolloutService(self.repository, self.follower)
+        self.sentinel = Sentinel(
+            self.assignment, self._engines_of, self._judging_of, self.follower.order_stop
         )
-        self.service = RolloutService(self.repository, self.follower, stops)
+        self._reporter = Reporter(
+            self._worker, self.repository, self.assignment, self.recorder, self.sentinel
+        )
         lease = Lease(database, self._worker)
-        self.controller = Controller(self.repository, lease, self._gates, self._blind_spots)
+        self.controller = Controller(
+            self.repository, lease, self._gates, self._blind_spots, lambda: self.sentinel.alarms
+        )
+        self.follower.adopted.append(self._reporter.hurry)
+        self.sentinel.changed += [self._reporter.hurry, self.controller.hurry]
         self._webhooks = Webhooks(self.repository, lease, self._secret_env)
 
     @asynccontextmanager
@@ -62,11 +66,15 @@ class Rollouts:
         """Follow, judge and act until the block ends."""
         self._present = present
         await self.follower.look()
-        tasks = [
-            asyncio.create_task(self.follower.run(), name="rollout-follower"),
-            asyncio.create_task(self.controller.run(), name="rollout-controller"),
-            asyncio.create_task(self._webhooks.run(), name="rollout-webhooks"),
-        ]
+        work = {
+            "follower": self.follower.run(),
+            "stops": self.follower.run_stops(),
+            "sentinel": self.sentinel.run(),
+            "reporter": self._reporter.run(),
+            "controller": self.controller.run(),
+            "webhooks": self._webhooks.run(),
+        }
+        tasks = [asyncio.create_task(each, name=f"rollout-{name}") for name, each in work.items()]
         try:
             yield
         finally:
@@ -74,12 +82,21 @@ class Rollouts:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _facts_of(self, upstream: str) -> UpstreamFacts | None:
-        assert self._present is not None, "nothing is followed before there is a configuration"
+    def _engines_of(self, split: Split) -> Engines:
+        assert self._present is not None, "nothing is watched before there is a configuration"
         configuration, upstreams = self._present()
-        if upstream not in configuration.settings.upstreams:
-            return None
-        return upstreams[upstream].facts()
+        settings = configuration.settings
+        model = settings.models.get(split.model)
+        stable = {} if model is None else {each.upstream: each.role for each in model.targets}
+        return Engines(
+            [upstreams[name] for name, role in stable.items() if role == "stable"],
+            [upstreams[name] for name in sorted(split.candidates) if name in settings.upstreams],
+        )
+
+    def _judging_of(self, rollout_id: str) -> Judging:
+        rollout = self.follower.known(rollout_id)
+        assert rollout is not None, "what is routed by is known"
+        return rollout.plan.judging
 
     def _secret_env(self) -> str | None:
         assert self._present is not None, "nothing is sent before there is a configuration"
@@ -93,15 +110,15 @@ class Rollouts:
 
     def _blind_spots(self, rollout: Rollout) -> list[str]:
         assert self._present is not None, "nothing is judged before there is a configuration"
-        configuration, _ = self._present()
-        facts = [self._facts_of(name) for name in rollout.candidates]
+        configuration, upstreams = self._present()
+        sections = configuration.settings.upstreams
         missing = [
             f"the configuration has no upstream {name!r} any more"
-            for name, each in zip(rollout.candidates, facts, strict=True)
-            if each is None
+            for name in rollout.candidates
+            if name not in sections
         ]
-        upstreams = configuration.settings.upstreams
+        facts = [upstreams[name].facts() for name in rollout.candidates if name in sections]
         supervised = frozenset(
-            name for name, section in upstreams.items() if section.runtime_url is not None
+            name for name, section in sections.items() if section.runtime_url is not None
         )
-        return missing + blind_spots([each for each in facts if each is not None], supervised)
+        return missing + blind_spots(facts, supervised)

@@ -66,6 +66,8 @@ class RolloutAssignment:
     def __init__(self) -> None:
         self._by_model: dict[str, _Active] = {}
         self.version = 0
+        self.adopted_at = time.monotonic()
+        """When this process first routed by its version."""
 
     def adopt(self, splits: Iterable[Split], version: int, stopped: Collection[str]) -> None:
         """Use these splits for every request from now on.
@@ -87,7 +89,9 @@ class RolloutAssignment:
                 new.buckets = old.buckets
             adopted[split.model] = new
         self._by_model = adopted
-        self.version = version
+        if version != self.version:
+            self.version = version
+            self.adopted_at = time.monotonic()
 
     def splits(self) -> list[Split]:
         """Return what is in force."""

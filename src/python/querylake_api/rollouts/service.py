@@ -26,7 +26,7 @@ from querylake_api.rollouts.gates import Gates
 from querylake_api.rollouts.lifecycle import Action
 from querylake_api.rollouts.plan import RolloutPlan
 from querylake_api.rollouts.repository import Event, Rollout, RolloutRepository
-from querylake_api.rollouts.stops import Stop, StopFile
+from querylake_api.rollouts.stops import Stop
 from querylake_api.rollouts.transition import transition
 
 WATCH_SECONDS = 0.5
@@ -35,10 +35,9 @@ WATCH_SECONDS = 0.5
 class RolloutService:
     """Creates rollouts and moves them, in this worker, for all of them."""
 
-    def __init__(self, repository: RolloutRepository, follower: Follower, stops: StopFile) -> None:
+    def __init__(self, repository: RolloutRepository, follower: Follower) -> None:
         self._repository = repository
         self._follower = follower
-        self._stops = stops
 
     async def create(self, plan: RolloutPlan, catalog: Catalog, actor: str) -> Rollout:
         """Store a draft.
@@ -175,8 +174,7 @@ class RolloutService:
         if known is None:
             rollout = await self._do(rollout_id, Action.ROLLBACK, actor, reason)
             return rollout.course.status.value, True
-        self._stops.put(rollout_id, Stop(actor, reason, time.time()))
-        self._follower.look_at_stops()
+        self._follower.order_stop(rollout_id, Stop(actor, reason, time.time()))
         try:
             async with self._repository.database.begin() as connection:
                 rollout = await transition(
@@ -185,10 +183,10 @@ class RolloutService:
         except DatabaseUnavailable:
             return "rolled_back", False
         except ApiError:
-            self._stops.remove(rollout_id)
+            self._follower.withdraw_stop(rollout_id)
             raise
         await self._follower.look()
-        self._stops.remove(rollout_id)
+        self._follower.withdraw_stop(rollout_id)
         return rollout.course.status.value, True
 
     async def _do(

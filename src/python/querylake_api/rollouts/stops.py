@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,14 @@ class Stop:
     """An order to roll back.
 
     Attributes:
-        at: Unix seconds, by this machine's clock.
+        at: Unix seconds, by this machine's clock; for reading only.
+        figures: what it rests on.
     """
 
     actor: str
     reason: str
     at: float
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StopFile:

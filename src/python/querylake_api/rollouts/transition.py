@@ -57,7 +57,11 @@ async def transition(
         "version": version,
     }
     if action is Action.START:
-        values["started_at"] = func.clock_timestamp()
+        # The order of starts decides which rollout is routed by, whatever the clock does.
+        values["started_at"] = text(
+            "greatest(clock_timestamp(), "
+            "(SELECT max(started_at) + interval '1 microsecond' FROM rollouts))"
+        )
     if action in (Action.START, Action.ADVANCE):
         values["baked_seconds"] = 0.0
     if course.status in _ENDED:
@@ -112,7 +116,8 @@ async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> No
         CROSS JOIN rollout_workers w
         WHERE e.kind = ANY(:kinds)
           AND e.at > clock_timestamp() - interval '60 seconds'
-          AND w.seen_at > clock_timestamp() - make_interval(secs => :alive)
+          AND w.seen_at BETWEEN clock_timestamp() - make_interval(secs => :alive)
+                            AND clock_timestamp() + make_interval(secs => :alive)
           AND NOT EXISTS (
               SELECT 1 FROM rollout_events f
               WHERE f.rollout_id = e.rollout_id AND f.kind = 'flipped'

@@ -57,7 +57,7 @@ class UpstreamFacts:
         requests_running: as the engine counts them, for all its callers; None if it does not say.
         requests_waiting: in the engine; None if it does not say.
         tokens_total: since the engine started; None if it does not say.
-        stalled_seconds: for how long it has had requests and made no token.
+        stalled_seconds: for how long it was last seen to have requests and make no token.
     """
 
     name: str

@@ -77,9 +77,10 @@ class Judge:
         """Whether all is well, and the next look is in no hurry."""
         return self.condition == "up" and not self._failures
 
-    def stalled_for(self, now: float) -> float:
-        """Return for how many seconds the engine has had requests and done nothing for them."""
-        return self._progress.stalled_for(now)
+    @property
+    def stalled_seconds(self) -> float:
+        """For how long the engine was last seen to have requests and do nothing for them."""
+        return self._progress.stalled_seconds
 
     def consider(self, look: Look, now: float) -> None:
         """Form the opinion anew."""
@@ -87,9 +88,9 @@ class Judge:
         if look.metrics is not None:
             self._progress.observe(look.metrics, now)
         self._count_health(look)
-        self.condition, self.detail = self._opinion(look, now)
+        self.condition, self.detail = self._opinion(look)
 
-    def _opinion(self, look: Look, now: float) -> tuple[Condition, str]:
+    def _opinion(self, look: Look) -> tuple[Condition, str]:
         if look.runtime is not None and look.runtime.state in _CONDITIONS:
             return _CONDITIONS[look.runtime.state], f"its supervisor says {look.runtime.state}"
         detail = "no answer in time" if look.health is None else look.health.detail
@@ -98,7 +99,7 @@ class Judge:
             if first or self._failures >= self._policy.failures or self.condition != "up":
                 return "down", detail
             return "up", f"{detail}, for the first time"
-        stalled = self.stalled_for(now)
+        stalled = self.stalled_seconds
         # To call it stalled takes metrics; metrics that are gone do not take it back.
         told = look.metrics is not None or self.condition == "stalled"
         if told and stalled >= self._policy.stall_seconds:

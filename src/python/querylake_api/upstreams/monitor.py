@@ -11,8 +11,13 @@ from llm_provider.errors import ProviderError
 from llm_provider.provider import Health
 from querylake_api.upstreams.facts import ROUTABLE
 from querylake_api.upstreams.judge import Look
+from querylake_api.upstreams.pace import Pace
 from querylake_api.upstreams.runtime_status import RuntimeClient, RuntimeStatus
 from querylake_api.upstreams.upstream import Upstream
+
+RECONSIDER_SECONDS = 0.5
+MIN_PAUSE_SECONDS = 0.05
+"""Between two looks, even if the first one took longer than its interval."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,17 +27,13 @@ class Monitor:
 
     Args:
         runtime: its supervisor; None if it has none.
-        interval: seconds between two looks at an engine that is well; at another, a quarter of it.
-        timeout: seconds that one look may take.
+        pace: of looks at an engine that is well; at another, they are four times as frequent.
     """
 
-    def __init__(
-        self, upstream: Upstream, runtime: RuntimeClient | None, *, interval: float, timeout: float
-    ) -> None:
+    def __init__(self, upstream: Upstream, runtime: RuntimeClient | None, pace: Pace) -> None:
         self._upstream = upstream
         self._runtime = runtime
-        self._interval = interval
-        self._timeout = timeout
+        self._pace = pace
         self.looked = asyncio.Event()
         """Set once the first look is over."""
 
@@ -40,15 +41,32 @@ class Monitor:
         """Watch until cancelled."""
         try:
             while True:
+                began = time.monotonic()
                 try:
                     await self.look()
                 except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
                     _log.exception("upstream %s could not be looked at", self._upstream.name)
                 self.looked.set()
-                await asyncio.sleep(self._interval / (1 if self._upstream.settled else 4))
+                await self._pause(began)
         finally:
             if self._runtime is not None:
                 await self._runtime.close()
+
+    async def _pause(self, began: float) -> None:
+        """Wait until the next look is due, which may become urgent meanwhile."""
+        while (left := began + self._interval() - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, RECONSIDER_SECONDS))
+        await asyncio.sleep(MIN_PAUSE_SECONDS)
+
+    def _interval(self) -> float:
+        usual = self._pace.interval / (1 if self._upstream.settled else 4)
+        urgent = self._upstream.pace
+        return usual if urgent is None else min(usual, urgent.interval)
+
+    @property
+    def _timeout(self) -> float:
+        urgent = self._upstream.pace
+        return self._pace.timeout if urgent is None else min(self._pace.timeout, urgent.timeout)
 
     async def look(self) -> None:
         """Look once, and tell the log if anything has changed."""

@@ -15,6 +15,7 @@ from querylake_api.settings import SERVE_SCHEME, Settings, UpstreamSettings
 from querylake_api.upstreams.facts import UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy
 from querylake_api.upstreams.monitor import Monitor
+from querylake_api.upstreams.pace import Pace
 from querylake_api.upstreams.runtime_status import RuntimeClient
 from querylake_api.upstreams.upstream import Upstream
 
@@ -89,8 +90,7 @@ def _monitor(upstream: Upstream, settings: Settings, section: UpstreamSettings) 
     return Monitor(
         upstream,
         None if section.runtime_url is None else RuntimeClient(section.runtime_url),
-        interval=settings.health.interval_seconds,
-        timeout=settings.health.timeout_seconds,
+        Pace(settings.health.interval_seconds, settings.health.timeout_seconds),
     )
 
 

@@ -8,6 +8,7 @@ from llm_provider.breaker import BreakerPolicy, CircuitBreaker
 from llm_provider.provider import LLMProvider
 from querylake_api.upstreams.facts import ROUTABLE, Condition, LastExit, UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy, Judge, Look
+from querylake_api.upstreams.pace import Pace
 
 
 class Upstream:
@@ -21,6 +22,7 @@ class Upstream:
         answered: whether it has answered well since the last look at it.
         connect_failures: attempts in a row that did not connect.
         stream_usage: whether it can be asked to tell the usage of a stream.
+        pace: how it is looked at while somebody has to know sooner than usual.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class Upstream:
         "last_used",
         "name",
         "outstanding",
+        "pace",
         "provider",
         "stream_usage",
     )
@@ -60,6 +63,7 @@ class Upstream:
         self.answered = False
         self.connect_failures = 0
         self.stream_usage = stream_usage
+        self.pace: Pace | None = None
         self._judge = Judge(health or HealthPolicy())
         self._routable = True
         self._condition_since = time.time()
@@ -143,7 +147,7 @@ class Upstream:
             requests_running=running,
             requests_waiting=waiting,
             tokens_total=tokens,
-            stalled_seconds=self._judge.stalled_for(now),
+            stalled_seconds=self._judge.stalled_seconds,
         )
 
 

@@ -6,20 +6,25 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Literal
 
+from rollout_statistics.policy import SIGNALS
 from rollout_statistics.simulation.study import (
     COMPARED,
     Outcome,
     faulty_canaries,
     run_scenario,
+    run_together,
     sound_canaries,
+    sound_together,
 )
 
-Table = Literal["sound", "faulty"]
-"""Canaries that must not be rolled back, and such that must be."""
+Table = Literal["sound", "together", "faulty"]
+"""Canaries that must not be rolled back, by one signal or by any, and such that must be."""
+
+TABLES: tuple[Table, ...] = ("sound", "together", "faulty")
 
 
 def report(
-    *, runs: int, requests: int, workers: int, tables: Collection[Table] = ("sound", "faulty")
+    *, runs: int, requests: int, workers: int, tables: Collection[Table] = TABLES
 ) -> Iterator[str]:
     """Yield the lines of the tables, each as soon as it is known.
 
@@ -30,20 +35,28 @@ def report(
     """
     with ProcessPoolExecutor(workers) as executor:
         if "sound" in tables:
-            yield from _head("Rolled back although both stacks are the same")
+            yield from _head("Rolled back although both stacks are the same", COMPARED)
             for scenario in sound_canaries(requests):
                 outcomes = run_scenario(scenario, COMPARED, runs, executor)
                 yield _line(scenario.name, [f"{each.rolled_back:.1%}" for each in outcomes])
+        if "together" in tables:
+            yield from _head("Rolled back by any of three signals", ("any", *SIGNALS))
+            for together in sound_together(requests):
+                ends = run_together(together, runs, executor)
+                anywhere = set[int]().union(*ends.values())
+                each = [anywhere, *(ends[signal] for signal in SIGNALS)]
+                yield _line(together.name, [f"{len(ended) / runs:.2%}" for ended in each])
         if "faulty" in tables:
-            yield from _head("Canary requests until the roll back: median / 90th percentile")
+            title = "Canary requests until the roll back: median / 90th percentile"
+            yield from _head(title, COMPARED)
             for scenario in faulty_canaries(10 * requests):
                 outcomes = run_scenario(scenario, COMPARED, max(20, runs // 5), executor)
                 yield _line(scenario.name, [_detection(each) for each in outcomes])
 
 
-def _head(title: str) -> Iterator[str]:
-    yield _line(title, list(COMPARED))
-    yield _line("---", ["---:"] * len(COMPARED))
+def _head(title: str, columns: Collection[str]) -> Iterator[str]:
+    yield _line(title, list(columns))
+    yield _line("---", ["---:"] * len(columns))
 
 
 def _line(name: str, cells: list[str]) -> str:

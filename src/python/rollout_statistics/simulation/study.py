@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from math import erf, log, sqrt
 
-from rollout_statistics.policy import Policy
+from rollout_statistics.policy import SIGNALS, Policy, Signal
 from rollout_statistics.simulation.rules import rules
 from rollout_statistics.simulation.traffic import Run, Traffic
 
@@ -29,6 +29,7 @@ LATENCY_SIGMA = 0.6
 """Times to first token are taken to be log-normal; their logarithm's standard deviation."""
 
 _SLOW = 0.05
+_RATES: dict[Signal, float] = {"errors": 0.01, "first_token": _SLOW, "gaps": _SLOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,21 @@ class Scenario:
     traffic: Traffic
     alpha: float
     limit: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One line of the table in which all signals watch at once, as in the product.
+
+    Attributes:
+        traffics: for each signal. Each draws its own keys: signals that err together would err in
+            fewer runs.
+        requests: of both arms, after which a run ends.
+    """
+
+    name: str
+    traffics: dict[Signal, Traffic]
     requests: int
 
 
@@ -74,7 +90,20 @@ def sound_canaries(requests: int) -> Iterator[Scenario]:
     """Yield what must not be rolled back: two stacks that are the same."""
     # Twice what the product uses: rarer events would take more runs to count.
     alpha = 2 * Policy().alphas["errors"]
-    base = Traffic(0.01, 0.01, 0.1)
+    for name, traffic in _sound_traffic(_RATES["errors"]).items():
+        yield Scenario(name, traffic, alpha, 0.02, requests)
+
+
+def sound_together(requests: int) -> Iterator[Together]:
+    """Yield the same with all signals at once, at the alphas of the product."""
+    by_signal = {signal: _sound_traffic(_RATES[signal]) for signal in SIGNALS}
+    for name in by_signal["errors"]:
+        yield Together(name, {signal: by_signal[signal][name] for signal in SIGNALS}, requests)
+
+
+def _sound_traffic(rate: float) -> dict[str, Traffic]:
+    """Return what a sound canary may meet, by name, for an event of some rate."""
+    base = Traffic(rate, rate, 0.1)
     kinds = {
         "independent": base,
         "bursts in both arms": replace(base, bursts=True),
@@ -83,10 +112,11 @@ def sound_canaries(requests: int) -> Iterator[Scenario]:
         "2% of keys fail at 30%": replace(base, bad_keys=0.02),
         "100 keys that differ": replace(base, spread=2, keys=100),
     }
-    for name, traffic in kinds.items():
-        for share in SHARES:
-            shared = replace(traffic, share=share)
-            yield Scenario(f"{name}, {share:.0%}", shared, alpha, 0.02, requests)
+    return {
+        f"{name}, {share:.0%}": replace(traffic, share=share)
+        for name, traffic in kinds.items()
+        for share in SHARES
+    }
 
 
 def faulty_canaries(requests: int) -> Iterator[Scenario]:
@@ -128,6 +158,32 @@ def run_scenario(
         Outcome(name, runs, tuple(sorted(end[name] for end in ends if name in end)))
         for name in rule_names
     ]
+
+
+def run_together(scenario: Together, runs: int, executor: Executor) -> dict[Signal, set[int]]:
+    """Run a scenario many times, and return which runs each signal rolled back."""
+    jobs = [
+        (scenario, signal, seed, len(SIGNALS) * seed + number)
+        for number, signal in enumerate(SIGNALS)
+        for seed in range(runs)
+    ]
+    ends = list(executor.map(_run_signal, jobs, chunksize=max(1, runs // 20)))
+    return {
+        signal: {
+            seed
+            for (_, its_signal, seed, _), end in zip(jobs, ends, strict=True)
+            if end and its_signal == signal
+        }
+        for signal in SIGNALS
+    }
+
+
+def _run_signal(job: tuple[Together, Signal, int, int]) -> bool:
+    """Return whether the chosen rule rolled back for a signal."""
+    together, signal, _, seed = job
+    traffic, alpha = together.traffics[signal], Policy().alphas[signal]
+    scenario = Scenario(together.name, traffic, alpha, 1.0, together.requests)
+    return CHOSEN in _run((scenario, (CHOSEN,), seed))
 
 
 def _run(job: tuple[Scenario, tuple[str, ...], int]) -> dict[str, int]:

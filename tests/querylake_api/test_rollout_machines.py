@@ -1,0 +1,84 @@
+"""Two machines with nothing in common but the database: one controller, one routing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
+from querylake_api_testing.rollout_stage import GATES_HOLD, Stage, stage_config
+from querylake_api_testing.running import running_api
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Each with a folder of its own, in front of the same engines."""
+
+    first: Stage
+    second: Stage
+
+
+@pytest.fixture
+async def machines(tmp_path: Path, database_url: str) -> AsyncIterator[Machines]:
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(scripted_engine())
+        new = await stack.enter_async_context(scripted_engine())
+        stages = []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            config = stage_config(
+                *(tmp_path / name, database_url, old.url, new.url), gates_command=GATES_HOLD
+            )
+            api = await stack.enter_async_context(running_api(config))
+            stages.append(Stage(api, old, new))
+        yield Machines(*stages)
+
+
+async def controllers(stage: Stage) -> int:
+    text = (await stage.api.client.get("/metrics")).text
+    name = "querylake_rollout_controllers "
+    found = [line.removeprefix(name) for line in text.splitlines() if line.startswith(name)]
+    return sum(int(float(value)) for value in found)
+
+
+async def chats(stage: Stage, engine: ScriptedEngine) -> int:
+    """Send some chats to a machine, and return how many of them an engine got."""
+    before = len(engine.requests)
+    for _ in range(20):
+        assert await stage.chat() == 200
+    return len(engine.requests) - before
+
+
+async def test_one_judges_and_both_follow(machines: Machines) -> None:
+    first, second = machines.first, machines.second
+    rollout = await first.started(steps=[{"percent": 50, "bake_seconds": 600}])
+    flipped = await first.flipped(rollout, await first.event(rollout, "started"))
+    assert flipped["figures"]["workers"] == 2
+    async with asyncio.timeout(60):
+        while await controllers(first) + await controllers(second) != 1:
+            await asyncio.sleep(0.1)
+    assert await chats(first, first.new)
+    assert await chats(second, first.new)
+    await second.admin(f"/{rollout}/rollback", {})
+    undone = await first.flipped(rollout, await first.event(rollout, "rolled_back"))
+    assert undone["figures"]["workers"] == 2
+    assert undone["figures"]["seconds"] < 1
+    assert await chats(first, first.new) == await chats(second, first.new) == 0
+
+
+async def test_what_both_count_is_judged_together(machines: Machines) -> None:
+    first, second = machines.first, machines.second
+    async with first.load() as one, second.load() as other:
+        rollout = await first.started()
+        await first.event(rollout, "promoted")
+        view = await second.admin(f"/{rollout}")
+    assert view["status"] == "promoted"
+    errors = view["judgement"]["signals"][0]
+    counted = errors["stable"]["requests"] + errors["candidate"]["requests"]
+    assert 0 < counted <= sum(one.values()) + sum(other.values())
+    assert counted > max(sum(one.values()), sum(other.values()))
