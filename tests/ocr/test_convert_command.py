@@ -66,3 +66,5 @@ def test_a_failed_page_is_named_and_the_exit_code_says_so(tmp_path: Path) -> Non
     assert done.returncode == 65
     assert "huge.png: page 1: it has 54,000,000 pixels" in done.stderr
     assert json.loads(done.stdout)["errors"][0]["code"] == "page_too_large"
+    assert run(file, "-o", str(tmp_path / "out")).returncode == 65
+    assert list((tmp_path / "out").iterdir()) == []

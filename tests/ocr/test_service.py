@@ -165,8 +165,8 @@ async def test_what_crashed_is_gone_on_with_and_finished_pages_are_not_done_agai
     assert asked == [1, 2]
 
 
-async def test_a_cancelled_job_ends_and_frees_its_worker(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_cancelled_job_ends_frees_its_worker_and_leaves_no_document(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_page = pool.Workers.page
     reading = asyncio.Event()
@@ -184,6 +184,7 @@ async def test_a_cancelled_job_ends_and_frees_its_worker(
     monkeypatch.setattr(pool.Workers, "page", read_page)
 
     assert cancelled["status"] == "cancelled"
+    assert not [path for path in (tmp_path / "data" / "works").rglob("*") if path.is_file()]
     async with asyncio.timeout(SECONDS):
         assert (await watching)["status"] == "cancelled"
     answer = await client.get(f"/v1/ocr/jobs/{job_id}/result")
@@ -205,10 +206,15 @@ async def test_a_page_that_kills_its_worker_is_an_error_of_that_page(
     with monkeypatch.context() as patch:
         patch.setattr(pool._Worker, "ask", killed)
         document = (await _send(client, "/v1/ocr", TWO_PAGES)).json()
+        markdown = await _send(client, "/v1/ocr", TWO_PAGES, format="markdown")
+        nothing = await _send(client, "/v1/ocr", PDF, format="markdown")
 
     assert document["status"] == "partial"
     assert [(each["page"], each["code"]) for each in document["errors"]] == [(1, "reader_broke")]
     assert "The second page." in document["markdown"]
+    assert (markdown.text, markdown.headers["x-ocr-status"]) == (document["markdown"], "partial")
+    assert markdown.headers["x-ocr-pages-failed"] == "1"
+    assert (nothing.status_code, nothing.json()["error"]["code"]) == (422, "no_page_converted")
     # It may not have been the page's fault, so it is tried again when it is sent again.
     assert (await _send(client, "/v1/ocr", TWO_PAGES)).json()["status"] == "complete"
 

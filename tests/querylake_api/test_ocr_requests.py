@@ -54,13 +54,16 @@ async def test_a_document_comes_back_as_it_is(
     document = b"# A lake\n\xe6\xb0\xb4" * 50_000
 
     async def answer(exchange: Exchange) -> None:
-        await exchange.whole(document, content_type="text/markdown; charset=utf-8")
+        kind, headers = "text/markdown; charset=utf-8", {"x-ocr-status": "partial", "x-inner": "1"}
+        await exchange.whole(document, content_type=kind, headers=headers)
 
     ocr_service.script = answer
     response = await ocr_api.get(f"{JOB}/{path}")
     assert response.content == document
     assert response.headers["content-type"] == "text/markdown; charset=utf-8"
     assert response.headers["content-length"] == str(len(document))
+    assert response.headers["x-ocr-status"] == "partial"
+    assert "x-inner" not in response.headers
     assert ocr_service.requests[0].path == f"{JOB}/{path}"
 
 

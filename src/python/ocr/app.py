@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -71,6 +72,8 @@ async def running_application(
     async def report_health() -> Health:
         return health
 
+    # What is wrong with a form is told to whoever sent it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     app.include_router(router)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, wrong_value)

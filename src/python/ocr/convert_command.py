@@ -107,6 +107,9 @@ def _write(
     tally: Tally,
     progress: Progress,
 ) -> None:
+    if result.status == "failed" and format == "markdown":
+        _say(progress, f"{file}: no page was converted, so nothing is written")
+        return
     text = result.markdown + "\n" if format == "markdown" else result.model_dump_json(indent=2)
     if folder is None:
         typer.echo(text, nl=format == "json")

@@ -10,7 +10,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from ocr.conversion.assembly import DocumentResult
-from ocr.service.errors import DocumentNotConverted, JobNotFinished, RequestRefused
+from ocr.service.errors import (
+    DocumentNotConverted,
+    JobNotFinished,
+    NothingConverted,
+    RequestRefused,
+)
 from ocr.service.job import FINAL, JobView
 from ocr.service.jobs import Jobs
 from ocr.service.service import OcrService
@@ -74,7 +79,7 @@ async def convert_now(request: Request, service: Service, owner: Owner) -> Respo
     finally:
         await asyncio.shield(jobs.cancel(job.id, owner))  # after its end, this does nothing
     if document.format == "markdown":
-        return PlainTextResponse(result.markdown, media_type="text/markdown; charset=utf-8")
+        return _markdown(result)
     return Response(result.model_dump_json(), media_type="application/json")
 
 
@@ -170,12 +175,21 @@ async def job_result(job_id: str, service: Service, owner: Owner) -> DocumentRes
 
 @router.get("/jobs/{job_id}/markdown", response_class=PlainTextResponse)
 async def job_markdown(job_id: str, service: Service, owner: Owner) -> Response:
-    """Return the Markdown alone."""
-    result = service.jobs.result(job_id, owner)
-    return PlainTextResponse(result.markdown, media_type="text/markdown; charset=utf-8")
+    """Return the Markdown alone, without the pages that failed; headers tell how many."""
+    return _markdown(service.jobs.result(job_id, owner))
 
 
 @router.delete("/jobs/{job_id}")
 async def cancel_job(job_id: str, service: Service, owner: Owner) -> JobView:
     """End a job. One that has ended stays as it is."""
     return await service.jobs.cancel(job_id, owner)
+
+
+def _markdown(result: DocumentResult) -> Response:
+    if result.status == "failed":
+        raise NothingConverted(result.errors)
+    return PlainTextResponse(
+        result.markdown,
+        media_type="text/markdown; charset=utf-8",
+        headers={"x-ocr-status": result.status, "x-ocr-pages-failed": str(len(result.errors))},
+    )

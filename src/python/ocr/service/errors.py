@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ocr.conversion.assembly import PageErrorDocument
 from ocr.errors import OcrError
 from ocr.service.job import JobError, State
 
@@ -46,6 +49,19 @@ class DocumentNotConverted(RequestRefused):
             f"The document cannot be converted: {error.message}.",
             status=STATUS_OF_CODE.get(error.code, 422),
             code=error.code,
+            param="file",
+        )
+
+
+class NothingConverted(RequestRefused):
+    """Every page of a document failed, so there is no Markdown of it."""
+
+    def __init__(self, errors: Sequence[PageErrorDocument]) -> None:
+        first = errors[0]
+        super().__init__(
+            f"No page could be converted; page {first.page}: {first.message} ({first.code}).",
+            status=422,
+            code="no_page_converted",
             param="file",
         )
 

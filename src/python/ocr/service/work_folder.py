@@ -69,9 +69,13 @@ class WorkFolder:
     def finish(self, result: DocumentResult) -> None:
         """Keep the result, and let go of the document, its password and the single pages."""
         write_whole(self._result, result.model_dump_json().encode())
+        self.let_go()
+        shutil.rmtree(self._pages, ignore_errors=True)
+
+    def let_go(self) -> None:
+        """Remove the document, and how it was to be converted: a password may be in that."""
         self.document.unlink(missing_ok=True)
         self._options.unlink(missing_ok=True)
-        shutil.rmtree(self._pages, ignore_errors=True)
 
     def remove(self) -> None:
         """Forget all of it."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,10 +127,10 @@ class Works:
 
     async def abandon(self, digest: str) -> None:
         """Stop a work that nobody wants any more. Its finished pages stay for the next one."""
-        running = self._running.pop(digest, None)
-        if running is not None:
-            running[1].cancel()
-            await asyncio.gather(running[1], return_exceptions=True)
+        stopped = self._stop(digest)
+        # Before anything is waited for: from then on the same document may come again.
+        self._folder_of(digest).let_go()
+        await stopped
 
     def forget(self, digest: str) -> None:
         """Remove what is kept of a work that does not run."""
@@ -139,8 +139,15 @@ class Works:
 
     async def close(self) -> None:
         """Stop everything. It goes on from there when it is resumed."""
-        for digest in list(self._running):
-            await self.abandon(digest)
+        await asyncio.gather(*(self._stop(digest) for digest in list(self._running)))
+
+    def _stop(self, digest: str) -> Awaitable[object]:
+        """Stop a work, and return what is done when it has stopped."""
+        running = self._running.pop(digest, None)
+        if running is None:
+            return asyncio.sleep(0)
+        running[1].cancel()
+        return asyncio.gather(running[1], return_exceptions=True)
 
     def _start(self, digest: str) -> Work:
         work = Work(digest)

@@ -10,6 +10,7 @@ from querylake_api.observability.request_record import Outcome, RequestRecord
 from querylake_api.ocr_client.service import NAME, OcrAnswer
 
 _EVENTS = "text/event-stream"
+_PASSED_HEADERS = ("content-type", "content-length", "x-ocr-status", "x-ocr-pages-failed")
 
 
 class Passage:
@@ -76,7 +77,7 @@ class Passage:
         else:
             headers += [
                 (name.encode(), answer.headers[name].encode("latin-1"))
-                for name in ("content-type", "content-length")
+                for name in _PASSED_HEADERS
                 if name in answer.headers
             ]
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
