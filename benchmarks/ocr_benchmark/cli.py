@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocr_benchmark.corpus import CLASSES, cases_of
-from ocr_benchmark.readers import READERS, memory
+from ocr_benchmark.readers import READERS, Cost, memory
 from ocr_benchmark.scoring import cells_found, error_rate, error_rate_without_order, plain
 
 
@@ -22,14 +22,14 @@ class Score:
 
     Attributes:
         cells: share of table cells at their place; None without tables, or if it knows none.
-        seconds: of processor time, for each page.
+        cost: of each page.
         memory: MB at most.
     """
 
     with_order: float
     without_order: float
     cells: float | None
-    seconds: float
+    cost: Cost
     memory: float
     failed: int
 
@@ -50,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         needed = READERS[name].missing(READERS[name])  # type: ignore[arg-type]
         if needed:
             sys.exit(f"error: {name} is missing: {needed}")
-    print("| documents | reader | CER | CER without order | table cells | s/page | MB |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| documents | reader | CER | CER without order | table cells | CPU s/page | s/page | MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for class_name in options.classes.split(";"):
         for name in readers:
             print(_row(class_name, name, _apart(name, class_name, options.keep)), flush=True)
@@ -66,7 +68,8 @@ def _apart(reader: str, class_name: str, keep: Path | None) -> Score:
 def measure(name: str, class_name: str, keep: Path | None) -> Score:
     """Let a reader read all documents of a class."""
     reader = READERS[name]()
-    rates, orderless, seconds, pages = [], [], 0.0, 0
+    rates, orderless, pages = [], [], 0
+    processor, clock = 0.0, 0.0
     found, cells, failed = 0, 0, 0
     knows_tables = False
     for case in cases_of(class_name):
@@ -75,11 +78,8 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
         truth, text = plain(case.truth, spaces), plain(read.text, spaces)
         rates.append(error_rate(truth, text))
         orderless.append(error_rate_without_order(truth, text))
-        seconds, pages, failed = (
-            seconds + read.seconds,
-            pages + read.pages,
-            failed + len(read.failed),
-        )
+        processor, clock = processor + read.cost.processor, clock + read.cost.clock
+        pages, failed = pages + read.pages, failed + len(read.failed)
         if read.tables is not None:
             knows_tables = True
             found += sum(cells_found(table, read.tables) for table in case.tables)
@@ -96,7 +96,7 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
         with_order=statistics.mean(rates),
         without_order=statistics.mean(orderless),
         cells=found / cells if knows_tables and cells else None,
-        seconds=seconds / pages,
+        cost=Cost(processor / pages, clock / pages),
         memory=memory(who),
         failed=failed,
     )
@@ -107,5 +107,5 @@ def _row(class_name: str, reader: str, score: Score) -> str:
     failed = f" ({score.failed} pages failed)" if score.failed else ""
     return (
         f"| {class_name} | {reader}{failed} | {score.with_order:.2%} | {score.without_order:.2%} | "
-        f"{cells} | {score.seconds:.3f} | {score.memory:.0f} |"
+        f"{cells} | {score.cost.processor:.3f} | {score.cost.clock:.3f} | {score.memory:.0f} |"
     )

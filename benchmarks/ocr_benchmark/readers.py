@@ -25,17 +25,50 @@ _ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Seconds.
+
+    Attributes:
+        processor: of one thread, child processes' included.
+        clock: that passed meanwhile.
+    """
+
+    processor: float
+    clock: float
+
+
+class Meter:
+    """Measures from its making on.
+
+    Args:
+        children: whether the work is done by child processes, which have ended when it is read.
+    """
+
+    def __init__(self, *, children: bool) -> None:
+        self._children = children
+        self._processor = self._used()
+        self._clock = time.monotonic()
+
+    def read(self) -> Cost:
+        """Return the cost so far."""
+        return Cost(self._used() - self._processor, time.monotonic() - self._clock)
+
+    def _used(self) -> float:
+        return _children_seconds() if self._children else time.process_time()
+
+
+@dataclass(frozen=True)
 class Read:
     """What a reader made of a document.
 
     Attributes:
-        seconds: of processor time, its child processes' included.
+        cost: the time that it took.
         tables: None if it does not know of tables.
     """
 
     text: str
     pages: int
-    seconds: float
+    cost: Cost
     tables: list[list[list[str]]] | None = None
     failed: list[str] = field(default_factory=list)
 
@@ -78,14 +111,14 @@ class QueryLake:
 
     def read(self, case: Case) -> Read:
         """Read a document; the models are loaded already."""
-        started = time.process_time()
+        meter = Meter(children=False)
         result = assemble(list(convert(case.pdf, self._options, self._engine)), self._engine.name)
-        seconds = time.process_time() - started
+        cost = meter.read()
         blocks = [block for page in result.pages for block in page.blocks]
         return Read(
             text=" ".join(block.text for block in blocks if block.type not in ("header", "footer")),
             pages=result.page_count,
-            seconds=seconds,
+            cost=cost,
             tables=[block.rows for block in blocks if block.rows is not None],
             failed=[error.message for error in result.errors],
         )
@@ -109,12 +142,12 @@ class Tesseract:
                 file = Path(folder, f"{number}.png")
                 page.render(scale=200 / 72).to_pil().save(file, dpi=(200, 200))
                 files.append(file)
-            before = _children_seconds()
+            meter = Meter(children=True)
             for file in files:
                 command = ["tesseract", str(file), "-", "-l", case.languages, "--psm", "1"]
                 texts.append(_output(command))
-            seconds = _children_seconds() - before
-        return Read("\n".join(texts), len(files), seconds)
+            cost = meter.read()
+        return Read("\n".join(texts), len(files), cost)
 
 
 class OcrMyPdf:
@@ -133,12 +166,12 @@ class OcrMyPdf:
             source.write_bytes(case.pdf)
             command = ["ocrmypdf", "--jobs", "1", "--skip-text", "--rotate-pages", "--deskew"]
             command += ["--output-type", "pdf", "-O", "0", "-q", "-l", case.languages]
-            before = _children_seconds()
+            meter = Meter(children=True)
             _output([*command, str(source), str(target)])
-            seconds = _children_seconds() - before
+            cost = meter.read()
             with pypdfium2.PdfDocument(target) as document:
                 texts = [page.get_textpage().get_text_bounded() for page in document]
-        return Read("\n".join(texts), len(texts), seconds)
+        return Read("\n".join(texts), len(texts), cost)
 
 
 READERS: dict[str, type[Reader]] = {

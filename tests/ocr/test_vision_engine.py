@@ -6,9 +6,6 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
@@ -22,42 +19,7 @@ from ocr.engines.vision import VisionEngine
 from ocr.engines.vision_options import vision_settings
 from ocr.errors import EngineMisconfigured
 from ocr_testing.pages import HARBOUR, blank, drawn, encoded, lines, pictured
-
-Answer = Callable[[dict[str, object], dict[str, str]], tuple[int, object]]
-
-
-@contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """Serve chat completions on a real socket; yield the base URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - named by the standard library
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, document = answer(body, headers | {":path": self.path})
-            content = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=served.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{served.server_address[1]}/v1"
-    finally:
-        served.shutdown()
-        thread.join()
-        served.server_close()
-
-
-def completion(text: str | None, reason: str = "stop") -> tuple[int, object]:
-    message = {"role": "assistant", "content": text}
-    return 200, {"choices": [{"index": 0, "message": message, "finish_reason": reason}]}
+from ocr_testing.vision_server import completion, server
 
 
 def read(
@@ -103,7 +65,11 @@ def test_a_page_is_sent_within_the_profile_and_comes_back_as_markdown() -> None:
         (completion(None), "engine_failed", "no text"),
         ((200, {"choices": []}), "engine_failed", "no chat completion"),
         ((400, {"error": {"message": "no images"}}), "engine_failed", "no images"),
-        ((500, {"error": {"message": "broken"}}), "engine_failed", "500"),
+        (
+            (500, {"error": {"message": "broken"}}),
+            "engine_failed",
+            '500: {"error": {"message": "broken"',
+        ),
     ],
 )
 def test_what_is_no_whole_answer_fails_the_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ocr.conversion.options import Limits
 from ocr.documents.document import PageImage
 from ocr.errors import DocumentBroken, PageBroken, PageTooLarge
+
+# What is wrong with a file is raised as well, and told to whoever sent it.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 
-from llm_provider.errors import ProviderError, UpstreamRejected, UpstreamTimeout
+from llm_provider.errors import ProviderError, UpstreamFailed, UpstreamRejected, UpstreamTimeout
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import JsonObject
 from ocr.deadline import Deadline
@@ -57,9 +57,10 @@ class VisionEngine:
                 f"{self.name} gave no answer within {deadline.seconds:g} s; raise the limit of "
                 "seconds, or choose a smaller profile"
             ) from None
-        except UpstreamRejected as error:
+        except (UpstreamRejected, UpstreamFailed) as error:
+            # llama.cpp refuses with 500 as well, so only the body tells.
             said = error.body[:_SHOWN].decode("utf-8", "replace")
-            raise EngineFailed(f"{self.name} refused with {error.status}: {said}") from error
+            raise EngineFailed(f"{self.name} answered with {error.status}: {said}") from error
         except ProviderError as error:
             raise EngineFailed(str(error)) from error
         return MarkdownReading(self._markdown(answer))

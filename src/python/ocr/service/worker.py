@@ -10,6 +10,7 @@ import os
 import pickle
 import resource
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from ocr.conversion.page import convert_page
@@ -37,7 +38,7 @@ class _Engines:
 def answer(task: Task, engines: _Engines) -> Answer:
     """Do what is asked."""
     try:
-        content = task.document.read_bytes()
+        content = _content(task.document)
         with open_document(content, task.options) as document:
             if task.number is None:
                 return selected_pages(task.options.pages, document.page_count)
@@ -48,6 +49,14 @@ def answer(task: Task, engines: _Engines) -> Answer:
         return Refusal(error.code, str(error))
     except OcrError as error:
         return Refusal(EngineFailed.code, str(error))
+
+
+def _content(document: Path) -> bytes:
+    try:
+        return document.read_bytes()
+    except FileNotFoundError:
+        # Whoever wanted it has just let go of it, and us.
+        raise DocumentRefused("it is not there any more") from None
 
 
 def main() -> None:
