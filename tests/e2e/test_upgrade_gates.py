@@ -4,25 +4,56 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from e2e_testing.programs import pex, run
-from e2e_testing.stack import CHAT_MODEL, EMBEDDING_MODEL, Stack
+from e2e_testing.rollouts import Rollouts
+from e2e_testing.stack import CHAT_MODEL, EMBEDDING_MODEL, Stack, running_stack
 
 LOCKS = Path("3rdparty/python").resolve()
 NO_GPU = not Path("/proc/driver/nvidia/version").exists()
 
 
-class DryRun:
-    """An upgrade of the running stack, in a folder of its own."""
+ELSEWHERE = ("2.", "3.baseline.", "4.imports.")
+"""What is shown on a GPU host, on a quiet machine, and in a checkout."""
 
-    def __init__(self, folder: Path, stack: Stack) -> None:
-        self.folder = folder
+BRING = """
+import sys
+from pathlib import Path
+from upgrade_gates.checklist.gates import line_with_id
+from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.store import Finding
+from upgrade_gates.session import open_session, utc_now
+session, now = open_session(Path.cwd()), utc_now()
+findings = [
+    Finding(
+        check=line,
+        verdict=Verdict.PASS,
+        reason="seen elsewhere",
+        started_at=now,
+        finished_at=now,
+        subjects=session.artefacts.digests(line_with_id(line).binds),
+    )
+    for line in sys.argv[1:]
+]
+session.store.append(findings, command=["upgrade_gates"])
+"""
+
+
+class DryRun:
+    """An upgrade of the running stack, in its folder."""
+
+    def __init__(self, stack: Stack, admin_key: str) -> None:
+        self.folder = stack.folder
         self._keys = {
             "CPU_RUNTIME_API_KEY": stack.runtime_key,
+            "OCR_API_KEY": stack.runtime_key,
             "QUERYLAKE_API_KEY": stack.key,
+            "QUERYLAKE_ADMIN_KEY": admin_key,
             "NO_COLOR": "1",
         }
 
@@ -43,15 +74,45 @@ class DryRun:
         report = json.loads(self("status", "--json").stdout)
         return {line["id"]: line["state"] for gate in report["gates"] for line in gate["lines"]}
 
+    def missing(self) -> list[str]:
+        """Return the lines that a promotion lacks."""
+        asked = self("evidence", "fresh", "--for", "promotion")
+        lines = [each.partition(":")[0] for each in json.loads(asked.stdout)["missing"]]
+        assert asked.returncode == int(bool(lines))
+        return lines
+
+    def bring(self, lines: list[str]) -> None:
+        """Keep evidence as other machines would have brought it, with the program's own code."""
+        script = self.folder / "bring.py"
+        script.write_text(BRING)
+        done = run("upgrade_gates.pex", str(script), *lines, cwd=self.folder, PEX_INTERPRETER="1")
+        assert done.returncode == 0, done.stderr
+
 
 @pytest.fixture(scope="module")
-def gates(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> DryRun:
+def stack() -> Iterator[Stack]:
+    """Everything, as these tests need it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="querylake-") as folder,
+        running_stack(Path(folder), whole=True) as started,
+    ):
+        yield started
+
+
+@pytest.fixture(scope="module")
+def admin_key(stack: Stack) -> str:
+    return stack.key_for_everything()
+
+
+@pytest.fixture(scope="module")
+def gates(stack: Stack, admin_key: str) -> DryRun:
     """An upgrade that knows the running stack, as an operator begins one."""
-    dry_run = DryRun(tmp_path_factory.mktemp("upgrade"), stack)
+    dry_run = DryRun(stack, admin_key)
     begun = dry_run(
         *("init", "--model", CHAT_MODEL, "--serving-key-env", "CPU_RUNTIME_API_KEY"),
         *("--serving-url", f"{stack.chat_url}/v1", "--old-url", f"{stack.chat_url}/v1"),
-        *("--api-url", stack.url, "--api-model", CHAT_MODEL),
+        *("--api-url", stack.url, "--api-model", CHAT_MODEL, "--ocr"),
+        *("--admin-key-env", "QUERYLAKE_ADMIN_KEY"),
         *("--embeddings-model", EMBEDDING_MODEL, "--rerank-model", EMBEDDING_MODEL),
         *("--artefact", f"api_pex={pex('querylake_api.pex')}"),
         *("--artefact", f"api_config={stack.folder / 'querylake.toml'}"),
@@ -110,6 +171,7 @@ def test_gate_6_smoke(gates: DryRun) -> None:
         "6.smoke.chat": "pass",
         "6.smoke.embeddings": "pass",
         "6.smoke.rerank": "pass",
+        "6.smoke.ocr": "pass",
     }
 
 
@@ -143,3 +205,39 @@ def test_a_changed_configuration_makes_evidence_stale(gates: DryRun, stack: Stac
     finally:
         config.write_text(before)
     assert gates.states()["4.config"] == "done"
+
+
+def test_a_rollout_is_promoted_only_while_the_gates_hold(
+    gates: DryRun, stack: Stack, admin_key: str
+) -> None:
+    """The API asks the gates' own program; a way back that was gone is told from its records."""
+    rollouts = Rollouts(stack.url, admin_key)
+    drill = rollouts.started()
+    assert rollouts.order(drill, "rollback").status_code == 200
+    rollouts.flipped(drill, "rolled_back")
+    rollout = rollouts.started()
+    rollouts.decided(rollout)
+
+    assert {line for line in gates.missing() if not line.startswith(ELSEWHERE)} == set()
+    refused = rollouts.order(rollout, "promote")
+    assert refused.status_code == 409
+    assert "2.environment: open" in refused.text
+    assert "(run: upgrade_gates runtime verify)" in refused.text
+
+    gates.bring(gates.missing())
+    config = stack.folder / "querylake.toml"
+    before = config.read_text()
+    config.write_text(f"{before}\n# changed\n")
+    refused = rollouts.order(rollout, "promote")
+    assert refused.status_code == 409
+    assert "stale: api_config changed (run: upgrade_gates boundary verify)" in refused.text
+
+    config.write_text(before)
+    promoted = rollouts.order(rollout, "promote")
+    assert (promoted.status_code, promoted.json()["status"]) == (200, "promoted")
+    assert rollouts.event(rollout, "promoted")["figures"]["gates"]["holds"] is True
+
+    verdicts = gates.verdicts("rollout", "verify")
+    assert set(verdicts.values()) == {"pass"}, verdicts
+    assert {"6.canary.route", "6.promote.default", "6.promote.rollback"} < set(verdicts)
+    assert gates("status", "--gate", "6").returncode == 0

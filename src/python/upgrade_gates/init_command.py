@@ -47,6 +47,10 @@ def init(
     api_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the API's clients call the model.")
     ] = None,
+    admin_key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The variable with a key that may read rollouts."),
+    ] = None,
     embeddings_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The API's, if embeddings are enabled.")
     ] = None,
@@ -72,7 +76,7 @@ def init(
     files = {**_present(workspace.base), **_given(artefact or [])}
     engine = {"model": model, "key_env": serving_key_env}
     api = {"model": api_model or model, "embeddings_model": embeddings_model}
-    api |= {"rerank_model": rerank_model}
+    api |= {"rerank_model": rerank_model, "admin_key_env": admin_key_env}
     tables = {
         "artefacts": files,
         "serving": _table(serving_url, engine),

@@ -39,7 +39,7 @@ def freshness(
         asked: gates, with the lines that count.
     """
     missing = [
-        f"{line.line.id}: {line.state}{f': {line.why}' if line.why else ''}"
+        _missing(line)
         for gate in asked
         for line in gate.lines
         if not line.holds and not line.line.parts
@@ -55,6 +55,12 @@ def freshness(
         "artefacts": artefacts.digests(FILES),
         "gates": [_gate(gate) for gate in asked],
     }
+
+
+def _missing(line: LineStatus) -> str:
+    """Return what is wrong with a line, and the command that would show it."""
+    why = f": {line.why}" if line.why else ""
+    return f"{line.line.id}: {line.state}{why} (run: {line.line.command})"
 
 
 def _further(judge: Judge) -> list[GateStatus]:
