@@ -144,3 +144,29 @@ def test_a_cluster_that_is_different(
     code, records = verify(tmp_path, around)
     found, why = said(records, "5.ray")
     assert (code, found, says in why) == (1, verdict, True), why
+
+
+def test_a_cluster_that_asks_for_a_token(
+    tmp_path: Path, around: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray does by itself; the token is looked for where Ray's own programs look."""
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    answer, around.pages["/api/version"] = around.pages["/api/version"], 401
+    _, records = verify(tmp_path, around)
+    found, why = said(records, "5.ray")
+    assert found is Verdict.NOT_CHECKABLE
+    assert "asks for a token (401); put the cluster's into RAY_AUTH_TOKEN" in why
+    file = tmp_path / "home" / ".ray" / "auth_token"
+    file.parent.mkdir(parents=True)
+    file.write_text("of-the-cluster\n")
+    around.pages["/api/version"] = 403
+    _, records = verify(tmp_path, around)
+    assert "refuses the token that it was given (403)" in said(records, "5.ray")[1]
+    around.pages["/api/version"] = answer
+    _, records = verify(tmp_path, around)
+    assert said(records, "5.ray")[0] is Verdict.PASS
+    assert "Bearer of-the-cluster" in around.keys
+    kept = [each.read_text() for each in (tmp_path / ".upgrade").rglob("*.json")]
+    assert not any("of-the-cluster" in text for text in kept)

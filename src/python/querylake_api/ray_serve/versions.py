@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import httpx
 
 SECONDS = 5.0
+
+_REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+"""Ray asks for a token unless it is told not to: `RAY_AUTH_MODE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,17 @@ def cluster_version(dashboard: str) -> ClusterVersion:
     Raises:
         DashboardUnusable: it does not answer, or is none.
     """
+    token = _token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.get(f"{dashboard}/api/version", timeout=SECONDS, trust_env=False)
+        answer = httpx.get(
+            f"{dashboard}/api/version", headers=headers, timeout=SECONDS, trust_env=False
+        )
+        if answer.status_code in _REFUSALS:
+            raise DashboardUnusable(
+                f"it answers {answer.status_code}: it wants the cluster's token, in "
+                "RAY_AUTH_TOKEN or ~/.ray/auth_token"
+            )
         document = answer.raise_for_status().json()
         return ClusterVersion(str(document["ray_version"]), str(document["session_name"]))
     except httpx.HTTPStatusError as error:
@@ -57,6 +71,18 @@ def cluster_version(dashboard: str) -> ClusterVersion:
         raise DashboardUnusable(str(error) or type(error).__name__) from None
     except (ValueError, KeyError, TypeError):
         raise DashboardUnusable("what answers there is not Ray's dashboard") from None
+
+
+def _token() -> str | None:
+    """Return the cluster's token from where Ray itself looks for it; None without one."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    try:
+        file = Path(named) if named else Path.home() / ".ray" / "auth_token"
+        return file.read_text(encoding="utf-8").strip() or None
+    except (OSError, RuntimeError, UnicodeDecodeError):  # no file, no home, no text
+        return None
 
 
 def mismatches(cluster: ClusterVersion) -> list[str]:

@@ -10,7 +10,8 @@ import typer
 
 from upgrade_gates.api.boot import check_boot, check_configuration
 from upgrade_gates.api.contents import judge_engines, judge_environment, judge_minimal
-from upgrade_gates.api.surroundings import check_ray, check_upstreams
+from upgrade_gates.api.ray_cluster import check_ray
+from upgrade_gates.api.upstreams import check_upstreams
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import read_lock

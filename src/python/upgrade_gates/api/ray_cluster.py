@@ -1,50 +1,21 @@
-"""What the API stands among: its engines, and the Ray cluster."""
+"""Are the Ray and Python of a cluster those of the API's PEX?"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from pathlib import Path
 
 import httpx
 
-from upgrade_gates.context import Api, Ray
+from upgrade_gates.context import Ray
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.pex_file import PexFile
 from upgrade_gates.serving.outcome import Outcome
 
+_REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+"""Ray 2.60 asks for a token unless it is told not to: `RAY_AUTH_MODE`."""
 
-def check_upstreams(api: Api | None, *, seconds: float) -> Outcome:
-    """Ask the running API whether its engines answer (`/readyz`)."""
-    if api is None:
-        return Outcome(
-            Verdict.NOT_CHECKABLE, "[api] is not in upgrade.toml, so there is no API to ask"
-        )
-    try:
-        answer = httpx.get(f"{api.url}/readyz", timeout=seconds)
-        document = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        return Outcome(Verdict.FAIL, f"{api.url}/readyz does not answer: {error}; start the API")
-    upstreams = _states(document)
-    down = [f"{name} ({detail})" for name, (state, detail) in upstreams.items() if state != "up"]
-    if down:
-        return Outcome(Verdict.FAIL, f"it does not reach: {', '.join(down)}", answer.text)
-    if not upstreams:
-        return Outcome(
-            Verdict.FAIL, "it knows no engine; add one to its configuration", answer.text
-        )
-    if answer.status_code != 200:
-        return Outcome(Verdict.FAIL, f"/readyz answers {answer.status_code}", answer.text)
-    return Outcome(Verdict.PASS, f"it reaches {', '.join(upstreams)}", answer.text)
-
-
-def _states(document: Any) -> dict[str, tuple[str, str]]:
-    upstreams = document.get("upstreams") if isinstance(document, dict) else None
-    if not isinstance(upstreams, dict):
-        return {}
-    return {
-        name: (str(each.get("state")), str(each.get("detail", "")))
-        for name, each in upstreams.items()
-        if isinstance(each, dict)
-    }
+_TOKEN_FILE = ".ray/auth_token"
 
 
 def check_ray(ray: Ray, pex: PexFile, python: str, *, seconds: float) -> Outcome:
@@ -59,9 +30,14 @@ def check_ray(ray: Ray, pex: PexFile, python: str, *, seconds: float) -> Outcome
     ours = pex.versions.get("ray")
     if ours is None:
         return Outcome(Verdict.FAIL, f"{pex.path.name} holds no Ray, so it cannot join a cluster")
+    token = _token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        version = httpx.get(f"{ray.dashboard}/api/version", timeout=seconds)
-        metadata = httpx.get(f"{ray.dashboard}/api/v0/cluster_metadata", timeout=seconds)
+        with httpx.Client(base_url=ray.dashboard, headers=headers, timeout=seconds) as client:
+            version = client.get("/api/version")
+            if version.status_code in _REFUSALS:
+                return _refused(ray, version, had_token=token is not None)
+            metadata = client.get("/api/v0/cluster_metadata")
         theirs = version.json()["ray_version"]
         data = metadata.json().get("data", {}) if metadata.status_code == 200 else {}
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -95,6 +71,28 @@ def check_ray(ray: Ray, pex: PexFile, python: str, *, seconds: float) -> Outcome
     return Outcome(
         Verdict.PASS, f"Ray {theirs} and Python {_minor(python)} on both sides", output, figures
     )
+
+
+def _refused(ray: Ray, answer: httpx.Response, *, had_token: bool) -> Outcome:
+    given = "refuses the token that it was given" if had_token else "asks for a token"
+    return Outcome(
+        Verdict.NOT_CHECKABLE,
+        f"{ray.dashboard} {given} ({answer.status_code}); put the cluster's into RAY_AUTH_TOKEN, "
+        f"or into a file that RAY_AUTH_TOKEN_PATH names, or into ~/{_TOKEN_FILE}",
+        answer.text,
+    )
+
+
+def _token() -> str | None:
+    """Return the cluster's token from where Ray's own programs look for it; None without one."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    try:
+        file = Path(named) if named else Path.home() / _TOKEN_FILE
+        return file.read_text(encoding="utf-8").strip() or None
+    except (OSError, RuntimeError, UnicodeDecodeError):  # no file, no home, no text
+        return None
 
 
 def _minor(version: str) -> str:
