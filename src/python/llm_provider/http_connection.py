@@ -11,6 +11,8 @@ from typing import cast
 
 import httptools
 
+from llm_provider.alarm import Alarm
+
 _HIGH_WATER = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
 
@@ -35,6 +37,7 @@ class HTTPConnection(asyncio.Protocol):
         status: of the answer.
         headers: of the answer, with lower-case names. Of several with one name, the last.
         idle_since: when its last answer was complete, on the loop's clock.
+        alarm: rings for whoever waits too long for the answer.
     """
 
     __slots__ = (
@@ -52,6 +55,7 @@ class HTTPConnection(asyncio.Protocol):
         "_until_eof",
         "_waiter",
         "_writable",
+        "alarm",
         "headers",
         "idle_since",
         "status",
@@ -61,14 +65,15 @@ class HTTPConnection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._writable: asyncio.Future[None] | None = None
+        # Serves one answer after the other: the pool takes back only what ended as it should.
+        self._parser = httptools.HttpResponseParser(self)
+        self.alarm = Alarm(asyncio.get_running_loop())
         self.idle_since = 0.0
         self._reset()
 
     def _reset(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        # A new one for each answer: what an old one had in mind cannot leak into the next.
-        self._parser = httptools.HttpResponseParser(self)
         self._head: asyncio.Future[None] | None = None
         self._head_size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -149,6 +154,7 @@ class HTTPConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
         self._transport = None
+        self.alarm.stop()
         if self._until_eof and exc is None and not self._complete:
             self._end()
         elif not self._complete:

@@ -32,21 +32,21 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
 
 class _Clock:
-    """The deadlines of one call.
+    """The deadlines of one call."""
 
-    Args:
-        started: on the loop's clock.
-    """
-
-    __slots__ = ("_config", "_loop", "_total_at")
+    __slots__ = ("_config", "_future", "_loop", "_phase", "_total_at")
 
     def __init__(self, config: UpstreamConfig, loop: asyncio.AbstractEventLoop) -> None:
         self._config = config
         self._loop = loop
         total = config.timeouts.total
         self._total_at = None if total is None else loop.time() + total
+        self._future: asyncio.Future[None] | None = None
+        self._phase: TimeoutPhase = "connect"
 
-    async def wait(self, future: asyncio.Future[None], phase: TimeoutPhase) -> None:
+    async def wait(
+        self, connection: HTTPConnection, future: asyncio.Future[None], phase: TimeoutPhase
+    ) -> None:
         """Wait for a future, as long as a phase may take and the whole call goes on.
 
         Raises:
@@ -55,12 +55,19 @@ class _Clock:
         if future.done():
             future.result()
             return
-        seconds, phase = self._left(phase)
-        timer = self._loop.call_later(seconds, self._expire, future, phase)
+        seconds, self._phase = self._left(phase)
+        self._future = future
+        connection.alarm.set(self, self._loop.time() + seconds)
         try:
             await future
         finally:
-            timer.cancel()
+            connection.alarm.clear()
+
+    def ring(self) -> None:
+        """End the wait: it has lasted too long."""
+        future = self._future
+        if future is not None and not future.done():
+            future.set_exception(self._timeout(self._phase))
 
     async def connected(self, pool: HTTPPool) -> HTTPConnection:
         """Return a connection.
@@ -89,10 +96,6 @@ class _Clock:
             if left < seconds:
                 return max(0.0, left), "total"
         return seconds, phase
-
-    def _expire(self, future: asyncio.Future[None], phase: TimeoutPhase) -> None:
-        if not future.done():
-            future.set_exception(self._timeout(phase))
 
     def _timeout(self, phase: TimeoutPhase) -> UpstreamTimeout:
         return UpstreamTimeout(self._config.name, phase, self._seconds(phase))
@@ -162,7 +165,8 @@ class HTTPRelay:
                 chunk = connection.take()
                 if chunk or connection.exhausted:
                     return chunk
-                await self._clock.wait(connection.more(), "idle" if reads else "first_byte")
+                phase: TimeoutPhase = "idle" if reads else "first_byte"
+                await self._clock.wait(connection, connection.more(), phase)
         except Lost as error:
             raise StreamInterrupted(self._name, reads, str(error)) from error
         except NotHttp as error:
@@ -217,8 +221,8 @@ class HTTPTransport:
         try:
             sent = connection.sent()
             if sent is not None:
-                await clock.wait(sent, "first_byte")
-            await clock.wait(head, "first_byte")
+                await clock.wait(connection, sent, "first_byte")
+            await clock.wait(connection, head, "first_byte")
         except BaseException as error:
             head.cancel()
             connection.abort()

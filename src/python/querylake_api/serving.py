@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 import uvicorn
 
 from querylake_api.app import Application, running_application
+from querylake_api.client_connection import ClientConnection
 from querylake_api.configuration.loading import Configuration, ConfigurationError
 from querylake_api.configuration.reloading import Reloader, WorkerState
 from querylake_api.generations import Generations
@@ -22,6 +24,9 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections, so that it is they who close them: a server that
 closes first races with their next request."""
+
+GARBAGE_THRESHOLDS = (10_000, 10, 10)
+"""Objects made and not freed before a look at the youngest, and looks before one at the older."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +93,7 @@ class Serving:
             ) as application:
                 self._application = application
                 self._server = server_for(self._configuration, application)
+                _spare_what_stays()
                 ready(application.generations.state())
                 await self._server.serve(sockets=[self._listener])
                 await _idle(application.observer)
@@ -158,7 +164,7 @@ def server_for(configuration: Configuration, application: Application) -> ApiSer
     """Return a server of an application, which leaves signals to its caller."""
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=ClientConnection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -170,6 +176,17 @@ def server_for(configuration: Configuration, application: Application) -> ApiSer
         timeout_graceful_shutdown=math.ceil(configuration.settings.server.drain_seconds),
     )
     return ApiServer(config)
+
+
+def _spare_what_stays() -> None:
+    """Keep the garbage collector from what is there for good.
+
+    Requests leave almost no garbage in cycles, and to look through all modules and routes for it
+    again and again took a sixth of a busy process's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _idle(observer: Observer) -> None:

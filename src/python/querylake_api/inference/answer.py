@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm_provider.errors import StreamInterrupted
 from llm_provider.provider import Relay
 from querylake_api.inference.catalog import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An engine's answer: whole, or the beginning of a stream.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from querylake_api.asgi import Receive, Scope
+from querylake_api.client_connection import BODY_COMPLETE
 from querylake_api.inference.disconnect import ClientLeft
 from querylake_api.inference.errors import body_too_large, body_too_slow
 
@@ -18,23 +19,29 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
     """
     if declared_length(scope) > limit:
         raise body_too_large(limit)
-    pieces: list[bytes] = []
-    size = 0
+    if BODY_COMPLETE in scope:
+        return await _read(receive, limit)
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientLeft
-                piece: bytes = message.get("body", b"")
-                size += len(piece)
-                if size > limit:
-                    raise body_too_large(limit)
-                pieces.append(piece)
-                if not message.get("more_body", False):
-                    return b"".join(pieces)
+            return await _read(receive, limit)
     except TimeoutError:
         raise body_too_slow(seconds) from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            raise body_too_large(limit)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def declared_length(scope: Scope) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -47,8 +48,7 @@ class Endpoint:
     reranks: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a request's body says that concerns us.
 
     Attributes:
@@ -64,8 +64,7 @@ class Wish:
     stream_options: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request whose model is known and may be used.
 
     Attributes:

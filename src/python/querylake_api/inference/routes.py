@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_provider.errors import ProviderError
 from querylake_api.asgi import Receive, Scope, Send, tell
+from querylake_api.client_connection import CONNECTION
 from querylake_api.error_handlers import wrong_method
 from querylake_api.errors import ApiError
 from querylake_api.inference.body import read_body
@@ -67,7 +68,7 @@ class InferenceRoute:
             call = await self._understand(scope, receive, record)
             with self._limiter.admit(call.key, call.tokens, record):
                 async with (
-                    WhileConnected(receive, record),
+                    WhileConnected(receive, record, scope.get(CONNECTION)),
                     self._dispatcher.dispatch(call, record) as answer,
                 ):
                     record.upstream = answer.target.upstream

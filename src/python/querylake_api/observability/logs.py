@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -52,4 +54,11 @@ def access_line(moment: float, fields: dict[str, Any]) -> bytes:
 
 
 def _timestamp(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    second = math.floor(moment)
+    return f"{_second(second)}.{math.floor((moment - second) * 1000):03d}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    """Return a time without its fraction. Most lines share one with the line before."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -12,7 +12,8 @@ from querylake_api.observability.request_record import (
     Journal,
     RecordSink,
     RequestRecord,
-    request_id_of,
+    new_request_ids,
+    own_request_id,
 )
 from querylake_api.observability.tracing import Tracer
 
@@ -35,13 +36,14 @@ class Observer:
         self._sinks = tuple(sinks)
         self._journal = journal
         self._tracer = tracer
+        self._ids = new_request_ids()
         self.in_flight = 0
 
     def begin(self, scope: Scope) -> RequestRecord:
         """Return the record of a request that has just arrived."""
         self.in_flight += 1
         return RequestRecord(
-            request_id=request_id_of(scope["headers"]),
+            request_id=own_request_id(scope["headers"]) or next(self._ids),
             method=scope["method"],
             # Some put their key where it does not belong, and a log is read by others.
             path=without_keys(scope["path"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -154,11 +155,22 @@ def outcome_of_status(status: int) -> Outcome:
     return "client_error" if status < 500 else "server_error"
 
 
-def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the caller's own request id if it is sane, and no key by mistake, else a new one."""
+def new_request_ids() -> Iterator[str]:
+    """Yield ids of 96 random bits, for a fraction of a system call each.
+
+    Not to be begun before a process forks: both would go on with the same ids.
+    """
+    while True:
+        chance = os.urandom(12 * 256).hex()
+        for start in range(0, len(chance), 24):
+            yield f"req_{chance[start : start + 24]}"
+
+
+def own_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Return the caller's own request id if there is one that is sane, and no key by mistake."""
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             own = value.decode("ascii")
             if not looks_like_key(own):
                 return own
-    return "req_" + secrets.token_hex(12)
+    return None
