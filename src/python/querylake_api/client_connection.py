@@ -6,7 +6,9 @@ servers that are not ours, such as Ray Serve's, there is nothing else, and it wo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -26,6 +28,11 @@ class ClientConnection(HttpToolsProtocol):
 
     lost = False
     _on_lost: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        whole = WholeAnswers(transport, asyncio.get_running_loop())
+        super().connection_made(cast("asyncio.Transport", whole))
 
     def when_lost(self, call: Callable[[], None] | None) -> None:
         """Have something called when the client goes away, instead of what was to be called."""
@@ -48,3 +55,45 @@ class ClientConnection(HttpToolsProtocol):
         """Note that the body is here."""
         super().on_message_complete()
         self.scope[BODY_COMPLETE] = True  # type: ignore[literal-required]
+
+
+_HEAD = b"HTTP/1.1 "
+
+
+class WholeAnswers:
+    """A transport that sends the head of an answer with the beginning of its body.
+
+    uvicorn writes them one after the other: twice the work in the kernel for a short answer, and
+    clients that wake up for a head that they can do nothing with. A head that nothing follows at
+    once goes out by itself in the loop's next round.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Send, after what was held back."""
+        head, self._head = self._head, None
+        if head is not None:
+            self._transport.writelines((head, data))
+        elif data.startswith(_HEAD):
+            self._head = data
+            self._loop.call_soon(self._send_head)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what was held back, and close."""
+        self._send_head()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else as the transport has it."""
+        return getattr(self._transport, name)
+
+    def _send_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._transport.write(head)
