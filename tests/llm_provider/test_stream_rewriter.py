@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_provider.errors import EventTooLarge
 from llm_provider.model_rewrite import StreamModelRewriter, rewrite_request_model
+from llm_provider.sse import EventSplitter
 
 NEW = 'org/"näme" 漢'
 
@@ -49,45 +50,36 @@ def streams(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
     return events
 
 
+def rewritten(reads: Iterable[bytes], rewriter: StreamModelRewriter) -> bytes:
+    splitter = EventSplitter()
+    blocks = [block for read in reads for block in splitter.feed(read)]
+    return b"".join(rewriter.rewrite(block) for block in [*blocks, splitter.finish()])
+
+
 @given(streams(), st.lists(st.integers(0, 100_000), max_size=8))
 def test_every_event_of_a_stream_is_rewritten_however_it_is_split(
     events: list[tuple[bytes, bytes]], places: list[int]
 ) -> None:
     stream = b"".join(before for before, _ in events)
     at = sorted(place % (len(stream) + 1) for place in places)
-    rewriter = StreamModelRewriter(NEW)
     reads = [stream[a:b] for a, b in zip([0, *at], [*at, len(stream)], strict=True)]
-    out = [rewriter.feed(read) for read in reads]
-    assert b"".join([*out, rewriter.finish()]) == b"".join(after for _, after in events)
+    assert rewritten(reads, StreamModelRewriter(NEW)) == b"".join(after for _, after in events)
 
 
-def test_only_whole_events_go_on() -> None:
-    rewriter = StreamModelRewriter("new")
-    assert rewriter.feed(b'data: {"model":"o') == b""
-    assert rewriter.feed(b'ld","n":1}\n') == b""
-    assert rewriter.feed(b'\ndata: {"mod') == b'data: {"model":"new","n":1}\n\n'
-    assert rewriter.finish() == b'data: {"mod'
-
-
-def test_half_an_event_at_the_end_goes_on_with_its_model_replaced_if_it_is_there() -> None:
-    rewriter = StreamModelRewriter("new")
-    assert rewriter.feed(b'data: {"model":"old","choices":[{"del') == b""
-    assert rewriter.finish() == b'data: {"model":"new","choices":[{"del'
+def test_half_an_event_has_its_model_replaced_if_it_is_there() -> None:
+    half = b'data: {"model":"old","choices":[{"del'
+    assert StreamModelRewriter("new").rewrite(half) == half.replace(b"old", b"new")
+    assert StreamModelRewriter("new").rewrite(b'data: {"mod') == b'data: {"mod'
 
 
 def test_a_broken_event_does_not_spoil_the_next() -> None:
     rewriter = StreamModelRewriter("new")
     broken = b'data: {"id":1,"model":"\n\n'
-    assert rewriter.feed(broken) == broken
-    assert rewriter.feed(b'data: {"id":1,"model":"old"}\n\n') == b'data: {"id":1,"model":"new"}\n\n'
+    assert rewriter.rewrite(broken) == broken
+    after = b'data: {"id":1,"model":"new"}\n\n'
+    assert rewriter.rewrite(b'data: {"id":1,"model":"old"}\n\n') == after
 
 
 def test_a_string_over_two_lines_is_no_json_and_its_lines_stay() -> None:
-    stream = b'data: {"model":"a\ndata: b"}\n\n'
-    assert StreamModelRewriter("new").feed(stream) == stream
-
-
-def test_an_event_without_end_is_an_error() -> None:
-    rewriter = StreamModelRewriter("new", "gpu-0", max_event_bytes=64)
-    with pytest.raises(EventTooLarge, match="gpu-0"):
-        rewriter.feed(b"data: " + b"x" * 64)
+    block = b'data: {"model":"a\ndata: b"}\n\n'
+    assert StreamModelRewriter("new").rewrite(block) == block

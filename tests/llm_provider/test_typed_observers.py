@@ -7,6 +7,7 @@ import json
 import pytest
 
 from llm_provider.model_rewrite import StreamModelRewriter
+from llm_provider.sse import EventSplitter
 from llm_provider.typed_observers import MessagesObserver, ResponsesObserver
 
 
@@ -102,8 +103,8 @@ def test_the_nested_model_is_rewritten_and_not_one_byte_besides(
     stream: bytes, within: bytes
 ) -> None:
     rewriter = StreamModelRewriter("mine", within=within)
-    pieces = b"".join(rewriter.feed(bytes([byte])) for byte in stream) + rewriter.finish()
-    assert pieces == stream.replace(b'"Real/M"', b'"mine"')
+    blocks = EventSplitter().feed(stream)
+    assert b"".join(map(rewriter.rewrite, blocks)) == stream.replace(b'"Real/M"', b'"mine"')
 
 
 def test_only_the_object_that_was_named_is_looked_into() -> None:
@@ -114,5 +115,5 @@ def test_only_the_object_that_was_named_is_looked_into() -> None:
     rewriter = StreamModelRewriter("mine", within=b'"response"')
     stream = b"data: " + document + b"\n\n"
     expected = stream.replace(b'"e"', b'"mine"').replace(b'"g"', b'"mine"')
-    assert rewriter.feed(stream) == expected
-    assert StreamModelRewriter("mine").feed(stream) == stream.replace(b'"g"', b'"mine"')
+    assert rewriter.rewrite(stream) == expected
+    assert StreamModelRewriter("mine").rewrite(stream) == stream.replace(b'"g"', b'"mine"')

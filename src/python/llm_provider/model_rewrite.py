@@ -12,7 +12,7 @@ import re
 
 import orjson
 
-from llm_provider.sse import BYTE_ORDER_MARK, DEFAULT_MAX_EVENT_BYTES, END_OF_LINE, EventSplitter
+from llm_provider.sse import BYTE_ORDER_MARK, END_OF_LINE
 
 _KEY = b'"model"'
 _ESCAPED_LETTER = b"\\u006"
@@ -148,52 +148,25 @@ def replace_spans(document: bytes, spans: list[tuple[int, int]], value: bytes) -
 
 
 class StreamModelRewriter:
-    """Rewrites the model in every event of a stream, as its bytes arrive.
-
-    What `feed` returns always ends between two events, and holds every event that is complete:
-    nobody can read half an event, so nothing is gained by passing it on.
+    """Rewrites the model in every event of a stream.
 
     Args:
         model: the name that the reader is to see.
-        upstream: named in errors.
         within: as for `model_spans`.
-        max_event_bytes: the size of an event at most.
     """
 
-    __slots__ = ("_known", "_replacement", "_splitter", "_value", "_within")
+    __slots__ = ("_known", "_replacement", "_value", "_within")
 
-    def __init__(
-        self,
-        model: str,
-        upstream: str = "",
-        *,
-        within: bytes | None = None,
-        max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
-    ) -> None:
+    def __init__(self, model: str, *, within: bytes | None = None) -> None:
         self._within = within
-        self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
         self._value = orjson.dumps(model)
         # How the last event began, up to the end of its model, and what that became. Engines begin
         # the events of an answer alike, and a JSON text that begins alike has its model there too.
         self._known: bytes | None = None
         self._replacement = b""
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the events that are now complete, rewritten.
-
-        Raises:
-            EventTooLarge: an event does not end within the limit. Nothing can be fed afterwards.
-        """
-        blocks = self._splitter.feed(chunk)
-        if len(blocks) == 1:
-            return self._rewrite(blocks[0])
-        return b"".join([self._rewrite(block) for block in blocks])
-
-    def finish(self) -> bytes:
-        """Return what is left when the stream has ended: an event that its sender did not end."""
-        return self._rewrite(self._splitter.finish())
-
-    def _rewrite(self, block: bytes) -> bytes:
+    def rewrite(self, block: bytes) -> bytes:
+        """Return one block, as `sse.EventSplitter` cuts them, with its model replaced."""
         known = self._known
         if (
             known is not None

@@ -72,9 +72,13 @@ class StreamObserver:
             EventTooLarge: an event does not end within the limit.
         """
         for block in self._splitter.feed(chunk):
-            data = data_of(block)
-            if data is not None:
-                self.observe(data)
+            self.see(block)
+
+    def see(self, block: bytes) -> None:
+        """Look at one block, as `sse.EventSplitter` cuts them."""
+        data = data_of(block)
+        if data is not None:
+            self.observe(data)
 
     def observe(self, data: bytes) -> JsonObject | None:
         """Look at the data of one event and return it parsed, or None if it is no object."""

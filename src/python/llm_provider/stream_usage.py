@@ -7,17 +7,19 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_op
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from llm_provider.model_rewrite import replace_spans, value_spans
-from llm_provider.sse import EventSplitter, data_of
+from llm_provider.sse import data_of
 
 _KEY = "stream_options"
 _ASKED = b'"stream_options":{"include_usage":true},'
 _USAGE = b'"usage"'
+_NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
 
 
 def asks_for_usage(options: object) -> bool:
@@ -44,25 +46,12 @@ def with_stream_usage(body: bytes, options: object) -> bytes:
     return replace_spans(body, value_spans(body, _KEY), orjson.dumps(_asking(options)))
 
 
-def without_usage_chunk(events: bytes) -> bytes:
-    """Return whole events without the chunk that brings nothing but usage.
+def is_usage_chunk(block: bytes) -> bool:
+    """Return whether an event of a stream brings nothing but usage.
 
-    A chunk that has choices and usage stays as it is: it would have come in any case.
+    A chunk that has choices and usage would have come in any case.
     """
-    if _USAGE not in events:
-        return events
-    blocks = EventSplitter().feed(events)
-    return b"".join([block for block in blocks if not _is_usage_chunk(block)])
-
-
-def _asking(options: Mapping[str, Any]) -> dict[str, Any]:
-    # vLLM counts in every chunk if both are asked for, and ignores this one alone: so must we.
-    kept = {name: value for name, value in options.items() if name != "continuous_usage_stats"}
-    return {**kept, "include_usage": True}
-
-
-def _is_usage_chunk(block: bytes) -> bool:
-    if _USAGE not in block:
+    if _USAGE not in block or _NO_CHOICES.search(block) is None:
         return False
     data = data_of(block)
     if data is None:
@@ -76,3 +65,9 @@ def _is_usage_chunk(block: bytes) -> bool:
         and document.get("choices") == []
         and isinstance(document.get("usage"), dict)
     )
+
+
+def _asking(options: Mapping[str, Any]) -> dict[str, Any]:
+    # vLLM counts in every chunk if both are asked for, and ignores this one alone: so must we.
+    kept = {name: value for name, value in options.items() if name != "continuous_usage_stats"}
+    return {**kept, "include_usage": True}

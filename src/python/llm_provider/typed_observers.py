@@ -50,9 +50,13 @@ class _TypedObserver(ABC):
             EventTooLarge: an event does not end within the limit.
         """
         for block in self._splitter.feed(chunk):
-            data = data_of(block)
-            if data is not None and data != DONE:
-                self._observe(data)
+            self.see(block)
+
+    def see(self, block: bytes) -> None:
+        """Look at one block, as `sse.EventSplitter` cuts them."""
+        data = data_of(block)
+        if data is not None and data != DONE:
+            self._observe(data)
 
     @property
     def truncated(self) -> bool:

@@ -25,8 +25,8 @@ class Observer(Protocol):
         """How the stream ended, if nothing more comes."""
         ...
 
-    def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes of the stream."""
+    def see(self, block: bytes) -> None:
+        """Look at one block of the stream, as `sse.EventSplitter` cuts them."""
         ...
 
 

@@ -7,12 +7,13 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
+from llm_provider.sse import EventSplitter
 from llm_provider.stream_observer import Ending
-from llm_provider.stream_usage import without_usage_chunk
+from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.asgi import EVENT_STREAM, Message, Send
 from querylake_api.dialects import error_event
@@ -76,6 +77,7 @@ class _Passage:
         "_record",
         "_rewriter",
         "_send",
+        "_splitter",
         "observer",
     )
 
@@ -85,22 +87,21 @@ class _Passage:
         self._send = send
         self._record = record
         self._protocol = call.endpoint.protocol
-        self._rewriter = StreamModelRewriter(
-            call.name, answer.target.upstream, within=self._protocol.model_within
-        )
+        self._splitter = EventSplitter(answer.target.upstream)
+        self._rewriter = StreamModelRewriter(call.name, within=self._protocol.model_within)
         self._last = 0.0
         self.observer = self._protocol.observer(answer.target.upstream)
 
     async def of(self, rest: AsyncIterator[bytes]) -> None:
         """Pass everything on. Raises what `rest` does, and `EventTooLarge`."""
-        rewriter = self._rewriter
-        await self._forward(rewriter.feed(self._answer.body))
+        splitter = self._splitter
+        await self._forward(splitter.feed(self._answer.body))
         async for chunk in rest:
-            await self._forward(rewriter.feed(chunk))
-        left = rewriter.finish().rstrip()
+            await self._forward(splitter.feed(chunk))
+        left = splitter.finish().rstrip()
         if left and left == self._protocol.unended:
             # Half an event by the standard, since the empty line is missing; it says what it says.
-            self.observer.feed(left + b"\n\n")
+            self.observer.see(left + b"\n\n")
             await self._send(_body(left + b"\n\n", more=True))
 
     def close(self) -> None:
@@ -113,19 +114,23 @@ class _Passage:
         record.content_chunks = observer.content_chunks
         record.ending = observer.ending
 
-    async def _forward(self, events: bytes) -> None:
-        if not events:
-            return
+    async def _forward(self, blocks: Iterable[bytes]) -> None:
+        events = self._seen(blocks)
+        if events:
+            await self._send(_body(events, more=True))
+
+    def _seen(self, blocks: Iterable[bytes]) -> bytes:
+        """Take note of some blocks, and return what the client gets of them."""
         observer = self.observer
         before = observer.content_chunks
-        observer.feed(events)
+        events = []
+        for block in blocks:
+            observer.see(block)
+            if not (self._hides_usage and is_usage_chunk(block)):
+                events.append(self._rewriter.rewrite(block))
         if observer.content_chunks > before:
             self._measure(time.perf_counter())
-        if self._hides_usage:
-            events = without_usage_chunk(events)
-            if not events:
-                return
-        await self._send(_body(events, more=True))
+        return events[0] if len(events) == 1 else b"".join(events)
 
     def _measure(self, now: float) -> None:
         record = self._record
