@@ -28,6 +28,9 @@ _COLUMNS = (
 )
 
 
+_GENERATION = select(KEY_GENERATION.c.value)
+
+
 class KeyRepository:
     """Keys in PostgreSQL. Every method raises `DatabaseUnavailable` when it does not answer."""
 
@@ -36,8 +39,8 @@ class KeyRepository:
 
     async def generation(self) -> int:
         """Return a number that grows with every change of any key, from any process."""
-        async with self._database.begin() as connection:
-            return int((await connection.execute(select(KEY_GENERATION.c.value))).scalar_one())
+        rows = await self._database.lookout.look(_GENERATION)
+        return int(rows[0][0])
 
     async def valid(self) -> dict[str, ApiKey]:
         """Return every key that is not revoked, by its hash."""

@@ -7,16 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg  # type: ignore[import-untyped]  # ships none
-from sqlalchemy import URL, text
+from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from querylake_api.configuration.loading import Configuration
 from querylake_api.persistence.embedded import EmbeddedPostgres
-from querylake_api.persistence.errors import CONNECTION_FAILURES, DatabaseUnavailable
+from querylake_api.persistence.errors import (
+    CONNECT_SECONDS,
+    CONNECTION_FAILURES,
+    DatabaseUnavailable,
+    reason_of,
+)
 from querylake_api.persistence.location import EMBEDDED_DATABASE, asyncpg_url, shown
+from querylake_api.persistence.lookout import Lookout
 
-CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
 """No statement waits longer than this: a host that vanished looks like one that is thinking."""
 
@@ -24,17 +29,28 @@ POOL_SIZE = 5
 
 
 class Database:
-    """A pool of connections, with failures told apart from mistakes."""
+    """A pool of connections, with failures told apart from mistakes.
+
+    Attributes:
+        lookout: for looks that are repeated all the time, beside the pool.
+    """
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
         self.url = url
         self.where = shown(url)
+        connecting = {"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds}
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=POOL_SIZE,
             pool_timeout=CONNECT_SECONDS,
             pool_pre_ping=True,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": statement_seconds},
+            connect_args=connecting,
+        )
+        self.lookout = Lookout(
+            create_async_engine(
+                url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connecting
+            ),
+            self.where,
         )
 
     @asynccontextmanager
@@ -50,7 +66,7 @@ class Database:
         except IntegrityError:
             raise
         except CONNECTION_FAILURES as error:
-            raise DatabaseUnavailable(self.where, _reason(error)) from error
+            raise DatabaseUnavailable(self.where, reason_of(error)) from error
 
     async def ping(self) -> None:
         """Prove that the database answers. Raises `DatabaseUnavailable`."""
@@ -59,6 +75,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.lookout.close()
         await self.engine.dispose()
 
 
@@ -105,9 +122,3 @@ async def _ensure_database(maintenance: URL) -> None:
         pass  # another process was first
     finally:
         await connection.close()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_SECONDS:g} s"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

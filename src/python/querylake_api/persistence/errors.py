@@ -19,6 +19,17 @@ CONNECTION_FAILURES: tuple[type[Exception], ...] = (
 """What SQLAlchemy and asyncpg raise when the server is away, refuses, or goes mid-query."""
 
 
+CONNECT_SECONDS = 5.0
+"""How long a connection may take to be made."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return one clause on a failure of `CONNECTION_FAILURES`."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 class DatabaseError(OperatorError):
     """Root of storage faults. No message carries a URL, since that may hold a password."""
 

@@ -171,12 +171,11 @@ class RolloutRepository:
         Returns:
             None if that is still so.
         """
-        versions = _last_of_each_model(select(RolloutRow.id, RolloutRow.version))
+        rows = await self.database.lookout.look(_VERSIONS)
+        if {row.id: row.version for row in rows} == known:
+            return None
         query = _last_of_each_model(select(RolloutRow.__table__))
         async with self.database.begin() as connection:
-            rows = (await connection.execute(versions)).all()
-            if {row.id: row.version for row in rows} == known:
-                return None
             return [_rollout(row) for row in await connection.execute(query)]
 
     async def live(self) -> list[str]:
@@ -323,6 +322,9 @@ def _last_of_each_model(query: Select[Unpack[Columns]]) -> Select[Unpack[Columns
         .where(RolloutRow.started_at.is_not(None))
         .order_by(RolloutRow.model, RolloutRow.started_at.desc())
     )
+
+
+_VERSIONS = _last_of_each_model(select(RolloutRow.id, RolloutRow.version))
 
 
 def _rollout(row: Any) -> Rollout:
