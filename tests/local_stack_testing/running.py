@@ -26,16 +26,20 @@ SECONDS = 20.0
 
 
 class Up:
-    """A running `./querylake up`."""
+    """A running `./querylake up`, or another of its commands."""
 
     def __init__(
-        self, checkout: Checkout, arguments: tuple[str, ...], mode: dict[str, str]
+        self,
+        checkout: Checkout,
+        arguments: tuple[str, ...],
+        mode: dict[str, str],
+        command: str = "up",
     ) -> None:
         source = Path(local_stack.__main__.__file__).parents[1]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLAKE_")}
         environment |= {"REPO_ROOT": str(checkout.root), "PYTHONPATH": str(source), **mode}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "local_stack", "up", *arguments],
+            [sys.executable, "-P", "-m", "local_stack", command, *arguments],
             env=environment,
             cwd=checkout.root,
             stdout=subprocess.PIPE,

@@ -204,6 +204,16 @@ def test_only_what_the_engine_did_counts(outcome: Outcome, failed: bool | None) 
     assert [kind.failed for kind in kinds] == ([] if failed is None else [failed])
 
 
+def test_an_engine_without_room_has_failed_and_a_key_over_its_limit_has_not() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    for code in ("rejected_by_engine", "rate_limit_exceeded"):
+        recorder.finished(record("client_error", status=429, error_code=code))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert [kind.failed for kind in kinds] == [True]
+
+
 def test_requests_from_before_the_step_and_of_other_models_do_not_count() -> None:
     assignment = RolloutAssignment()
     early = record("upstream_error")

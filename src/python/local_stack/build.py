@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.children import Program, clean_environment
@@ -14,19 +15,52 @@ from local_stack.preflight import require_space
 from local_stack.supervision import Children
 from local_stack.terminal import Terminal, activity
 
-TARGETS = ("src/python/querylake_api:pex", "src/python/cpu_runtime:pex")
-"""What Pants packages: the two PEX files that `Repository` names."""
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """The programs that a command runs.
+
+    Attributes:
+        stamp: the file in `dist/` that says of which sources they are.
+        programs: each with the target that Pants packages.
+    """
+
+    stamp: str
+    programs: Mapping[Path, str]
+
+    @classmethod
+    def for_up(cls, repository: Repository) -> Needed:
+        """Return what `up` runs."""
+        return cls("local_stack.stamp", _for_up(repository))
+
+    @classmethod
+    def for_demo(cls, repository: Repository) -> Needed:
+        """Return what `demo-rollout` runs."""
+        trials = {repository.trials_pex: "src/python/rollout_trials:pex"}
+        return cls("demo_rollout.stamp", {**_for_up(repository), **trials})
+
+    @property
+    def built(self) -> bool:
+        """Whether there is a build, of whatever sources."""
+        return all(path.is_file() for path in self.programs)
+
+
+def _for_up(repository: Repository) -> dict[Path, str]:
+    return {
+        repository.api_pex: "src/python/querylake_api:pex",
+        repository.runtime_pex: "src/python/cpu_runtime:pex",
+    }
+
 
 SPACE_MEGABYTES = 6_000
 """What the first build adds to the cache folder at its peak."""
 
 _INPUTS = ("3rdparty/python", "BUILD", "build-support", "pants", "pants.toml", "src/python")
-_STAMP = "local_stack.stamp"
 _STOP_SECONDS = 20.0
 
 
 async def ensure_built(
-    repository: Repository, data: DataDir, children: Children, terminal: Terminal
+    repository: Repository, needed: Needed, data: DataDir, children: Children, terminal: Terminal
 ) -> None:
     """Build unless the last build is of exactly these sources.
 
@@ -38,11 +72,11 @@ async def ensure_built(
         DiskFull: the first build would not find room.
     """
     sources = fingerprint(repository)
-    stamp = repository.dist / _STAMP
-    if stamp.is_file() and stamp.read_text() == _stamp(repository, sources):
+    stamp = repository.dist / needed.stamp
+    if stamp.is_file() and stamp.read_text() == _stamp(needed, sources):
         return
     require_pants(repository)
-    if not _built(repository):
+    if not needed.built:
         cache = Path(os.environ.get("QUERYLAKE_CACHE_DIR", repository.dist))
         remedy = "free some, or set QUERYLAKE_CACHE_DIR to a folder on another disk"
         require_space(cache, SPACE_MEGABYTES, "the first build", remedy)
@@ -52,19 +86,24 @@ async def ensure_built(
         title="the build",
         # Without Pants' daemon, which would stay after us. What it saves is spent elsewhere: only
         # changed sources come here.
-        command=(str(repository.root / "pants"), "--no-pantsd", "package", *TARGETS),
+        command=(
+            str(repository.root / "pants"),
+            "--no-pantsd",
+            "package",
+            *needed.programs.values(),
+        ),
         environment=clean_environment(),
         folder=repository.root,
         log=log,
         stop_seconds=_STOP_SECONDS,
     )
     try:
-        async with activity(terminal, "Building the API and the CPU engine", "Built") as building:
+        async with activity(terminal, "Building the programs", "Built") as building:
             await children.run(program, building.note)
     except ChildFailed as error:
         raise BuildFailed(str(error), evidence=error.evidence) from None
-    require_programs(repository)
-    stamp.write_text(_stamp(repository, sources))
+    require_programs(needed)
+    stamp.write_text(_stamp(needed, sources))
 
 
 def require_pants(repository: Repository) -> None:
@@ -77,17 +116,17 @@ def require_pants(repository: Repository) -> None:
         raise BuildFailed(f"{shown(repository.root / 'pants')} is missing; start from a checkout")
 
 
-def require_programs(repository: Repository) -> None:
+def require_programs(needed: Needed) -> None:
     """Check that the programs are there.
 
     Raises:
         BuildFailed: one is not.
     """
-    for path in (repository.api_pex, repository.runtime_pex):
+    for path in needed.programs:
         if not path.is_file():
             raise BuildFailed(
                 f"{shown(path)} does not exist; leave out --no-build, or build it with "
-                f"`./pants package {' '.join(TARGETS)}`"
+                f"`./pants package {' '.join(needed.programs.values())}`"
             )
 
 
@@ -110,14 +149,10 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(files))
 
 
-def _built(repository: Repository) -> bool:
-    return repository.api_pex.is_file() and repository.runtime_pex.is_file()
-
-
-def _stamp(repository: Repository, sources: str) -> str:
+def _stamp(needed: Needed, sources: str) -> str:
     """Return what identifies a build: its sources, and the files that came of them."""
     lines = [f"sources {sources}"]
-    for path in (repository.api_pex, repository.runtime_pex):
+    for path in needed.programs:
         if path.is_file():
             facts = path.stat()
             lines.append(f"{path.name} {facts.st_size} {facts.st_mtime_ns}")

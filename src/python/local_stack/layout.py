@@ -34,6 +34,11 @@ class Repository:
         """The engine for CPUs."""
         return self.dist / "cpu_runtime.pex"
 
+    @property
+    def trials_pex(self) -> Path:
+        """Rollouts, tried and shown."""
+        return self.dist / "rollout_trials.pex"
+
 
 @dataclass(frozen=True, slots=True)
 class DataDir:

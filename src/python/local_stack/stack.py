@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local_stack import config_file
 from local_stack.admin_key import usable_key
-from local_stack.build import ensure_built, require_programs
+from local_stack.build import Needed, ensure_built, require_programs
 from local_stack.children import Program
 from local_stack.config_file import StackConfig
 from local_stack.errors import ConfigUnusable
@@ -71,10 +71,11 @@ async def up(
         require_space(data.root, DATA_MEGABYTES, "the stack", "free some, or choose --data-dir")
         config = _configuration(options, data)
         announce(f"process {os.getpid()}, {config.url}")
+        needed = Needed.for_up(repository)
         if options.build:
-            await ensure_built(repository, data, children, terminal)
+            await ensure_built(repository, needed, data, children, terminal)
         else:
-            require_programs(repository)
+            require_programs(needed)
         programs = Programs(repository, data, config, _runtime_key(data))
         try:
             await _run(options, data, config, programs, children, terminal)

@@ -25,7 +25,7 @@ _FAILED: dict[Outcome | None, bool] = {
     "truncated": True,
     "in_band_error": True,
 }
-"""Everything else is the client's doing or ours, and says nothing of an engine."""
+"""Everything else is the client's doing or ours, and says nothing of an engine; see `_failed`."""
 
 _BANDS = (2_000, 16_000, 128_000)
 """Edges between sizes of requests, in bytes. Tokens would not do: only a success has them, and what
@@ -78,7 +78,7 @@ class OutcomeRecorder:
         if live is None:
             return
         split, since = live
-        failed = _FAILED.get(record.outcome)
+        failed = _failed(record)
         if failed is None or record.started_at < since:
             return
         if record.stack != record.assigned_stack or not record.stack:
@@ -105,6 +105,17 @@ class OutcomeRecorder:
         """Return what was counted since the last call."""
         taken, self._counts = self._counts, {}
         return [Batch(rollout, step, counts) for (rollout, step), counts in taken.items()]
+
+
+def _failed(record: RequestRecord) -> bool | None:
+    """Return whether the engine failed a request; None if it says nothing of the engine.
+
+    An engine that has no room answers 429. No client did anything wrong, and a new stack with less
+    room than the old one is a worse one.
+    """
+    if record.status == 429 and record.error_code == "rejected_by_engine":
+        return True
+    return _FAILED.get(record.outcome)
 
 
 def stratum(route: str, streamed: bool, request_bytes: int) -> str:

@@ -1,0 +1,131 @@
+"""Every fault on real engines, against what the simulation promises."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from rollout_statistics.policy import Policy, Signal
+from rollout_statistics.simulation.study import CHOSEN, Scenario, run_scenario
+from rollout_statistics.simulation.traffic import Traffic
+from rollout_trials.api import Api
+from rollout_trials.engines import CpuRuntime, Engine, SupervisedVllm
+from rollout_trials.faults import Sabotage
+from rollout_trials.site import running_site
+from rollout_trials.trial import Result, Site, Trial
+
+USERS = 200
+SHARE = 0.5
+STEPS = [{"percent": 100 * SHARE, "bake_seconds": 3600}]
+HEALTHY_STEPS = [{"percent": 100 * SHARE, "bake_seconds": 10}]
+RUNS = 200
+MOST_REQUESTS = 20_000
+
+
+def trials(delay: float, *, supervised: bool) -> list[Trial]:
+    """Return what is tried.
+
+    Args:
+        delay: seconds that make a first token slow.
+        supervised: whether the new engine has a supervisor that can report.
+    """
+    faulty = {"steps": STEPS}
+    found = [
+        Trial("healthy", {"steps": HEALTHY_STEPS}, None),
+        Trial("5% errors", faulty, Sabotage("errors", 0.05)),
+        Trial("10% in-band errors", faulty, Sabotage("in-band errors", 0.1)),
+        Trial("10% truncated streams", faulty, Sabotage("truncation", 0.1)),
+        Trial(
+            f"first tokens {1000 * delay:.0f} ms later",
+            faulty,
+            Sabotage("slow first tokens", 1.0, delay),
+        ),
+        Trial("engine killed (SIGKILL)", faulty, "killed"),
+        Trial("engine stalled (SIGSTOP)", faulty, "stalled"),
+    ]
+    if supervised:
+        found.append(Trial("out of memory, reported", faulty, "out of memory"))
+    return found
+
+
+async def matrix(
+    console: Console,
+    folder: Path,
+    *,
+    api_pex: Path,
+    runtime_pex: Path,
+    vllm: Path | None,
+    only: str,
+) -> int:
+    """Try everything, print the table as Markdown, and return 0 if all ended as it should."""
+    api = Api(api_pex, folder)
+    old = CpuRuntime("old", runtime_pex, folder)
+    new: Engine = CpuRuntime("new", runtime_pex, folder)
+    if vllm is not None:
+        new = SupervisedVllm("new", vllm.resolve(), Path("src/python").resolve(), folder)
+    fine = True
+    async with running_site(
+        *(api, old, new),
+        users=USERS,
+        tokens=3,
+        say=lambda what: console.print(f"starting {what}"),
+    ) as site:
+        print(_described(site, old, new))
+        delay = max(0.05, 2 * site.speed.first)
+        chosen = [each for each in trials(delay, supervised=vllm is not None) if only in each.title]
+        print(_row("the new stack", "end", "seconds", "requests", *_MORE), flush=True)
+        print(_row(*["---"] * 2, *["---:"] * 7), flush=True)
+        for trial in chosen:
+            result = await site.run(trial, lambda rollout: None, "whoever ran this")
+            console.print(f"{trial.title}: {result.sentence}")
+            print(_line(result), flush=True)
+            expected = "promoted" if trial.fault is None else "rolled_back"
+            fine = fine and result.end == expected and not result.unexplained
+    return 0 if fine else 1
+
+
+def _described(site: Site, old: Engine, new: Engine) -> str:
+    first, each = (round(1000 * seconds) for seconds in site.pace)
+    held = f" (held back by {first} ms, and {each} ms for each event)" if first or each else ""
+    load = f"{USERS} keys, {site.users.per_second:.1f} requests a second"
+    return f"Old: {old.kind}{held}. New: {new.kind}. {load}.\n"
+
+
+_MORE = ("promised: median / 90%", "good answers", "errors seen", "not of the fault", "flip, s")
+
+
+def _line(result: Result) -> str:
+    return _row(
+        result.trial.title,
+        result.end.replace("_", " "),
+        f"{result.seconds:.1f}",
+        f"{result.requests}",
+        promise(result),
+        f"{result.answers}",
+        f"{sum(result.faults.values())}",
+        f"{result.unexplained}",
+        f"{result.flip_seconds:.2f}",
+    )
+
+
+def promise(result: Result) -> str:
+    """Return the simulation's requests to detection, for the rates that there were."""
+    if result.trial.fault is None:
+        return "-"
+    if result.rates is None:
+        return "5 s"
+    rate, canary_rate = result.rates
+    signal: Signal = "first_token" if "first tokens" in result.trial.title else "errors"
+    traffic = Traffic(max(rate, 1e-4), min(canary_rate, 0.9), SHARE, keys=USERS)
+    scenario = Scenario("", traffic, Policy().alphas[signal], 1.0, MOST_REQUESTS)
+    with ProcessPoolExecutor(1) as executor:
+        [outcome] = run_scenario(scenario, (CHOSEN,), RUNS, executor)
+    least = Policy().min_requests
+    parts = [outcome.quantile(0.5), outcome.quantile(0.9)]
+    return " / ".join("never" if part is None else f"{max(part, least):,}" for part in parts)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,64 @@
+"""Users: each asks with a key of their own, and what they saw is told apart."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llm_provider_testing.scripted_engine import Exchange, answer_chat, scripted_engine
+from rollout_trials.errors import TookTooLong
+from rollout_trials.users import FINE, Users, verdict
+from rollout_trials.waiting import until
+
+
+async def test_everybody_asks_with_their_own_key() -> None:
+    async with scripted_engine() as engine:
+        keys = [f"key-{number}" for number in range(5)]
+        users = Users(engine.url.removesuffix("/v1"), "m", keys, per_second=200, tokens=3)
+        async with users.asking(), asyncio.timeout(30):
+            while len({each.headers["authorization"] for each in engine.requests}) < 5:
+                await asyncio.sleep(0.01)
+        sent = engine.requests[0]
+        assert sent.json()["max_tokens"] == 3
+        ids = [each.headers["x-request-id"] for each in engine.requests]
+        assert len(set(ids)) == len(ids)
+        assert users.seen.answers > 0
+        assert users.seen.faults == {}
+
+
+async def test_what_went_wrong_is_kept_by_request() -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.request.headers["x-request-id"] == "trial-2":
+            await exchange.whole({"error": {}}, status=503)
+        else:
+            await answer_chat(exchange)
+
+    async with scripted_engine() as engine:
+        engine.script = script
+        users = Users(engine.url.removesuffix("/v1"), "m", ["k"], per_second=200, tokens=3)
+        async with users.asking(), asyncio.timeout(30):
+            while users.seen.answers < 3:
+                await asyncio.sleep(0.01)
+        assert users.seen.faults == {"trial-2": "status 503"}
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'data: {"choices":[]}\n\ndata: [DONE]\n\n', FINE),
+        (b'data: {"error": {"message": "x"}}\n\ndata: [DONE]\n\n', "an error inside the stream"),
+        (b'data: {"choices":[]}\n\n', "the stream broke off"),
+        (b"", "the stream broke off"),
+    ],
+)
+def test_done_after_an_error_is_no_good_answer(body: bytes, word: str) -> None:
+    assert verdict(200, body) == word
+
+
+async def test_waiting_has_an_end() -> None:
+    async def never() -> bool:
+        return False
+
+    with pytest.raises(TookTooLong, match="it does not come after 0 s"):
+        await until(never, 0.2, "it does not come")
