@@ -80,7 +80,7 @@ async def demo(
     try:
         console.print(
             f"Everything runs after {time.monotonic() - began:.0f} s. {USERS} users ask for "
-            f"{site.users.per_second:.1f} answers a second, half of what one engine can do here."
+            f"{site.users.per_second:.1f} answers a second, a third of what one engine can do here."
         )
         console.print(_address(api))
         results = [await _run(console, site, trial, place) for place, trial in _numbered(trials)]

@@ -14,7 +14,7 @@ from rollout_trials.speed import speed_of
 from rollout_trials.trial import Site
 from rollout_trials.users import Users
 
-LOAD = 0.5
+LOAD = 0.3
 """Of what one engine can answer."""
 
 MOST_PER_SECOND = 16.0
@@ -36,7 +36,7 @@ async def running_site(
 ) -> AsyncIterator[Site]:
     """Start two engines, each behind a proxy, the API in front of both, and users who ask.
 
-    They ask for half of what the slower engine could answer, so that what is compared are the
+    They ask for a third of what the slower engine could answer, so that what is compared are the
     stacks, and not their lines. If the old engine is much the faster one, its proxy holds it back.
 
     Args:

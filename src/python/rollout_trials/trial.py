@@ -11,14 +11,15 @@ from typing import Any
 
 from rollout_trials.api import MODEL, Api
 from rollout_trials.engines import Engine
-from rollout_trials.errors import TookTooLong
 from rollout_trials.faults import EngineFault, Sabotage
 from rollout_trials.proxy import Proxy
 from rollout_trials.speed import Speed
 from rollout_trials.users import Users
 from rollout_trials.waiting import until
 
-END_SECONDS = 600.0
+END_SECONDS = 300.0
+"""A rollout that is not decided by then is aborted."""
+
 POLL_SECONDS = 0.1
 SETTLE_SECONDS = 3.0
 """How long a healthy rollout runs before something is done to its engine."""
@@ -47,7 +48,7 @@ class Result:
     """What came of it.
 
     Attributes:
-        end: `promoted` or `rolled_back`.
+        end: `promoted` or `rolled_back`; `aborted` if it was not decided in time.
         sentence: the API's own words.
         seconds: from the fault, or the start of a healthy rollout, to the decision.
         requests: that the new stack had finished meanwhile.
@@ -142,7 +143,7 @@ class Site:
     async def _decision(
         self, rollout: str, told: Callable[[Any], None], promoter: str
     ) -> dict[str, Any]:
-        """Wait for the end, and promote by name what only lacks the gates' evidence."""
+        """Wait for the end, promote by name what only lacks the gates' evidence, and give up."""
         asked = time.monotonic()
         while time.monotonic() - asked < END_SECONDS:
             events = (await self.api.get(f"/rollouts/{rollout}/events"))["data"]
@@ -158,7 +159,10 @@ class Site:
                 await self.api.post(f"/rollouts/{rollout}/promote", override)
             await asyncio.sleep(POLL_SECONDS)
         said = (await self.api.get(f"/rollouts/{rollout}"))["judgement"]["reason"]
-        raise TookTooLong(f"the rollout did not end within {END_SECONDS:.0f} s: {said}")
+        await self.api.post(f"/rollouts/{rollout}/abort", {"reason": "it took too long"})
+        events = (await self.api.get(f"/rollouts/{rollout}/events"))["data"]
+        [aborted] = [event for event in events if event["kind"] == "aborted"]
+        return {**aborted, "sentence": f"Not decided within {END_SECONDS:.0f} s: {said}"}
 
     async def _flip(self, rollout: str, decision: int) -> float:
         seconds: list[float] = []
