@@ -155,7 +155,7 @@ def test_what_a_promotion_asks(session: Session) -> None:
     assert missing.returncode == 1
     document = json.loads(missing.stdout)
     assert document["holds"] is False
-    assert "2.environment: open" in document["missing"]
+    assert "2.environment: open (run: upgrade_gates runtime verify)" in document["missing"]
     assert json.loads((base / "promotion.json").read_text()) == document
 
     show_all(session, ("2.", "3.", "4.", "5.", "6.smoke"))
