@@ -173,7 +173,8 @@ def test_what_a_promotion_asks(session: Session) -> None:
 
     (base / "inference.lock").write_text("vllm==0.14.1\n")
     stale = json.loads(run(base, *ask).stdout)
-    assert "2.environment: stale: runtime_lock changed" in stale["missing"]
+    said = "2.environment: stale: runtime_lock changed (run: upgrade_gates runtime verify)"
+    assert said in stale["missing"]
     only = run(base, "evidence", "fresh", "--gate", "4")
     assert (only.returncode, json.loads(only.stdout)["for"]) == (0, "gates")
 
