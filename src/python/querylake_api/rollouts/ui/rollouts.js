@@ -140,9 +140,10 @@ function steps(rollout) {
   return make("ol", { className: "steps" }, ...rollout.plan.steps.map((step, index) => {
     const now = live && index + 1 === rollout.step;
     const done = index + 1 < rollout.step || rollout.status === "promoted";
-    const item = make("li", { className: now ? "now" : done ? "done" : "" },
+    const stopped = index + 1 === rollout.step && ["rolled_back", "aborted"].includes(rollout.status);
+    const item = make("li", { className: now ? "now" : done ? "done" : stopped ? "stopped" : "" },
       make("b", {}, step.percent ? `${step.percent}%` : `${step.shadow_percent}% copied`),
-      make("span", { className: "hint" }, now ? `${Math.round(rollout.baked_seconds)} of ${step.bake_seconds} s` : done ? "done" : `${step.bake_seconds} s`));
+      make("span", { className: "hint" }, now ? `${Math.round(rollout.baked_seconds)} of ${step.bake_seconds} s` : done ? "done" : stopped ? "ended here" : `${step.bake_seconds} s`));
     if (now) {
       item.setAttribute("aria-current", "step");
       item.append(make("progress", { max: Math.max(step.bake_seconds, 1), value: rollout.baked_seconds, "aria-label": "baked" }));
@@ -166,9 +167,10 @@ function arms(signals) {
 
 function arm(figures, which) {
   if (!figures.requests) return [make("span", { className: "hint" }, "no requests")];
-  const p95 = figures.p95 === null ? "" : `, p95 ${Math.round(1000 * figures.p95)} ms`;
+  const keys = figures.events && figures.keys ? `, of ${figures.keys} ${figures.keys === 1 ? "key" : "keys"}` : "";
   return [make("span", { className: `rate ${which}` }, percent(figures.rate)),
-    make("div", { className: "hint" }, `${figures.events.toLocaleString()} of ${figures.requests.toLocaleString()}${p95}`)];
+    make("div", { className: "hint" }, `${figures.events.toLocaleString()} of ${figures.requests.toLocaleString()}${keys}`),
+    figures.p95 === null ? "" : make("div", { className: "hint" }, `p95 ${Math.round(1000 * figures.p95)} ms`)];
 }
 
 function intervals(signal) {
