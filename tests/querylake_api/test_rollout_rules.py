@@ -356,6 +356,7 @@ def facts(**changes: object) -> UpstreamFacts:
         "requests_waiting": 0,
         "tokens_total": 5,
         "stalled_seconds": 0.0,
+        "supervisor_told": True,
     }
     return UpstreamFacts(**(values | changes))  # type: ignore[arg-type]
 
@@ -419,9 +420,18 @@ def test_a_candidate_may_stand_still_for_twice_as_long_as_the_stable_stack_does(
     assert watched({"stalled_seconds": 30.0}, stable=(60.0,), judging=patient)
 
 
-def test_an_engine_that_tells_nothing_is_not_fine() -> None:
-    silent = facts(requests_running=None, tokens_total=None)
-    assert blind_spots([silent], frozenset()) == []
-    assert "neither 'new' nor its supervisor" in blind_spots([silent], frozenset({"new"}))[0]
-    assert blind_spots([facts(condition="unknown")], frozenset())
-    assert blind_spots([facts()], frozenset({"new"})) == []
+def test_what_should_be_known_and_is_not_is_not_fine() -> None:
+    def blind(
+        changes: dict[str, object], supervised: tuple[str, ...] = (), telling: tuple[str, ...] = ()
+    ) -> str:
+        return "; ".join(blind_spots([facts(**changes)], supervised, telling))
+
+    silent: dict[str, object] = {"requests_running": None, "tokens_total": None}
+    assert blind(silent) == "", "an engine that never told anything"
+    assert blind(silent, telling=("new",)) == "nobody tells the progress of 'new'"
+    assert blind(silent, supervised=("new",)) == "nobody tells the progress of 'new'"
+    alone: dict[str, object] = {"supervisor_told": False}
+    assert blind(alone, supervised=("new",)) == "the supervisor of 'new' does not answer"
+    assert blind({"condition": "unknown"}) == "'new' has not been looked at"
+    assert blind({"condition": "draining"}) == "'new' is draining"
+    assert blind({}, supervised=("new",)) == ""

@@ -15,6 +15,7 @@ from llm_provider_testing.scripted_engine import (
     Exchange,
     Script,
     answer_chat,
+    answer_probe,
     scripted_engine,
 )
 from querylake_api.cli import app
@@ -47,6 +48,7 @@ async def test_a_sound_candidate_is_promoted_and_can_still_be_taken_back(stage: 
         assert promoted["actor"] == "controller"
         assert promoted["figures"]["gates"] == {"holds": True, "gates": []}
         assert "not worse" in promoted["sentence"]
+        assert {each["word"] for each in promoted["figures"]["signals"]} >= {"not worse"}
         before = len(stage.old.requests)
         for _ in range(20):
             assert await stage.chat() == 200
@@ -78,6 +80,27 @@ async def test_a_faulty_candidate_is_rolled_back_with_the_figures(
     assert flipped["figures"]["workers"] == 1
     for _ in range(10):
         assert await stage.chat() == 200
+
+
+async def test_metrics_that_fail_hold_a_rollout_and_say_so(stage: Stage) -> None:
+    async def idle(exchange: Exchange) -> None:
+        text = b"vllm:num_requests_running 0\nvllm:generation_tokens_total 70\n"
+        if exchange.request.path == "/metrics":
+            await exchange.whole(text, content_type="text/plain")
+        else:
+            await answer_probe(exchange)
+
+    async def reason(rollout: str) -> str:
+        return str(((await stage.admin(f"/{rollout}"))["judgement"] or {}).get("reason"))
+
+    stage.new.probe_script = idle
+    rollout = await stage.started(steps=[{"percent": 50, "bake_seconds": 600}])
+    async with stage.load(), asyncio.timeout(120):
+        while "left to bake" not in await reason(rollout):
+            await asyncio.sleep(0.1)
+        stage.new.probe_script = answer_probe
+        while "Inconclusive: nobody tells the progress of 'new'" not in await reason(rollout):
+            await asyncio.sleep(0.1)
 
 
 async def test_a_candidate_that_is_gone_is_rolled_back_within_seconds(stage: Stage) -> None:

@@ -33,9 +33,11 @@ class Engine(Protocol):
         runtime_url: where its supervisor answers; None if it has none.
         kind: what it is, in a few words.
         slots: requests that it works on at once.
+        batching: how many times as many answers it makes when it has several requests.
     """
 
     slots: int
+    batching: float
     url: str
     model: str
     runtime_url: str | None
@@ -68,6 +70,7 @@ class CpuRuntime:
         self.runtime_url: str | None = None
         self.kind = "cpu_runtime"
         self.slots = 4
+        self.batching = 1.0
         # One thread: several that wait for each other in loops starve whatever else runs.
         options = ("--port", str(port), "--threads", "1", "--parallel", str(self.slots))
         self._program = Program(
@@ -118,6 +121,7 @@ class SupervisedVllm:
         self.runtime_url: str | None = f"http://127.0.0.1:{runtime_port}"
         self.kind = "vLLM 0.13 under vllm_runtime"
         self.slots = 16
+        self.batching = 4.0
         home = folder / "vllm-home"
         home.mkdir(exist_ok=True)
         environment = plain_environment(

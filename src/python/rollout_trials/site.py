@@ -65,7 +65,8 @@ async def running_site(
             later = EVEN * new_speed.first - old_speed.first
             longer = EVEN * (new_speed.whole - new_speed.first)
             old_proxy.pace = (max(0.0, later), longer / (tokens + 1))
-        rate = min(MOST_PER_SECOND, LOAD / max(old_speed.whole, new_speed.whole))
+        most = min(old.batching / old_speed.whole, new.batching / new_speed.whole)
+        rate = min(MOST_PER_SECOND, LOAD * most)
         load = Users(api.url, MODEL, keys, per_second=rate, tokens=tokens)
         await stack.enter_async_context(load.asking())
         yield Site(api, load, new_proxy, new, old_proxy.pace, new_speed)

@@ -42,6 +42,7 @@ class Rollouts:
         self._present: Present | None = None
         self._database = database
         self._worker = secrets.token_hex(8)
+        self._telling: set[str] = set()
         self.assignment = RolloutAssignment()
         self.recorder = OutcomeRecorder(self.assignment)
         self.repository = RolloutRepository(database)
@@ -121,4 +122,5 @@ class Rollouts:
         supervised = frozenset(
             name for name, section in sections.items() if section.runtime_url is not None
         )
-        return missing + blind_spots(facts, supervised)
+        self._telling |= {each.name for each in facts if each.requests_running is not None}
+        return missing + blind_spots(facts, supervised, self._telling)

@@ -41,7 +41,7 @@ async def transition(
     """Do it, or change nothing.
 
     Args:
-        figures: what the decision rests on.
+        figures: what the decision rests on, beside the last figures of both arms.
 
     Raises:
         ApiError: there is no such rollout, or it is in no state for that.
@@ -71,11 +71,12 @@ async def transition(
             await change(connection, rollout_id, **values)
     except IntegrityError:
         raise another_is_live(rollout.model) from None
+    signals = {} if rollout.judgement is None else {"signals": rollout.judgement["signals"]}
     event = Event(
         kind=_PAST[action],
         actor=actor,
         sentence=_sentence(action, rollout, course, reason),
-        figures={**(figures or {}), "version": version, "step": course.step},
+        figures={**signals, **(figures or {}), "version": version, "step": course.step},
     )
     await append(connection, rollout_id, event)
     changed = await find(connection, rollout_id)

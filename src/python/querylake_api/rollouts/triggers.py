@@ -85,20 +85,25 @@ def _alarm(facts: UpstreamFacts, name: str, limit: float, judging: Judging) -> s
     return None
 
 
-def blind_spots(facts: Iterable[UpstreamFacts], supervised: frozenset[str]) -> list[str]:
+def blind_spots(
+    facts: Iterable[UpstreamFacts], supervised: Collection[str], telling: Collection[str]
+) -> list[str]:
     """Return a clause for everything that should be known of the candidate and is not.
 
     What is not known is not fine: no step advances until it is.
 
     Args:
         supervised: engines whose supervisor is configured.
+        telling: engines that have told of their work before.
     """
     blind = []
     for each in facts:
         if each.condition == "unknown":
             blind.append(f"{each.name!r} has not been looked at")
-        elif each.name in supervised and each.requests_running is None:
-            blind.append(f"neither {each.name!r} nor its supervisor tells its progress")
+        elif each.name in supervised and not each.supervisor_told:
+            blind.append(f"the supervisor of {each.name!r} does not answer")
+        elif each.name in {*supervised, *telling} and each.requests_running is None:
+            blind.append(f"nobody tells the progress of {each.name!r}")
         elif each.condition in ("starting", "draining"):
             blind.append(f"{each.name!r} is {each.condition}")
     return blind

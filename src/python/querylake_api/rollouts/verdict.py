@@ -22,6 +22,18 @@ NAMES: dict[Signal, str] = {
 }
 
 
+WORST_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFigures:
+    """One key, over the whole rollout."""
+
+    key: str
+    requests: int
+    events: int
+
+
 @dataclass(frozen=True, slots=True)
 class ArmFigures:
     """One arm, in this step.
@@ -30,6 +42,7 @@ class ArmFigures:
         low: end of the 95% interval of the rate, good at all times.
         p95: seconds, over the whole rollout; None for errors, or without data.
         keys: how many keys had the event, over the whole rollout.
+        worst: those that had it most often.
     """
 
     requests: int
@@ -39,6 +52,7 @@ class ArmFigures:
     high: float
     p95: float | None
     keys: int
+    worst: tuple[KeyFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,11 @@ def _figures(
     if signal != "errors":
         bucket = evidence.pooled("candidate" if candidate else "stable", signal).bucket_at(QUANTILE)
         p95 = None if bucket is None else upper_edge(bucket)
-    keys = seen.keys["candidate" if candidate else "stable"].values()
+    keys = seen.keys["candidate" if candidate else "stable"]
+    struck = [
+        KeyFigures(key, seen.trials, seen.events) for key, seen in keys.items() if seen.events
+    ]
+    struck.sort(key=lambda each: (-each.events, each.key))
     return ArmFigures(
         requests=counts.trials,
         events=counts.events,
@@ -142,7 +160,8 @@ def _figures(
         low=interval.low,
         high=interval.high,
         p95=p95,
-        keys=sum(key.events > 0 for key in keys),
+        keys=len(struck),
+        worst=tuple(struck[:WORST_SHOWN]),
     )
 
 

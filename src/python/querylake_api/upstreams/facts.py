@@ -58,6 +58,7 @@ class UpstreamFacts:
         requests_waiting: in the engine; None if it does not say.
         tokens_total: since the engine started; None if it does not say.
         stalled_seconds: for how long it was last seen to have requests and make no token.
+        supervisor_told: whether a supervisor answered at the last look.
     """
 
     name: str
@@ -77,3 +78,4 @@ class UpstreamFacts:
     requests_waiting: int | None
     tokens_total: int | None
     stalled_seconds: float
+    supervisor_told: bool

@@ -148,6 +148,7 @@ class Upstream:
             requests_waiting=waiting,
             tokens_total=tokens,
             stalled_seconds=self._judge.stalled_seconds,
+            supervisor_told=self._last_look is not None and self._last_look.runtime is not None,
         )
 
 

@@ -170,7 +170,8 @@ function arm(figures, which) {
   const keys = figures.events && figures.keys ? `, of ${figures.keys} ${figures.keys === 1 ? "key" : "keys"}` : "";
   return [make("span", { className: `rate ${which}` }, percent(figures.rate)),
     make("div", { className: "hint" }, `${figures.events.toLocaleString()} of ${figures.requests.toLocaleString()}${keys}`),
-    figures.p95 === null ? "" : make("div", { className: "hint" }, `p95 ${Math.round(1000 * figures.p95)} ms`)];
+    figures.p95 === null ? "" : make("div", { className: "hint" }, `p95 ${Math.round(1000 * figures.p95)} ms`),
+    ...(figures.worst ?? []).map((each) => make("div", { className: "hint key" }, `${each.key}: ${each.events} of ${each.requests}`))];
 }
 
 function intervals(signal) {
