@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import zlib
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
@@ -227,6 +229,12 @@ def test_too_many_pixels_and_too_little_time_fail_the_page_with_its_number(
     assert result.markdown == ""
     assert [(error.page, error.code) for error in result.errors] == [(1, "page_too_large")]
     assert "2,000,000 pixels" in result.errors[0].message
+
+    bomb = bytearray(image)
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
+    result = converted(bytes(bomb), engine, ConversionOptions())
+    assert [(error.page, error.code) for error in result.errors] == [(1, "page_too_large")]
 
     late = converted(image, engine, ConversionOptions(limits=Limits(seconds=1e-6)))
     assert [(error.page, error.code) for error in late.errors] == [(1, "page_timed_out")]

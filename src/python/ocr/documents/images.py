@@ -20,6 +20,9 @@ from ocr.errors import DocumentBroken, PageBroken, PageTooLarge
 # What is wrong with a file is raised as well, and told to whoever sent it.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
+# There is a limit of our own, which is looked at before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 _BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _POINTS = 72.0
@@ -122,9 +125,7 @@ class ImagePage:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Keep Pillow's warnings off the terminal: of large images, for which there is a limit of our
-    own, and of damaged metadata, without which a page is as good.
-    """
+    """Keep Pillow's warnings of damaged metadata off the terminal: a page is as good without."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
