@@ -189,6 +189,7 @@ async def test_a_cancelled_job_ends_frees_its_worker_and_leaves_no_document(
         assert (await watching)["status"] == "cancelled"
     answer = await client.get(f"/v1/ocr/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "job_not_finished")
+    assert "was cancelled" in answer.json()["error"]["message"]
     assert (await _send(client, "/v1/ocr")).status_code == 200
 
 

@@ -26,6 +26,8 @@ def open_document(content: bytes, options: ConversionOptions) -> Document:
         document = PdfFile(content, options.password, options.dpi, limits)
     elif is_image(content):
         document = ImageDocument(content, limits)
+    elif not content:
+        raise FormatUnknown("it is empty")
     else:
         raise FormatUnknown("it is no PDF, PNG, JPEG, TIFF or WebP file")
     if document.page_count > limits.pages:

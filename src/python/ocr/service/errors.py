@@ -101,6 +101,8 @@ class JobNotFinished(RequestRefused):
         self.error = error
         if error is not None:
             message = f"The job {job_id} failed: {error.message} ({error.code})."
+        elif state == "cancelled":
+            message = f"The job {job_id} was cancelled, so there is no result of it."
         else:
             message = f"The job {job_id} is {state}. Ask again when it is complete."
         super().__init__(message, status=409, code=error.code if error else "job_not_finished")

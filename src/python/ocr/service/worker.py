@@ -10,6 +10,7 @@ import os
 import pickle
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,8 +68,10 @@ def main() -> None:
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     engines = _Engines()
-    while (task := _read(requests)) is not None:
-        _write(answers, answer(task, engines))
+    # A parent that was killed meanwhile reads no answer.
+    with suppress(BrokenPipeError):
+        while (task := _read(requests)) is not None:
+            _write(answers, answer(task, engines))
 
 
 def _read(pipe: BinaryIO) -> Any:
