@@ -20,7 +20,8 @@ from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import create_key, write_config
 from querylake_api_testing.traffic import Record, Traffic, eventually, ids, records
 
-KILLS = 2
+KILLS = int(os.environ.get("QUERYLAKE_KILLS", "2"))
+"""More of them for a series that takes minutes; see docs/operations/usage.md."""
 
 
 class Served:
