@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -203,11 +204,12 @@ async def _read_request(reader: asyncio.StreamReader) -> EngineRequest:
 
 
 @asynccontextmanager
-async def scripted_engine() -> AsyncIterator[ScriptedEngine]:
-    """Start an engine on a free port of loopback."""
+async def scripted_engine(tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedEngine]:
+    """Start an engine on a free port of loopback, behind TLS if there is a context for it."""
     engine = ScriptedEngine("")
-    server = await asyncio.start_server(engine.handle, "127.0.0.1", 0)
-    engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    server = await asyncio.start_server(engine.handle, "127.0.0.1", 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    engine.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield engine
     finally:
