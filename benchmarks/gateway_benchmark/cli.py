@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         gateway.name: gateway
         for gateway in (
             Direct(),
-            QueryLake(options.pex.resolve()),
+            QueryLake(options.pex.resolve(), options.python),
             Nginx(),
             VllmRouter(options.peers / "vllm-router/bin/vllm-router"),
             LiteLLM(options.peers / "litellm/bin/litellm"),
@@ -146,6 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         help="comma-separated (default: %(default)s)",
     )
     parser.add_argument("--pex", type=Path, default=Path("dist/querylake_api.pex"))
+    parser.add_argument(
+        "--python", help="what runs the PEX (default: the first python3.11 on PATH)"
+    )
     parser.add_argument(
         "--peers",
         type=Path,

@@ -88,9 +88,14 @@ class Direct:
 
 @dataclass(frozen=True, slots=True)
 class QueryLake:
-    """QueryLake as it ships, with keys, limits, usage records, metrics and access lines."""
+    """QueryLake as it ships, with keys, limits, usage records, metrics and access lines.
+
+    Attributes:
+        python: the interpreter that runs it; None for the one that it finds by itself.
+    """
 
     pex: Path
+    python: str | None = None
     name: str = "querylake"
 
     def missing(self) -> str | None:
@@ -107,7 +112,8 @@ class QueryLake:
         )
         created = subprocess.run(
             [
-                *(self.pex, "keys", "create", "--config", config, "--name", "benchmark", "--json"),
+                *self._program(),
+                *("keys", "create", "--config", str(config), "--name", "benchmark", "--json"),
                 # Limits that are counted and never reached.
                 *("--requests-per-minute", "100000000", "--tokens-per-minute", "1000000000"),
                 *("--concurrency", "100000"),
@@ -118,7 +124,7 @@ class QueryLake:
         port = free_port()
         log = folder / "log"
         process = start(
-            [str(self.pex), "serve", "--config", str(config), "--port", str(port)],
+            [*self._program(), "serve", "--config", str(config), "--port", str(port)],
             core=core,
             log=log,
         )
@@ -134,6 +140,9 @@ class QueryLake:
             )
         finally:
             stop(process)
+
+    def _program(self) -> tuple[str, ...]:
+        return (str(self.pex),) if self.python is None else (self.python, str(self.pex))
 
 
 @dataclass(frozen=True, slots=True)
