@@ -21,7 +21,7 @@ from ocr.app import running_application
 from ocr.conversion.options import Limits
 from ocr.engine import installed_engine
 from ocr.engines.settings import RapidSettings, VisionSettings
-from ocr.service import pool, uploads
+from ocr.service import jobs, pool, uploads
 from ocr.service.service import ServiceSettings
 from ocr.service.uploads import Terms
 from ocr.service.work_folder import WorkFolder
@@ -34,9 +34,11 @@ LIMITS = Limits(bytes=200_000, pages=10, seconds=60.0)
 
 
 @asynccontextmanager
-async def serving(data: Path, limits: Limits = LIMITS) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    data: Path, limits: Limits = LIMITS, keep: timedelta = timedelta(days=1)
+) -> AsyncIterator[httpx.AsyncClient]:
     """Run the application in this process; its workers are processes of their own."""
-    settings = ServiceSettings(data, workers=1, sync_pages=3, keep=timedelta(days=1))
+    settings = ServiceSettings(data, workers=1, sync_pages=3, keep=keep)
     terms = Terms(RapidSettings(), limits)
     async with running_application(installed_engine(), None, settings, terms) as app:
         transport = httpx.ASGITransport(app)
@@ -124,6 +126,25 @@ async def test_the_same_document_is_no_work_again(
 
     assert again.json() == first.json()
     assert job.json()["status"] == "complete"
+
+
+async def test_of_what_was_waited_for_only_the_result_is_kept_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "SWEEP_SECONDS", 0.1)
+    works = tmp_path / "data" / "works"
+    async with serving(tmp_path / "data", keep=timedelta(hours=1)) as client:
+        job_id = (await _send(client, "/v1/ocr/jobs", TWO_PAGES)).json()["id"]
+        await _ended(client, job_id)
+        await _send(client, "/v1/ocr")
+        assert [job["id"] for job in (await client.get("/v1/ocr/jobs")).json()] == [job_id]
+        for folder in works.iterdir():
+            os.utime(folder, (0, 0))
+        async with asyncio.timeout(SECONDS):
+            while len(list(works.iterdir())) > 1:
+                await asyncio.sleep(0.05)
+        # The other one is still a job's.
+        assert (await client.get(f"/v1/ocr/jobs/{job_id}/result")).status_code == 200
 
 
 async def test_jobs_of_others_are_not_there(client: httpx.AsyncClient) -> None:

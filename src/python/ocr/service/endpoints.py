@@ -77,7 +77,8 @@ async def convert_now(request: Request, service: Service, owner: Owner) -> Respo
     except JobNotFinished as error:
         raise DocumentNotConverted(error.state, error.error) from None
     finally:
-        await asyncio.shield(jobs.cancel(job.id, owner))  # after its end, this does nothing
+        # Nobody knows it by its name, and there may be millions of them.
+        await asyncio.shield(jobs.discard(job.id, owner))
     if document.format == "markdown":
         return _markdown(result)
     return Response(result.model_dump_json(), media_type="application/json")

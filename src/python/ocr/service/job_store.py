@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,18 +77,21 @@ class JobStore:
         self._keep(changed)
         return changed
 
-    def forget_older_than(self, age: timedelta) -> Iterator[Job]:
-        """Forget the jobs that ended so long ago, and yield them."""
+    def forget_older_than(self, age: timedelta) -> None:
+        """Forget the jobs that ended so long ago."""
         limit = datetime.now(UTC) - age
         for job in list(self._jobs.values()):
             if job.finished_at is not None and job.finished_at < limit:
-                del self._jobs[job.id]
-                (self._folder / f"{job.id}.json").unlink(missing_ok=True)
-                yield job
+                self.remove(job.id)
 
-    def wanted(self, digest: str) -> bool:
-        """Return whether any job names a work."""
-        return any(job.digest == digest for job in self._jobs.values())
+    def remove(self, job_id: str) -> None:
+        """Forget a job."""
+        self._jobs.pop(job_id, None)
+        (self._folder / f"{job_id}.json").unlink(missing_ok=True)
+
+    def digests(self) -> set[str]:
+        """Return the works that any job names."""
+        return {job.digest for job in self._jobs.values()}
 
     def _keep(self, job: Job) -> None:
         write_whole(self._folder / f"{job.id}.json", job.model_dump_json().encode())

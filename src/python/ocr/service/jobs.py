@@ -124,6 +124,12 @@ class Jobs:
             await work.change()  # for those who watch the job
         return self._view(job)
 
+    async def discard(self, job_id: str, owner: str) -> None:
+        """End a job, and forget that there was one; the work's result stays, if there is one."""
+        if self._store.find(job_id, owner) is not None:
+            await self.cancel(job_id, owner)
+        self._store.remove(job_id)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Go on with what was left, and forget what is old, until the block ends."""
@@ -170,7 +176,6 @@ class Jobs:
 
     async def _sweep(self) -> None:
         while True:
-            for job in self._store.forget_older_than(self._keep):
-                if not self._store.wanted(job.digest):
-                    self._works.forget(job.digest)
+            self._store.forget_older_than(self._keep)
+            self._works.forget_older_than(self._keep, wanted=self._store.digests())
             await asyncio.sleep(SWEEP_SECONDS)

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from ocr.conversion.assembly import DocumentResult, assemble
@@ -132,10 +134,17 @@ class Works:
         self._folder_of(digest).let_go()
         await stopped
 
-    def forget(self, digest: str) -> None:
-        """Remove what is kept of a work that does not run."""
-        if digest not in self._running:
-            self._folder_of(digest).remove()
+    def forget_older_than(self, age: timedelta, wanted: Set[str]) -> None:
+        """Remove what is kept of works that have not changed for so long.
+
+        Args:
+            wanted: those that stay all the same.
+        """
+        limit = time.time() - age.total_seconds()
+        for path in list(self._folder.iterdir()):
+            kept = path.name in self._running or path.name in wanted
+            if not kept and path.stat().st_mtime < limit:
+                self._folder_of(path.name).remove()
 
     async def close(self) -> None:
         """Stop everything. It goes on from there when it is resumed."""
