@@ -119,6 +119,8 @@ def gates(stack: Stack, admin_key: str) -> DryRun:
         *("--artefact", f"api_lock={LOCKS / 'api.lock'}"),
         *("--artefact", f"runtime_lock={LOCKS / 'inference.lock'}"),
         *("--artefact", f"edge_lock={LOCKS / 'edge.lock'}"),
+        *("--artefact", f"ocr_lock={LOCKS / 'ocr.lock'}"),
+        *("--artefact", f"ocr_pex={pex('ocr.pex')}"),
     )
     assert begun.returncode == 0, begun.stderr
     return dry_run
@@ -180,7 +182,7 @@ def test_gate_7_reads_the_locks(gates: DryRun) -> None:
     # The engines' PEX files are not built here.
     assert verdicts.pop("7.clean") == "inconclusive"
     assert set(verdicts.values()) == {"pass"}
-    assert len(list((gates.folder / ".upgrade" / "sbom").iterdir())) == 3
+    assert len(list((gates.folder / ".upgrade" / "sbom").iterdir())) == 4
 
 
 def test_status_report_and_promotion_say_the_same(gates: DryRun) -> None:

@@ -44,6 +44,7 @@ class Artefacts(_Table):
         runtime_lock, runtime_pex: the engine that is to become the default.
         edge_lock, edge_pex: the engine of the experimental channel.
         api_lock, api_pex, api_config: the API, and the file it is served with.
+        ocr_lock, ocr_pex: the OCR service, where there is one.
         model: the model's file or folder, where this machine has it.
     """
 
@@ -54,6 +55,8 @@ class Artefacts(_Table):
     api_lock: Path | None = None
     api_pex: Path | None = None
     api_config: Path | None = None
+    ocr_lock: Path | None = None
+    ocr_pex: Path | None = None
     model: Path | None = None
 
 

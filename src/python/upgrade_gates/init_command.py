@@ -21,6 +21,8 @@ USUAL_FILES = {
     "api_lock": "3rdparty/python/api.lock",
     "api_pex": "dist/querylake_api.pex",
     "api_config": "querylake.toml",
+    "ocr_lock": "3rdparty/python/ocr.lock",
+    "ocr_pex": "dist/ocr.pex",
 }
 """Where a checkout of this repository has them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates hygiene verify"
-_LOCKS = ("runtime_lock", "edge_lock", "api_lock")
+_LOCKS = ("runtime_lock", "edge_lock", "api_lock", "ocr_lock")
 
 GATE = Gate(
     7,
@@ -44,7 +44,7 @@ GATE = Gate(
             id="7.clean",
             text="`pip check` is clean in each stack, but for the listed exceptions",
             command=_VERIFY,
-            binds=("runtime_pex", "edge_pex", "api_pex"),
+            binds=("runtime_pex", "edge_pex", "api_pex", "ocr_pex"),
         ),
         Line(
             id="7.stable",

@@ -22,7 +22,7 @@ from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.session import Session, open_session, utc_now
 from upgrade_gates.verification import Verification
 
-STACKS = ("api", "runtime", "edge")
+STACKS = ("api", "ocr", "runtime", "edge")
 """Stacks that have `<stack>_lock` and `<stack>_pex` in upgrade.toml."""
 
 BILLS = "sbom"
@@ -77,7 +77,7 @@ def verify(
 def _read(session: Session, locks: dict[str, LockFile]) -> dict[str, Outcome]:
     """Return what can be seen without building or installing."""
     every = list(locks.values())
-    api, runtime, edge = (locks.get(stack) for stack in STACKS)
+    api, ocr, runtime, edge = (locks.get(stack) for stack in STACKS)
     lacking = Outcome(
         Verdict.NOT_CHECKABLE, "upgrade.toml does not name the locks that this is about"
     )
@@ -88,7 +88,7 @@ def _read(session: Session, locks: dict[str, LockFile]) -> dict[str, Outcome]:
     return {
         "7.locks.fresh": judge_fresh(every, utc_now().date()),
         "7.locks.hashed": judge_hashed(every),
-        "7.split": judge_split(api, runtime, edge) if api and runtime else lacking,
+        "7.split": judge_split(api, runtime, edge, ocr) if api and runtime else lacking,
         "7.clean": judge_clean(pexes),
         "7.edge": judge_edge(runtime, edge) if runtime and edge else lacking,
         "7.sbom": _bills(session, locks),

@@ -66,18 +66,22 @@ def judge_hashed(locks: Sequence[LockFile]) -> Outcome:
     return Outcome.of(problems, f"{count} pins in {len(locks)} locks, each with hashes", "")
 
 
-def judge_split(api: LockFile, runtime: LockFile, edge: LockFile | None) -> Outcome:
-    """Judge whether the engine is in its own stacks and nowhere else."""
+def judge_split(
+    api: LockFile, runtime: LockFile, edge: LockFile | None = None, ocr: LockFile | None = None
+) -> Outcome:
+    """Judge whether vLLM is in its own stacks and nowhere else, and the API holds no engine."""
     problems = [
         f"{api.path.name} holds {pin.name}, which belongs to an engine's stack"
         for pin in api.pins
         if matches(pin.name, ENGINES)
     ]
     stacks = [runtime] if edge is None else [runtime, edge]
+    others = [] if ocr is None else [ocr]
+    problems += [f"{stack.path.name} holds vLLM" for stack in others if "vllm" in stack.versions()]
     problems += [
         f"{stack.path.name} holds no vLLM" for stack in stacks if "vllm" not in stack.versions()
     ]
-    names = ", ".join(lock.path.name for lock in (api, *stacks))
+    names = ", ".join(lock.path.name for lock in (api, *others, *stacks))
     return Outcome.of(problems, f"a lock for each stack ({names}); engines in their own only", "")
 
 

@@ -55,7 +55,11 @@ def _triggers(begun: list[Rollout], model: str) -> Outcome:
     missing = [name for name in _TRIGGERS if name not in set_]
     if missing:
         return Outcome(Verdict.FAIL, f"rollout {last.id} does not set {', '.join(missing)}")
-    said = ", ".join(f"{name} {value}" for name, value in set_.items())
+    said = ", ".join(
+        # The API finds out by itself what has no value.
+        f"{name} {'by itself' if value is None else value}"
+        for name, value in set_.items()
+    )
     return Outcome(
         Verdict.PASS, f"rollout {last.id}: {said}; out of memory and a dead engine always count"
     )
