@@ -65,6 +65,17 @@ def test_an_idle_engine_is_not_stalled() -> None:
     assert watch.stalled_seconds == 3.0
 
 
+def test_requests_that_a_stuck_engine_does_not_count_are_counted_by_their_sender() -> None:
+    watch = ProgressWatch()
+    for now, unanswered in ((0.0, 0), (1.0, 2), (2.0, 3), (4.0, 3)):
+        watch.observe(look(0, 10), now, unanswered)
+    assert watch.stalled_seconds == 3.0
+    watch.observe(look(0, 12), 5.0, 3)
+    assert watch.stalled_seconds == 0.0
+    watch.observe(look(0, 12), 9.0, 0)
+    assert watch.stalled_seconds == 0.0
+
+
 def test_reading_a_long_prompt_is_progress() -> None:
     watch = ProgressWatch()
     watch.observe(look(1, 10, 0.1), 0.0)

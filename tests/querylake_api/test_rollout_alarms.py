@@ -37,11 +37,13 @@ class Faulty:
 
     Attributes:
         status: what the supervisor says.
+        running: what the engine's gauge says, if it has metrics.
     """
 
     engine: ScriptedEngine
     supervisor: ScriptedEngine
     status: dict[str, object]
+    running: int = 2
 
     async def say_status(self, exchange: Exchange) -> None:
         await exchange.whole(self.status)
@@ -67,6 +69,11 @@ class Faulty:
         self.engine.script = self._silence
         self.engine.probe_script = self._metrics
 
+    def stuck_while_idle(self) -> None:
+        """Likewise, but count no request that came later, as vLLM does."""
+        self.running = 0
+        self.stuck()
+
     async def _silence(self, exchange: Exchange) -> None:
         await exchange.caller_gone()
 
@@ -74,7 +81,8 @@ class Faulty:
         if exchange.request.path != "/metrics":
             await answer_probe(exchange)
             return
-        text = 'vllm:num_requests_running{m="m"} 2\nvllm:generation_tokens_total{m="m"} 70\n'
+        gauge = f'vllm:num_requests_running{{m="m"}} {self.running}'
+        text = f'{gauge}\nvllm:generation_tokens_total{{m="m"}} 70\n'
         await exchange.whole(text.encode(), content_type="text/plain")
 
 
@@ -119,6 +127,7 @@ async def patient(stage: Watched) -> str:
         (Faulty.cut_off, "candidate's engine 'new'"),
         (Faulty.frozen, "is down: no answer in time"),
         (Faulty.stuck, "has requests and made no token"),
+        (Faulty.stuck_while_idle, "has requests and made no token"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -384,7 +384,7 @@ OOM = LastExit("cuda_out_of_memory", "CUDA ran out", 150.0)
         ({"last_exit": OOM}, "out of memory: CUDA ran out"),
         ({"restarts": 3}, "restarted"),
         ({"condition": "down", "detail": "refused"}, "is down: refused"),
-        ({"condition": "stalled"}, "made no token"),
+        ({"condition": "stalled", "detail": "it stands"}, "is stalled: it stands"),
         ({"stalled_seconds": 2.6}, "made no token for 2.6 s"),
         ({"connect_failures": 5}, "5 times in a row"),
         ({"last_exit": LastExit("terminated", "by hand", 150.0)}, None),

@@ -69,7 +69,8 @@ class ProgressWatch:
     """Remembers since when an engine has had requests and done nothing for them. Pure.
 
     An engine core that is stuck leaves `/health` at 200 and lets requests hang; what shows it is
-    that requests run while no token is counted.
+    that requests are there while no token is counted. One that is stuck while it has nothing to do
+    does not even count the requests that come later: only whoever sent them knows of them.
     """
 
     __slots__ = ("_last", "_since", "stalled_seconds")
@@ -80,11 +81,15 @@ class ProgressWatch:
         self.stalled_seconds = 0.0
         """For how long requests had been there and nothing had moved, at the last look."""
 
-    def observe(self, metrics: EngineMetrics, now: float) -> None:
-        """Take a look at the engine, which may have been started anew since the last one."""
+    def observe(self, metrics: EngineMetrics, now: float, unanswered: int = 0) -> None:
+        """Take a look at the engine, which may have been started anew since the last one.
+
+        Args:
+            unanswered: requests that were sent to it and have not got a first byte.
+        """
         last = self._last
         self._last = metrics
-        if metrics.running == 0 and metrics.waiting == 0:
+        if metrics.running == 0 and metrics.waiting == 0 and unanswered == 0:
             self._since = None
         elif self._since is None or last is None or _moved(last, metrics):
             self._since = now

@@ -67,7 +67,9 @@ def matrix(
             help="The new stack is vLLM, from the folder that build-support/vllm-cpu made."
         ),
     ] = None,
-    only: Annotated[str, typer.Option(help="Titles that contain this.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Titles that contain one of these words; commas separate.")
+    ] = "",
 ) -> None:
     """Every fault on real engines: a table of times, requests, and what users saw."""
     console = Console(stderr=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -22,6 +23,8 @@ from rollout_trials.programs import (
     signal_all,
 )
 from rollout_trials.waiting import until
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -164,6 +167,7 @@ class SupervisedVllm:
             [data] = [line.split()[1] for line in status.splitlines() if line.startswith("VmData")]
             limit = int(data) * 1024
             resource.prlimit(core, resource.RLIMIT_DATA, (limit, limit))
+            await self._ask("lake " * 900, "a request that needs more memory than is left")
 
     async def heal(self) -> None:
         """Let it go on, or wait until its supervisor has started it again."""
@@ -197,12 +201,18 @@ class SupervisedVllm:
 
     async def _warm_up(self) -> None:
         """Send what it will be sent: the first requests of a new engine take long."""
+        for _ in range(3):
+            await self._ask("What is the capital of France?", "a request to warm up")
+
+    async def _ask(self, question: str, what: str) -> None:
         body = {
             "model": self.model,
             "max_tokens": 4,
-            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "messages": [{"role": "user", "content": question}],
         }
         async with aiohttp.ClientSession() as session:
-            for _ in range(3):
+            try:
                 async with session.post(f"{self.url}/v1/chat/completions", json=body) as answer:
                     await answer.read()
+            except aiohttp.ClientError as error:
+                _log.info("%s was not answered: %s", what, error)

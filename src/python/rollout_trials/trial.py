@@ -100,8 +100,6 @@ class Site:
         Raises:
             TrialError: something that has to happen did not.
         """
-        # Breakers begin anew: what one trial has shown of an engine is nothing to the next.
-        await self.api.post("/config/reload", {})
         await until(lambda: self.api.engine_is_up("new"), 60, "the new engine is not in use")
         fault = trial.fault
         plan = {"model": MODEL, **trial.plan}

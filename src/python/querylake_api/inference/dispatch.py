@@ -213,6 +213,7 @@ class _Dispatch:
         call = self._call
         target = attempt.target
         trace = self._record.trace
+        target.engine.unanswered += 1
         try:
             attempt.relay = await target.engine.provider.relay(
                 "POST",
@@ -225,6 +226,8 @@ class _Dispatch:
             return await begun(attempt.relay, target, stream=call.stream)
         except ProviderError as error:
             return error
+        finally:
+            target.engine.unanswered -= 1
 
     async def _conclude(self, attempt: _Attempt, result: Answer | ProviderError) -> _Attempt | None:
         """Note what came of an attempt, and return the next one if there is to be one."""

@@ -75,7 +75,9 @@ def stall_limit(standstill: float) -> float:
 def _alarm(facts: UpstreamFacts, name: str, limit: float, judging: Judging) -> str | None:
     if facts.condition == "down":
         return f"{name} is down: {facts.detail}"
-    if facts.condition == "stalled" or facts.stalled_seconds >= limit:
+    if facts.condition == "stalled":
+        return f"{name} is stalled: {facts.detail}"
+    if facts.stalled_seconds >= limit:
         return (
             f"{name} has requests and made no token for {facts.stalled_seconds:.1f} s, whatever "
             "its health endpoint says"

@@ -29,12 +29,14 @@ class Look:
         metrics: None if the engine has none that can be read.
         runtime: None if it has no supervisor, or that does not answer.
         answered: whether it has answered a request well since the look before.
+        unanswered: requests that wait for its first byte.
     """
 
     health: Health | None
     metrics: EngineMetrics | None = None
     runtime: RuntimeStatus | None = None
     answered: bool = False
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Judge:
         """Form the opinion anew."""
         self._count_restarts(look)
         if look.metrics is not None:
-            self._progress.observe(look.metrics, now)
+            self._progress.observe(look.metrics, now, look.unanswered)
         self._count_health(look)
         self.condition, self.detail = self._opinion(look)
 

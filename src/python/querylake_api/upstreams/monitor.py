@@ -74,7 +74,7 @@ class Monitor:
         health, metrics, runtime = await asyncio.gather(
             self._health(), self._metrics(), self._status()
         )
-        look = Look(health, metrics, runtime, upstream.answered)
+        look = Look(health, metrics, runtime, upstream.answered, upstream.unanswered)
         if upstream.consider(look, time.monotonic()):
             level = logging.INFO if upstream.condition in ROUTABLE else logging.WARNING
             _log.log(

@@ -16,6 +16,7 @@ class Upstream:
 
     Attributes:
         outstanding: requests under way.
+        unanswered: those of them that wait for the first byte.
         last_used: a number that grows with every request that any engine gets.
         held_until: until then it gets requests only if no other engine can take them; it said that
             it has enough. Seconds of `time.monotonic`.
@@ -44,6 +45,7 @@ class Upstream:
         "pace",
         "provider",
         "stream_usage",
+        "unanswered",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class Upstream:
         self.provider = provider
         self.breaker = CircuitBreaker(breaker)
         self.outstanding = 0
+        self.unanswered = 0
         self.last_used = 0
         self.held_until = 0.0
         self.answered = False
