@@ -15,7 +15,7 @@ import pytest
 
 from e2e_testing.programs import pex
 
-SERVER = Path(__file__).with_name("llama_with_eyes.py")
+SERVER = Path(__file__).parents[1] / "cpu_runtime_testing" / "llama_with_eyes.py"
 SECONDS = 300.0
 HEADING = 'root ::= "# " [a-z]{3,20}'
 DRAWING = """
