@@ -22,6 +22,10 @@ GROWTH = 0.05
 IDLE_SECONDS = 10.0
 """After the load: long enough for idle connections upstream to be closed."""
 
+KEPT = 8
+"""Sockets that may stay open once they were needed: the pool of QueryLake's database holds five. A
+connection that is lost now and then comes to hundreds over a run."""
+
 _LONG_CHUNKS = 2000
 _ROUND_SECONDS = 5.0
 
@@ -66,14 +70,14 @@ class Soak:
         if last > second * (1 + GROWTH):
             found.append(f"memory grows: {second / 1e6:.1f} MB, then {last / 1e6:.1f} MB")
         left = self.moments[-1].sockets - self.sockets_before
-        if left > 0:
+        if left > KEPT:
             found.append(f"{left} sockets more are open than before the load")
         return found
 
 
 async def soak(gateway: Running, seconds: float) -> Soak:
     """Run mixed load for a time: answers, streams, floods, and clients that leave."""
-    # What stays open once it was needed, such as the pool of the database, is no leak.
+    # What most runs open first is no leak; see also `KEPT`.
     await run_load(_request(gateway), connections=16, seconds=_ROUND_SECONDS)
     await asyncio.sleep(IDLE_SECONDS)
     before = _sockets(gateway.pids())
