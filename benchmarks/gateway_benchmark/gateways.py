@@ -120,6 +120,7 @@ class QueryLake:
             ],
             check=True,
             capture_output=True,
+            env={**os.environ, **self._environment(folder)},
         )
         port = free_port()
         log = folder / "log"
@@ -127,6 +128,7 @@ class QueryLake:
             [*self._program(), "serve", "--config", str(config), "--port", str(port)],
             core=core,
             log=log,
+            env=self._environment(folder),
         )
         try:
             wait_for(log, "listening on", process, seconds=START_SECONDS)
@@ -143,6 +145,10 @@ class QueryLake:
 
     def _program(self) -> tuple[str, ...]:
         return (str(self.pex),) if self.python is None else (self.python, str(self.pex))
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        # Where a PEX was unpacked before, it stays with the interpreter that it had then.
+        return {} if self.python is None else {"PEX_ROOT": str(folder / "pex")}
 
 
 @dataclass(frozen=True, slots=True)
