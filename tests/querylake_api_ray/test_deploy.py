@@ -20,6 +20,7 @@ from querylake_api.keys.models import Scope
 from querylake_api.ray_serve.deployment import APPLICATION, Listening, Scale, deploy, undeploy
 from querylake_api.ray_serve.errors import ConfigurationDiffers, DeploymentFailed, NotDeployed
 from querylake_api.ray_serve.replica import Replica
+from querylake_api_testing.replicas import replicas
 from querylake_api_testing.running import create_key, write_config
 
 TWO = Scale(min_replicas=2, max_replicas=2, cpus=0.1)
@@ -41,20 +42,6 @@ def _write(folder: Path, engine: str) -> Configuration:
             },
         )
     )
-
-
-def _replicas() -> list[int]:
-    """Return the processes of our replicas, by the names that Ray gives them."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                title = (entry / "cmdline").read_text()
-            except OSError:
-                continue
-            if title.startswith(f"ray::ServeReplica:{APPLICATION}:"):
-                found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture
@@ -80,8 +67,8 @@ async def test_two_replicas_under_load_of_which_one_is_killed(
         engine.script = _slow_stream
         configuration = _write(folder, engine.url)
         await asyncio.to_thread(deploy, configuration, TWO, Listening("127.0.0.1", port))
-        replicas = _replicas()
-        assert len(replicas) == 2
+        first = replicas()
+        assert len(first) == 2
         key = await create_key(configuration, scopes=(Scope.INFERENCE,))
         client.headers["authorization"] = f"Bearer {key.secret}"
 
@@ -118,8 +105,8 @@ async def test_two_replicas_under_load_of_which_one_is_killed(
             while seen[200] < 20:
                 await asyncio.sleep(0.02)
             before = seen[200]
-            os.kill(replicas[0], signal.SIGKILL)
-            while seen[200] < before + 100 or len(set(_replicas()) - {replicas[0]}) < 2:
+            os.kill(first[0], signal.SIGKILL)
+            while seen[200] < before + 100 or len(set(replicas()) - {first[0]}) < 2:
                 await asyncio.sleep(0.05)
         stopping.set()
         await asyncio.gather(*asking)
@@ -137,11 +124,11 @@ async def test_two_replicas_under_load_of_which_one_is_killed(
 async def test_another_configuration_replaces_the_replicas_and_then_they_are_gone(
     cluster: str, folder: Path, port: int, client: httpx.AsyncClient
 ) -> None:
-    before = set(_replicas())
+    before = set(replicas())
     async with scripted_engine() as engine:
         configuration = _write(folder, engine.url)
         await asyncio.to_thread(deploy, configuration, TWO, Listening("127.0.0.1", port))
-        assert set(_replicas()).isdisjoint(before)
+        assert set(replicas()).isdisjoint(before)
         assert (await client.get("/readyz")).json()["status"] == "ready"
 
     await asyncio.to_thread(undeploy)

@@ -15,27 +15,14 @@ import httpx
 from llm_provider_testing.scripted_engine import scripted_engine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
-from querylake_api.ray_serve.deployment import APPLICATION, Listening, Scale, deploy, undeploy
+from querylake_api.ray_serve.deployment import Listening, Scale, deploy, undeploy
+from querylake_api_testing.replicas import replicas
 from querylake_api_testing.rollout_stage import GATES_HOLD, PLAN, every, refused, stage_config
 from querylake_api_testing.running import create_key
 
 TWO = Scale(min_replicas=2, max_replicas=2, cpus=0.1)
 CHAT = {"model": "chatty", "stream": True, "messages": []}
 SECONDS = 150
-
-
-def _replicas() -> list[int]:
-    """Return the processes of our replicas, by the names that Ray gives them."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                title = (entry / "cmdline").read_text()
-            except OSError:
-                continue
-            if title.startswith(f"ray::ServeReplica:{APPLICATION}:"):
-                found.append(int(entry.name))
-    return found
 
 
 @asynccontextmanager
@@ -109,10 +96,10 @@ async def test_one_judges_all_follow_and_the_judge_may_die(
             assert flipped["figures"]["workers"] == 2
 
             second = await operator.started()
-            for replica in _replicas():  # one after the other, the judge among them
+            for replica in replicas():  # one after the other, the judge among them
                 os.kill(replica, signal.SIGKILL)
                 async with asyncio.timeout(SECONDS):
-                    while replica in _replicas() or len(_replicas()) < 2:
+                    while replica in replicas() or len(replicas()) < 2:
                         await asyncio.sleep(0.1)
             async with _load(client):
                 await operator.event(second, "rolled_back")
