@@ -13,7 +13,12 @@ from querylake_api.configuration.loading import Configuration, load_configuratio
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.ray_serve.errors import ClusterMismatch, ClusterUnreachable
-from querylake_api.ray_serve.versions import DashboardUnusable, cluster_version, mismatches
+from querylake_api.ray_serve.versions import (
+    DashboardUnusable,
+    cluster_version,
+    mismatches,
+    show_token,
+)
 
 AddressOption = Annotated[
     str, typer.Option(help="The cluster: host:port of its head; `auto` for the one of this node.")
@@ -60,6 +65,7 @@ def deploy(
     asyncio.run(_prepare(configuration))
     if dashboard is not None:
         _compare(dashboard.rstrip("/"))
+    show_token()
     # Here, because importing Ray takes longer than any other command.
     from querylake_api.ray_serve import deployment as ray
 
@@ -87,6 +93,7 @@ def deploy(
 
 def undeploy(address: AddressOption = "auto") -> None:
     """Take the API away from a Ray cluster, after its requests have ended."""
+    show_token()
     from querylake_api.ray_serve import deployment as ray
 
     with ray.connected(address):

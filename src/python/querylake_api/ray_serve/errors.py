@@ -15,7 +15,8 @@ class ClusterUnreachable(RayError):
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(
             f"no Ray cluster can be reached at {address!r}: {reason}; give the address of one with "
-            "--address, or start one for yourself with --local"
+            "--address, and its token in RAY_AUTH_TOKEN if it wants one, or start one for yourself "
+            "with --local"
         )
 
 

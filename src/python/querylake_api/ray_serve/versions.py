@@ -73,6 +73,16 @@ def cluster_version(dashboard: str) -> ClusterVersion:
         raise DashboardUnusable("what answers there is not Ray's dashboard") from None
 
 
+def show_token() -> None:
+    """Have Ray show its token to the cluster that it connects to, if there is one.
+
+    For a cluster that is named, Ray does so only if `RAY_AUTH_MODE` says so, and reads that when it
+    is imported; what the operator has set stays. A cluster that wants no token takes no notice.
+    """
+    if _token() is not None:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 def _token() -> str | None:
     """Return the cluster's token from where Ray itself looks for it; None without one."""
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
