@@ -46,12 +46,28 @@ async def controllers(stage: Stage) -> int:
     return sum(int(float(value)) for value in found)
 
 
+CHATS = 20
+
+
 async def chats(stage: Stage, engine: ScriptedEngine) -> int:
     """Send some chats to a machine, and return how many of them an engine got."""
     before = len(engine.requests)
-    for _ in range(20):
+    for _ in range(CHATS):
         assert await stage.chat() == 200
     return len(engine.requests) - before
+
+
+async def judged(stage: Stage, rollout: str, at_least: int) -> int:
+    """Wait until so many requests were judged, and return how many were."""
+    async with asyncio.timeout(60):
+        while True:
+            judgement = (await stage.admin(f"/{rollout}"))["judgement"]
+            if judgement is not None:
+                errors = judgement["signals"][0]
+                count: int = errors["stable"]["requests"] + errors["candidate"]["requests"]
+                if count >= at_least:
+                    return count
+            await asyncio.sleep(0.1)
 
 
 async def test_one_judges_and_both_follow(machines: Machines) -> None:
@@ -73,12 +89,10 @@ async def test_one_judges_and_both_follow(machines: Machines) -> None:
 
 async def test_what_both_count_is_judged_together(machines: Machines) -> None:
     first, second = machines.first, machines.second
-    async with first.load() as one, second.load() as other:
-        rollout = await first.started()
-        await first.event(rollout, "promoted")
-        view = await second.admin(f"/{rollout}")
-    assert view["status"] == "promoted"
-    errors = view["judgement"]["signals"][0]
-    counted = errors["stable"]["requests"] + errors["candidate"]["requests"]
-    assert 0 < counted <= sum(one.values()) + sum(other.values())
-    assert counted > max(sum(one.values()), sum(other.values()))
+    rollout = await first.started(steps=[{"percent": 50, "bake_seconds": 600}])
+    await first.flipped(rollout, await first.event(rollout, "started"))
+    sent = 0
+    for stage in (first, second):
+        await chats(stage, stage.new)
+        sent += CHATS
+        assert await judged(second, rollout, sent) == sent
