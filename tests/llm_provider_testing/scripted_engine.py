@@ -174,10 +174,45 @@ class ScriptedEngine:
     probe_script: Script | None = answer_probe
     requests: list[EngineRequest] = field(default_factory=list)
     connections: int = 0
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _deaf: list[socket.socket] = field(default_factory=list)
+
+    async def listen(self, tls: ssl.SSLContext | None) -> None:
+        """Listen on a free port of loopback."""
+        self._server = await asyncio.start_server(self.handle, "127.0.0.1", 0, ssl=tls)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    def swallow(self) -> None:
+        """Be a host whose packets get lost: connections end, and new ones are never made.
+
+        The kernel drops what wants to connect to a listener whose queue is full.
+        """
+        assert self._server is not None, "it listens"
+        address = self._server.sockets[0].getsockname()
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        listener = socket.create_server(address, backlog=0)
+        self._deaf.append(listener)
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(address)
+            self._deaf.append(filler)
+
+    def close(self) -> None:
+        """Listen no more."""
+        assert self._server is not None, "it listens"
+        self._server.close()
+        for each in self._deaf:
+            each.close()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         self.connections += 1
+        self._writers.add(writer)
         try:
             while not writer.is_closing():
                 request = await _read_request(reader)
@@ -190,6 +225,7 @@ class ScriptedEngine:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
 
@@ -207,10 +243,8 @@ async def _read_request(reader: asyncio.StreamReader) -> EngineRequest:
 async def scripted_engine(tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedEngine]:
     """Start an engine on a free port of loopback, behind TLS if there is a context for it."""
     engine = ScriptedEngine("")
-    server = await asyncio.start_server(engine.handle, "127.0.0.1", 0, ssl=tls)
-    scheme = "http" if tls is None else "https"
-    engine.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    await engine.listen(tls)
     try:
         yield engine
     finally:
-        server.close()
+        engine.close()

@@ -60,6 +60,10 @@ class Faulty:
     def cut_off(self) -> None:
         self.engine.script = self.engine.probe_script = hung_up
 
+    def unreachable(self) -> None:
+        """Be on a host that swallows every packet."""
+        self.engine.swallow()
+
     def frozen(self) -> None:
         """Take requests and looks, and never say another word."""
         self.engine.script = self.engine.probe_script = self._silence
@@ -125,6 +129,7 @@ async def patient(stage: Watched) -> str:
         (Faulty.restarting, "was restarted while the rollout ran"),
         (Faulty.failed, "is down: its supervisor says failed"),
         (Faulty.cut_off, "candidate's engine 'new'"),
+        (Faulty.unreachable, "candidate's engine 'new'"),
         (Faulty.frozen, "is down: no answer in time"),
         (Faulty.stuck, "has requests and made no token"),
         (Faulty.stuck_while_idle, "has requests and made no token"),

@@ -306,6 +306,55 @@ def test_slow_first_tokens_are_found_and_small_differences_forgiven() -> None:
     assert next_of(evidence_of(*rounds(35)), RUNNING) == "rollback"
 
 
+def rounds_of(share_slow: int, slower_by: int) -> list[Counter[Kind]]:
+    """Both arms like each other, but for some of the candidate's slow answers, which are slower."""
+    once: Counter[Kind] = Counter()
+    for bucket_number in range(20):
+        once += kinds("stable", good=20, first_token=bucket_number)
+        later = slower_by if bucket_number >= 20 - share_slow else 0
+        once += kinds("candidate", good=20, first_token=bucket_number + later)
+    return [once] * 8
+
+
+def test_slower_within_what_the_plan_allows_is_no_reason_to_go_back() -> None:
+    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=8))  # 1.17 times
+    [_, first_token, _] = judge(evidence, 0.1)
+    assert first_token.e_worse > first_token.e_needed, "it is slower, beyond doubt"
+    assert first_token.excess < 0
+    assert first_token.word == "not worse"
+    assert "slower, but by no more than the plan allows: 1.25 times" in first_token.reason
+    assert next_of(evidence, RUNNING) == "advance"
+
+
+def test_slower_than_the_plan_allows_goes_back_and_says_so() -> None:
+    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=16))  # 1.37 times
+    [_, first_token, _] = judge(evidence, 0.1)
+    assert first_token.excess > 0
+    assert first_token.word == "worse"
+    assert "slower than the plan allows: 1.25 times" in first_token.reason
+
+
+def test_a_new_steps_first_requests_do_not_decide_what_is_forgiven() -> None:
+    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=8))
+    evidence.begin_step(1)
+    few = kinds("stable", good=60, first_token=0) + kinds("candidate", good=60, first_token=40)
+    evidence.fold(few)
+    [_, first_token, _] = judge(evidence, 0.1)
+    assert first_token.e_worse > first_token.e_needed
+    assert first_token.word == "inconclusive"
+    assert "not decided yet" in first_token.reason
+
+
+def test_a_rollout_from_before_there_was_an_excess_goes_on_from_its_steps_totals() -> None:
+    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=16))
+    document = evidence.document()
+    for signal in document["signals"].values():
+        del signal["excess"]
+    verdicts = judge(Evidence.of(Policy(), document), 0.1)
+    assert [each.word for each in verdicts] == [each.word for each in judge(evidence, 0.1)]
+    assert verdicts[1].excess > 0
+
+
 def test_one_bad_customer_is_not_a_bad_stack() -> None:
     one = Counter({Kind("candidate", "chat", "loud", True, None, None): 12})
     mixed = [kinds("stable", good=890, bad=9) + kinds("candidate", good=100) + one] * 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -10,35 +11,65 @@ from hypothesis import strategies as st
 
 from rollout_statistics.counts import Counts
 from rollout_statistics.fixed_threshold import FixedThreshold
-from rollout_statistics.key_spread import dispersion, lucky_keys, stands_without_worst
+from rollout_statistics.key_spread import KeySums, dispersion, lucky_keys, stands_without_worst
 from rollout_statistics.rate_interval import rate_interval
-from rollout_statistics.running_quantile import GROWTH, RunningQuantile, bucket_of, upper_edge
+from rollout_statistics.running_quantile import (
+    GROWTH,
+    RunningQuantile,
+    bucket_of,
+    buckets_in,
+    upper_edge,
+)
+from rollout_statistics.simulation.traffic import Run, Traffic, slower
 
 COUNTS = st.integers(0, 500).flatmap(
     lambda trials: st.builds(Counts, st.just(trials), st.integers(0, trials))
 )
 
 
+def spread(control: list[Counts], canary: list[Counts]) -> float:
+    return dispersion(KeySums.of(control), KeySums.of(canary))
+
+
 def test_independent_requests_have_no_dispersion_worth_speaking_of() -> None:
     generator = random.Random(1)
     keys = [Counts(200, sum(generator.random() < 0.02 for _ in range(200))) for _ in range(400)]
-    assert dispersion(keys[:350], keys[350:]) < 1.4
+    assert spread(keys[:350], keys[350:]) < 1.4
 
 
 def test_one_key_that_always_fails_takes_the_weight_from_the_evidence() -> None:
     control = [Counts(100, 1)] * 90
     canary = [Counts(100, 1)] * 9 + [Counts(100, 60)]
-    assert dispersion(control, canary) > 20
+    assert spread(control, canary) > 20
 
 
 def test_a_canary_of_one_key_borrows_the_controls_correlation() -> None:
     unlike = [Counts(100, 0)] * 45 + [Counts(100, 20)] * 45
-    assert dispersion(unlike, [Counts(100, 20)]) > 5
+    assert spread(unlike, [Counts(100, 20)]) > 5
 
 
 @given(control=st.lists(COUNTS, max_size=8), canary=st.lists(COUNTS, max_size=8))
 def test_dispersion_never_adds_weight(control: list[Counts], canary: list[Counts]) -> None:
-    assert dispersion(control, canary) >= 1
+    assert spread(control, canary) >= 1
+
+
+@given(keys=st.lists(COUNTS, min_size=2, max_size=8))
+def test_sums_say_what_the_keys_residuals_say(keys: list[Counts]) -> None:
+    sums = KeySums.of(keys)
+    residuals = math.fsum((key.events - key.trials * sums.rate) ** 2 for key in keys)
+    from_sums = sums.events_squared - 2 * sums.rate * sums.products
+    from_sums += sums.rate**2 * sums.trials_squared
+    assert from_sums == pytest.approx(residuals, abs=1e-6)
+
+
+def test_the_simulations_running_sums_are_those_of_its_keys() -> None:
+    run = Run(Traffic(0.1, 0.1, 0.5, keys=30, spread=2), random.Random(3))
+    for second, _ in enumerate(run.seconds()):
+        if second == 600:
+            break
+    exact, running = KeySums.of(run.canary.keys()), run.canary.sums()
+    assert running.keys == exact.keys
+    assert running[1:] == pytest.approx(exact[1:], rel=0.05)
 
 
 @pytest.mark.parametrize(("share", "keys"), [(0.001, 0), (0.01, 1), (0.1, 2), (0.5, 7)])
@@ -48,11 +79,11 @@ def test_luck_puts_more_bad_keys_into_a_larger_canary(share: float, keys: int) -
 
 
 def test_a_verdict_that_rests_on_one_key_does_not_stand() -> None:
-    control = Counts(9_000, 90)
     one = [Counts(100, 1)] * 9 + [Counts(100, 60)]
     many = [Counts(100, 6)] * 10
-    assert not stands_without_worst(control, one, 1)
-    assert stands_without_worst(control, many, 2)
+    assert not stands_without_worst(0.01, one, 1)
+    assert stands_without_worst(0.01, many, 2)
+    assert not stands_without_worst(0.01, many, len(many))
 
 
 @given(counts=COUNTS)
@@ -100,6 +131,17 @@ def test_a_quantile_is_right_to_the_width_of_a_bucket(durations: list[float]) ->
     exact = sorted(durations)[max(0, -(-95 * len(durations) // 100) - 1)]
     assert exact <= upper_edge(bucket) * (1 + 1e-9)
     assert upper_edge(bucket) <= exact * GROWTH * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.25, 2.0, 10.0])
+def test_a_ratio_is_a_number_of_buckets(ratio: float) -> None:
+    assert GROWTH ** buckets_in(ratio) == pytest.approx(ratio, rel=0.01)
+
+
+def test_the_simulations_slow_requests_are_the_tail_that_was_moved() -> None:
+    assert slower(0.05, 1.0) == pytest.approx(0.05)
+    assert slower(0.05, 2.0) > slower(0.05, 1.3) > 0.05 > slower(0.05, 1 / 1.25)
+    assert slower(slower(0.05, 1.3), 1 / 1.3) == pytest.approx(0.05)
 
 
 def test_no_durations_have_no_quantile() -> None:

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout_statistics.counts import Block, Counts
+from rollout_statistics.excess import Excess
 from rollout_statistics.half_plane import Alternative, HalfPlaneTest
-from rollout_statistics.odds_ratio import OddsRatioTest
+from rollout_statistics.odds_ratio import ODDS_RATIOS, OddsRatioTest
 from rollout_statistics.simulation.traffic import poisson
 
 SIZES = st.integers(min_value=1, max_value=12)
+COUNTS = SIZES.flatmap(lambda size: st.builds(Counts, st.just(size), st.integers(0, size)))
 RATES = st.floats(min_value=0.01, max_value=0.99)
 
 
@@ -99,6 +101,24 @@ def test_more_of_the_events_in_the_canary_is_more_evidence(
     ]
     # `blocks_of` counts the control up, so the canary's part of the total goes down.
     assert values == sorted(values, reverse=True)
+
+
+@given(blocks=st.lists(st.builds(Block, COUNTS, COUNTS), max_size=8))
+def test_evidence_implies_an_excess(blocks: list[Block]) -> None:
+    test, excess = OddsRatioTest(), Excess()
+    for block in blocks:
+        test.add(block)
+        excess.add(block)
+    assert test.log_e() <= max(0.0, excess.events) * math.log(ODDS_RATIOS[-1]) + 1e-9
+    assert -1 <= excess.rate <= 1
+
+
+def test_an_hour_in_which_both_are_slow_is_no_excess() -> None:
+    """Totals would say 9.8% against 4.7%: the canary got its share when everything was slow."""
+    excess = Excess()
+    excess.add(Block(control=Counts(990, 20), canary=Counts(10, 0)))
+    excess.add(Block(control=Counts(500, 50), canary=Counts(500, 50)))
+    assert excess.rate == pytest.approx(-0.2 / (9.9 + 250))
 
 
 def test_evidence_against_one_direction_is_none_for_the_other() -> None:

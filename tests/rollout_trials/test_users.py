@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -41,6 +42,39 @@ async def test_what_went_wrong_is_kept_by_request() -> None:
             while users.seen.answers < 3:
                 await asyncio.sleep(0.01)
         assert users.seen.faults == {"trial-2": "status 503"}
+
+
+async def test_users_ask_less_often_while_answers_take_longer() -> None:
+    async def slow(exchange: Exchange) -> None:
+        await asyncio.sleep(0.1)
+        await answer_chat(exchange)
+
+    async with scripted_engine() as engine:
+        engine.script = slow
+        url = engine.url.removesuffix("/v1")
+        users = Users(url, "m", ["k"], per_second=200, tokens=3, seconds=0.02)
+        async with users.asking(), asyncio.timeout(30):
+            assert users.slowdown == 1
+            while users.slowdown == 1:
+                await asyncio.sleep(0.01)
+        assert users.slowdown >= 5
+
+
+async def test_one_stack_that_is_slow_does_not_hold_the_users_back() -> None:
+    numbers = itertools.count()
+
+    async def half_slow(exchange: Exchange) -> None:
+        await asyncio.sleep(0.5 * (next(numbers) % 2))
+        await answer_chat(exchange)
+
+    async with scripted_engine() as engine:
+        engine.script = half_slow
+        url = engine.url.removesuffix("/v1")
+        users = Users(url, "m", ["k"], per_second=50, tokens=3, seconds=0.4)
+        async with users.asking(), asyncio.timeout(60):
+            while users.seen.answers < 60:
+                await asyncio.sleep(0.01)
+        assert users.slowdown == 1
 
 
 @pytest.mark.parametrize(

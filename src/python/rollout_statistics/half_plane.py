@@ -81,8 +81,12 @@ def _guess(seen: Counts, prior: float) -> float:
 def _nearest(block: Block, control: float, canary: float, margin: float) -> float:
     """Return the control's rate at the point of the line that is closest to the guess.
 
-    The divergence is convex along the line, so its slope has one root; bisection finds it.
+    The divergence is convex along the line, so its slope has one root: without a margin the mean,
+    otherwise bisection finds it.
     """
+    if not margin:
+        both = block.control.trials * control + block.canary.trials * canary
+        return both / (block.control.trials + block.canary.trials)
     low, high = _SMALLEST, 1.0 - margin - _SMALLEST
     for _ in range(40):
         middle = (low + high) / 2

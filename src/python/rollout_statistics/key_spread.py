@@ -15,17 +15,55 @@ with probability `p ** r`. The verdict must stand without as many keys as luck c
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from rollout_statistics.counts import Counts
 
 
-def dispersion(control: Collection[Counts], canary: Collection[Counts]) -> float:
+class KeySums(NamedTuple):
+    """What the spread of one arm's keys follows from: sums over their totals.
+
+    Attributes:
+        keys: how many there are.
+        trials_squared: the sum of the squares of each key's requests.
+        events_squared: likewise of its events.
+        products: the sum of each key's requests times its events.
+    """
+
+    keys: int
+    trials: float
+    events: float
+    trials_squared: float
+    events_squared: float
+    products: float
+
+    @classmethod
+    def of(cls, totals: Iterable[Counts]) -> KeySums:
+        """Return the sums over the totals of each key."""
+        keys = trials = events = trials_squared = events_squared = products = 0
+        for key in totals:
+            keys += 1
+            trials += key.trials
+            events += key.events
+            trials_squared += key.trials * key.trials
+            events_squared += key.events * key.events
+            products += key.trials * key.events
+        return cls(keys, trials, events, trials_squared, events_squared, products)
+
+    @property
+    def rate(self) -> float:
+        """Events per request; 0 without requests."""
+        return self.events / self.trials if self.trials else 0.0
+
+
+def dispersion(control: KeySums, canary: KeySums) -> float:
     """Return by how much the difference of the arms varies more than for independent requests.
 
     Args:
-        control: the totals of each key that has been in the control.
+        control: of the keys that have been in the control.
         canary: likewise.
 
     Returns:
@@ -50,20 +88,22 @@ class _Arm:
         correlation: of two requests of one key.
     """
 
-    def __init__(self, keys: Collection[Counts]) -> None:
-        total = sum(keys, Counts())
-        rate = total.rate
+    def __init__(self, sums: KeySums) -> None:
+        trials = sums.trials
+        rate = sums.rate
         single = rate * (1 - rate)
-        self.variance = single / total.trials if total.trials else 0.0
-        self.cluster_size = sum(key.trials**2 for key in keys) / max(1, total.trials)
+        self.variance = single / trials if trials else 0.0
+        self.cluster_size = sums.trials_squared / max(1, trials)
         self.inflation = 1.0
         self.correlation = 0.0
-        if single and len(keys) > 1:
-            residuals = sum((key.events - key.trials * rate) ** 2 for key in keys)
+        if single and sums.keys > 1:
+            # The sum of each key's squared distance from what the arm's rate would give it.
+            residuals = sums.events_squared - 2 * rate * sums.products
+            residuals += rate * rate * sums.trials_squared
             # Degrees of freedom, by how many equally busy keys these are worth.
-            worth = total.trials / self.cluster_size
+            worth = trials / self.cluster_size
             correction = worth / max(1e-3, worth - 1)
-            self.inflation = max(1.0, correction * residuals / (total.trials * single))
+            self.inflation = max(1.0, correction * residuals / (trials * single))
             excess = (self.inflation - 1) / max(1.0, self.cluster_size - 1)
             self.correlation = min(1.0, excess)
 
@@ -80,8 +120,11 @@ def lucky_keys(share: float, alpha: float) -> int:
     return math.ceil(math.log(alpha) / math.log(share)) - 1
 
 
-def stands_without_worst(control: Counts, canary: Collection[Counts], worst: int) -> bool:
-    """Return whether the canary is worse than the control even without its `worst` worst keys."""
-    by_excess = sorted(canary, key=lambda key: key.events - key.trials * control.rate)
-    rest = sum(by_excess[: len(by_excess) - worst], Counts())
-    return rest.events > rest.trials * control.rate
+def stands_without_worst(rate: float, canary: Collection[Counts], worst: int) -> bool:
+    """Return whether the canary is worse than the control even without its `worst` worst keys.
+
+    Args:
+        rate: the control's.
+    """
+    excesses = [key.events - key.trials * rate for key in canary]
+    return math.fsum(excesses) > math.fsum(heapq.nlargest(worst, excesses))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rollout_statistics.counts import Block
 
@@ -40,10 +41,9 @@ class OddsRatioTest:
         total = canary.events + control.events
         if not (canary.trials and control.trials) or total in (0, canary.trials + control.trials):
             return
-        parts = _log_hypergeometric(canary.trials, control.trials, total)
+        normalizers = _normalizers(canary.trials, control.trials, total)
         for index, log_psi in enumerate(_LOG_ODDS_RATIOS):
-            normalizer = log_sum_exp([log_p + x * log_psi for x, log_p in parts])
-            self.log_ratios[index] += canary.events * log_psi - normalizer
+            self.log_ratios[index] += canary.events * log_psi - normalizers[index]
 
     def log_e(self, dispersion: float = 1.0) -> float:
         """Return the logarithm of the e-value.
@@ -61,6 +61,15 @@ def log_sum_exp(logarithms: Sequence[float]) -> float:
     """Return log(sum(exp(x))), without overflow."""
     largest = max(logarithms)
     return largest + math.log(math.fsum(math.exp(value - largest) for value in logarithms))
+
+
+@lru_cache(maxsize=4096)
+def _normalizers(canary: int, control: int, total: int) -> tuple[float, ...]:
+    """Return, for each odds ratio, the logarithm of what the likelihoods sum to."""
+    parts = _log_hypergeometric(canary, control, total)
+    return tuple(
+        log_sum_exp([log_p + x * log_psi for x, log_p in parts]) for log_psi in _LOG_ODDS_RATIOS
+    )
 
 
 def _log_hypergeometric(canary: int, control: int, total: int) -> list[tuple[int, float]]:

@@ -21,6 +21,11 @@ def bucket_of(seconds: float) -> int:
     return math.ceil(math.log(max(seconds, 1e-6)) / _LOG_GROWTH)
 
 
+def buckets_in(ratio: float) -> int:
+    """Return how many buckets further on what takes `ratio` times as long is."""
+    return round(math.log(ratio) / _LOG_GROWTH)
+
+
 def upper_edge(bucket: int) -> float:
     """Return the longest duration, in seconds, of a bucket."""
     return GROWTH**bucket

@@ -53,7 +53,7 @@ def demo(
             port=port,
             stay=stay,
         )
-        raise typer.Exit(_until_signal(work, console))
+        raise typer.Exit(until_signal(work, console))
 
 
 @app.command()
@@ -82,7 +82,7 @@ def matrix(
             vllm=vllm,
             only=only,
         )
-        raise typer.Exit(_until_signal(work, console))
+        raise typer.Exit(until_signal(work, console))
 
 
 def main() -> None:
@@ -93,18 +93,28 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def _until_signal(work: Coroutine[Any, Any, int], console: Console) -> int:
-    """Run to the end, or until Ctrl-C or SIGTERM; everything is stopped in either case."""
+def until_signal(work: Coroutine[Any, Any, int], console: Console) -> int:
+    """Run to the end, or until Ctrl-C or SIGTERM; everything is stopped in either case.
+
+    Returns:
+        What the work returned, or as shells have it 128 and the number of the signal.
+    """
+    received: list[int] = []
 
     async def run() -> int:
         task = asyncio.ensure_future(work)
+
+        def end(number: int) -> None:
+            received.append(number)
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
         try:
             return await task
         except asyncio.CancelledError:
             console.print("Stopped.")
-            return 0
+            return 128 + received[0]
 
     return asyncio.run(run())
 

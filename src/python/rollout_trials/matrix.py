@@ -125,11 +125,13 @@ def promise(result: Result) -> str:
         return "5 s"
     rate, canary_rate = result.rates
     signal: Signal = "first_token" if "first tokens" in result.trial.title else "errors"
-    traffic = Traffic(max(rate, 1e-4), min(canary_rate, 0.9), SHARE, keys=USERS)
-    scenario = Scenario("", traffic, Policy().alphas[signal], 1.0, MOST_REQUESTS)
+    policy = Policy()
+    forgiven = 1.0 if signal == "errors" else policy.latency_ratio
+    traffic = Traffic(max(rate, 1e-4), min(canary_rate, 0.9), SHARE, keys=USERS, forgiven=forgiven)
+    scenario = Scenario("", traffic, policy.alphas[signal], 1.0, MOST_REQUESTS)
     with ProcessPoolExecutor(1) as executor:
         [outcome] = run_scenario(scenario, (CHOSEN,), RUNS, executor)
-    least = Policy().min_requests
+    least = policy.min_requests
     parts = [outcome.quantile(0.5), outcome.quantile(0.9)]
     return " / ".join("never" if part is None else f"{max(part, least):,}" for part in parts)
 

@@ -36,8 +36,9 @@ async def running_site(
 ) -> AsyncIterator[Site]:
     """Start two engines, each behind a proxy, the API in front of both, and users who ask.
 
-    They ask for a third of what the slower engine could answer, so that what is compared are the
-    stacks, and not their lines. If the old engine is much the faster one, its proxy holds it back.
+    They ask for a third of what the slower engine could answer, and for less while the machine is
+    busy, so that what is compared are the stacks, and not their lines. If the old engine is much
+    the faster one, its proxy holds it back.
 
     Args:
         say: is told what is being started.
@@ -67,7 +68,9 @@ async def running_site(
             old_proxy.pace = (max(0.0, later), longer / (tokens + 1))
         most = min(old.batching / old_speed.whole, new.batching / new_speed.whole)
         rate = min(MOST_PER_SECOND, LOAD * most)
-        load = Users(api.url, MODEL, keys, per_second=rate, tokens=tokens)
+        first, each = old_proxy.pace
+        seconds = max(old_speed.whole + first + (tokens + 1) * each, new_speed.whole)
+        load = Users(api.url, MODEL, keys, per_second=rate, tokens=tokens, seconds=seconds)
         await stack.enter_async_context(load.asking())
         yield Site(api, load, new_proxy, new, old_proxy.pace, new_speed)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,13 @@ PATIENCE_SECONDS = 60.0
 
 FINE = "answered"
 
+REMEMBERED = 60
+"""Good answers by which it is told how long an answer takes at the moment."""
+
+QUICK = 0.25
+"""The part of them that were quicker is passed over: a fault that slows half of them down does not
+count, a machine that is busy with something else does."""
+
 
 @dataclass(slots=True)
 class Seen:
@@ -40,9 +49,13 @@ class Seen:
 class Users:
     """The load.
 
+    When answers take longer than they did, users ask less often, so that an engine has the same
+    part of its time to spare: what is compared are the stacks and not the lines in front of them.
+
     Args:
         keys: one for each user.
-        per_second: requests of all users together, as long as they are answered soon.
+        per_second: requests of all users together, as long as an answer takes `seconds`.
+        seconds: see there; None if that does not matter.
         tokens: length of an answer.
 
     Attributes:
@@ -50,46 +63,69 @@ class Users:
     """
 
     def __init__(
-        self, url: str, model: str, keys: Sequence[str], *, per_second: float, tokens: int
+        self,
+        url: str,
+        model: str,
+        keys: Sequence[str],
+        *,
+        per_second: float,
+        tokens: int,
+        seconds: float | None = None,
     ) -> None:
         self._url = f"{url}/v1/chat/completions"
         self._model = model
         self._keys = keys
         self.per_second = per_second
-        self._pause = len(keys) / per_second
+        self._seconds = seconds
         self._tokens = tokens
         self._numbers = itertools.count(1)
+        self._took: deque[float] = deque(maxlen=REMEMBERED)
+        self._random = random.Random(0)
         self.seen = Seen()
+
+    @property
+    def slowdown(self) -> float:
+        """How many times as long as expected an answer takes at the moment, 1 at least."""
+        if self._seconds is None or len(self._took) < REMEMBERED // 4:
+            return 1.0
+        return max(1.0, sorted(self._took)[int(QUICK * len(self._took))] / self._seconds)
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
         """Let all of them ask until the block ends."""
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+        requests: set[asyncio.Task[None]] = set()
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            users = [
-                asyncio.create_task(self._ask_on(session, key, random.Random(number)))
-                for number, key in enumerate(self._keys)
-            ]
+            asking = asyncio.create_task(self._ask_on(session, requests))
             try:
                 yield
             finally:
-                for user in users:
-                    user.cancel()
-                await asyncio.gather(*users, return_exceptions=True)
+                asking.cancel()
+                for request in requests:
+                    request.cancel()
+                await asyncio.gather(asking, *requests, return_exceptions=True)
 
     async def _ask_on(
-        self, session: aiohttp.ClientSession, key: str, generator: random.Random
+        self, session: aiohttp.ClientSession, requests: set[asyncio.Task[None]]
     ) -> None:
-        await asyncio.sleep(generator.random() * self._pause)
+        """Have everybody ask once, in an order drawn by lot, again and again."""
         while True:
-            request_id = f"trial-{next(self._numbers)}"
-            outcome = await self._ask(session, key, request_id, generator.choice(QUESTIONS))
-            if outcome == FINE:
-                self.seen.answers += 1
-            else:
-                self.seen.faults[request_id] = outcome
-            await asyncio.sleep(generator.expovariate(1 / self._pause))
+            for key in self._random.sample(self._keys, len(self._keys)):
+                await asyncio.sleep(self._random.expovariate(self.per_second / self.slowdown))
+                request = asyncio.create_task(self._count(session, key))
+                requests.add(request)
+                request.add_done_callback(requests.discard)
+
+    async def _count(self, session: aiohttp.ClientSession, key: str) -> None:
+        request_id = f"trial-{next(self._numbers)}"
+        began = time.monotonic()
+        outcome = await self._ask(session, key, request_id, self._random.choice(QUESTIONS))
+        if outcome == FINE:
+            self._took.append(time.monotonic() - began)
+            self.seen.answers += 1
+        else:
+            self.seen.faults[request_id] = outcome
 
     async def _ask(
         self, session: aiohttp.ClientSession, key: str, request_id: str, question: str

@@ -170,11 +170,11 @@ def promote(
 def simulate(
     runs: Annotated[int, typer.Option(help="For each line.", min=1)] = 400,
     requests: Annotated[
-        int, typer.Option(help="In each run of a sound canary.", min=1000)
+        int, typer.Option(help="In each run that must not roll back.", min=1000)
     ] = 50_000,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     only: Annotated[
-        Table | None, typer.Option(help="One of the three tables; all take two hours.")
+        Table | None, typer.Option(help="One of the four tables; all take an hour or two.")
     ] = None,
 ) -> None:
     """Reproduce the tables of docs/rollout-statistics.md. Needs no server; takes its time."""

@@ -1,8 +1,8 @@
 """What is known of a rollout's two arms: built up block by block, and kept in the database.
 
-A block is what all workers counted between two looks, of one stratum. The odds ratio tests and the
-totals of the keys run through the whole rollout; the tests for "not worse" and the arms' totals
-begin anew with every step, which has to earn its own advance.
+A block is what all workers counted between two looks, of one stratum. The odds ratio tests, the
+excess beyond the margin and the totals of the keys run through the whole rollout; the tests for
+"not worse" and the arms' totals begin anew with every step, which has to earn its own advance.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 from querylake_api.rollouts.outcomes import Kind
 from querylake_api.settings import Role
 from rollout_statistics.counts import Block, Counts
+from rollout_statistics.excess import Excess
 from rollout_statistics.half_plane import HalfPlaneTest
 from rollout_statistics.odds_ratio import OddsRatioTest
 from rollout_statistics.policy import SIGNALS, Policy, Signal
-from rollout_statistics.running_quantile import RunningQuantile, bucket_of
+from rollout_statistics.running_quantile import RunningQuantile, buckets_in
 
 QUANTILE = 0.95
 MIN_FOR_QUANTILE = 100
@@ -31,7 +32,7 @@ class _Seen(NamedTuple):
     """One kind of outcome as a signal sees it.
 
     Attributes:
-        beyond: whether it counts against "not worse", which forgives up to the margin.
+        beyond: whether it is beyond what the plan forgives.
     """
 
     event: bool
@@ -45,22 +46,25 @@ class SignalEvidence:
     Attributes:
         worse: over the whole rollout.
         not_worse: in this step.
+        excess: beyond what the plan forgives, over the whole rollout.
         control: this step's totals.
         keys: over the whole rollout, by arm and key.
     """
 
     worse: OddsRatioTest
     not_worse: HalfPlaneTest
+    excess: Excess = field(default_factory=Excess)
     control: Counts = field(default_factory=Counts)
     canary: Counts = field(default_factory=Counts)
     keys: dict[Role, dict[str, Counts]] = field(
         default_factory=lambda: {"stable": {}, "candidate": {}}
     )
 
-    def add(self, worse: Block, not_worse: Block) -> None:
+    def add(self, worse: Block, beyond: Block) -> None:
         """Take one block into account."""
         self.worse.add(worse)
-        self.not_worse.add(not_worse)
+        self.not_worse.add(beyond)
+        self.excess.add(beyond)
         self.control += worse.control
         self.canary += worse.canary
 
@@ -100,7 +104,7 @@ class Evidence:
     def _fold_signal(self, stratum: str, signal: Signal, kinds: Iterable[tuple[Kind, int]]) -> None:
         slow = self._slow_from(stratum, signal)
         worse: dict[Role, Counts] = {"stable": Counts(), "candidate": Counts()}
-        not_worse: dict[Role, Counts] = {"stable": Counts(), "candidate": Counts()}
+        beyond: dict[Role, Counts] = {"stable": Counts(), "candidate": Counts()}
         evidence = self.signals[signal]
         for kind, count in kinds:
             seen = self._see(signal, kind, slow)
@@ -108,13 +112,13 @@ class Evidence:
                 continue
             counts = Counts(count, count * seen.event)
             worse[kind.arm] += counts
-            not_worse[kind.arm] += Counts(count, count * seen.beyond)
+            beyond[kind.arm] += Counts(count, count * seen.beyond)
             if kind.key:
                 keys = evidence.keys[kind.arm]
                 keys[kind.key] = keys.get(kind.key, Counts()) + counts
         evidence.add(
             Block(worse["stable"], worse["candidate"]),
-            Block(not_worse["stable"], not_worse["candidate"]),
+            Block(beyond["stable"], beyond["candidate"]),
         )
 
     def _see(self, signal: Signal, kind: Kind, slow: int | None) -> _Seen | None:
@@ -123,7 +127,7 @@ class Evidence:
         duration = kind.first_token if signal == "first_token" else kind.gap
         if duration is None or slow is None or kind.failed:
             return None
-        forgiven = bucket_of(self.policy.latency_ratio) if kind.arm == "candidate" else 0
+        forgiven = buckets_in(self.policy.latency_ratio) if kind.arm == "candidate" else 0
         return _Seen(duration > slow, duration > slow + forgiven)
 
     def _slow_from(self, stratum: str, signal: Signal) -> int | None:
@@ -190,6 +194,7 @@ def _signal_document(evidence: SignalEvidence) -> dict[str, Any]:
     return {
         "worse": evidence.worse.log_ratios,
         "not_worse": [test.value, *_pair(test.control), *_pair(test.canary)],
+        "excess": [evidence.excess.events, evidence.excess.weight],
         "control": _pair(evidence.control),
         "canary": _pair(evidence.canary),
         "keys": {
@@ -201,15 +206,17 @@ def _signal_document(evidence: SignalEvidence) -> dict[str, Any]:
 
 def _signal_of(policy: Policy, signal: Signal, document: Mapping[str, Any]) -> SignalEvidence:
     value, *four = document["not_worse"]
+    step = Block(Counts(*four[:2]), Counts(*four[2:]))
     return SignalEvidence(
         OddsRatioTest(document["worse"]),
         HalfPlaneTest(
             "not_worse",
             _margin(policy, signal),
             value=value,
-            control=Counts(*four[:2]),
-            canary=Counts(*four[2:]),
+            control=step.control,
+            canary=step.canary,
         ),
+        _excess_of(document.get("excess"), step),
         Counts(*document["control"]),
         Counts(*document["canary"]),
         {
@@ -217,6 +224,15 @@ def _signal_of(policy: Policy, signal: Signal, document: Mapping[str, Any]) -> S
             for arm in ("stable", "candidate")
         },
     )
+
+
+def _excess_of(stored: list[float] | None, step: Block) -> Excess:
+    """Return the excess; a rollout from before there was one goes on from its step's totals."""
+    if stored is not None:
+        return Excess(*stored)
+    excess = Excess()
+    excess.add(step)
+    return excess
 
 
 def _pair(counts: Counts) -> list[int]:

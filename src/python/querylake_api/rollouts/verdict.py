@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from querylake_api.rollouts.evidence import QUANTILE, Evidence, SignalEvidence
-from rollout_statistics.counts import Counts
-from rollout_statistics.key_spread import dispersion, lucky_keys, stands_without_worst
+from rollout_statistics.key_spread import KeySums, dispersion, lucky_keys, stands_without_worst
 from rollout_statistics.policy import SIGNALS, Policy, Signal
 from rollout_statistics.rate_interval import rate_interval
 from rollout_statistics.running_quantile import upper_edge
@@ -63,6 +62,9 @@ class SignalVerdict:
         e_worse: the evidence that the candidate is worse; `e_needed` of it rolls back.
         e_not_worse: the evidence that it is not worse than the margin.
         dispersion: what both were divided by because keys differ.
+        excess: how many more of the candidate's requests, between -1 and 1, are beyond what the
+            plan forgives than of the stable stack's are slow, or failed; over the whole rollout.
+            The candidate is worse only if it is above 0, too.
         reason: one sentence.
     """
 
@@ -76,6 +78,7 @@ class SignalVerdict:
     e_not_worse: float
     e_not_worse_needed: float
     dispersion: float
+    excess: float
 
 
 def judge(evidence: Evidence, share: float) -> list[SignalVerdict]:
@@ -91,17 +94,25 @@ def judge(evidence: Evidence, share: float) -> list[SignalVerdict]:
 def _judge_signal(evidence: Evidence, signal: Signal, share: float) -> SignalVerdict:
     policy = evidence.policy
     seen = evidence.signals[signal]
-    control_keys = list(seen.keys["stable"].values())
-    canary_keys = list(seen.keys["candidate"].values())
-    spread = dispersion(control_keys, canary_keys)
+    control_keys = KeySums.of(seen.keys["stable"].values())
+    spread = dispersion(control_keys, KeySums.of(seen.keys["candidate"].values()))
     log_worse, log_not_worse = seen.worse.log_e(spread), seen.not_worse.log_e(spread)
-    word = _word(policy, signal, seen, share, log_worse, log_not_worse)
+    significant = log_worse >= policy.rollback_threshold(signal)
+    forgiven = significant and signal != "errors" and seen.excess.events <= 0
+    harmful = significant and not forgiven
+    word = _word(
+        policy,
+        signal,
+        seen,
+        worse=harmful and _broad(policy, signal, seen, control_keys.rate, share),
+        within_margin=log_not_worse >= policy.advance_threshold,
+    )
     stable = _figures(evidence, signal, seen, candidate=False)
     candidate = _figures(evidence, signal, seen, candidate=True)
     return SignalVerdict(
         signal=signal,
         word=word,
-        reason=_reason(policy, signal, word, stable, candidate),
+        reason=_reason(policy, signal, word, stable, candidate, forgiven=forgiven),
         stable=stable,
         candidate=candidate,
         e_worse=_exp(log_worse),
@@ -109,34 +120,28 @@ def _judge_signal(evidence: Evidence, signal: Signal, share: float) -> SignalVer
         e_not_worse=_exp(log_not_worse),
         e_not_worse_needed=_exp(policy.advance_threshold),
         dispersion=spread,
+        excess=seen.excess.rate,
     )
 
 
 def _word(
-    policy: Policy,
-    signal: Signal,
-    seen: SignalEvidence,
-    share: float,
-    log_worse: float,
-    log_not_worse: float,
+    policy: Policy, signal: Signal, seen: SignalEvidence, *, worse: bool, within_margin: bool
 ) -> Word:
-    within_margin = log_not_worse >= policy.advance_threshold
     if seen.canary.trials < policy.min_requests:
         if signal != "errors" and seen.control.trials == 0:
             return "not measured"
         return "inconclusive"
-    if log_worse >= policy.rollback_threshold(signal) and not within_margin:
-        return "worse" if _broad(policy, signal, seen, share) else "inconclusive"
-    return "not worse" if within_margin else "inconclusive"
+    if within_margin:
+        return "not worse"
+    return "worse" if worse else "inconclusive"
 
 
-def _broad(policy: Policy, signal: Signal, seen: SignalEvidence, share: float) -> bool:
+def _broad(policy: Policy, signal: Signal, seen: SignalEvidence, rate: float, share: float) -> bool:
     """Return whether the verdict stands without the keys that luck may have put there."""
     if not 0 < share < 1 or not seen.keys["candidate"]:
         return True
-    control = sum(seen.keys["stable"].values(), Counts())
     worst = lucky_keys(share, policy.alphas[signal])
-    return stands_without_worst(control, seen.keys["candidate"].values(), worst)
+    return stands_without_worst(rate, seen.keys["candidate"].values(), worst)
 
 
 def _figures(
@@ -166,7 +171,13 @@ def _figures(
 
 
 def _reason(
-    policy: Policy, signal: Signal, word: Word, stable: ArmFigures, candidate: ArmFigures
+    policy: Policy,
+    signal: Signal,
+    word: Word,
+    stable: ArmFigures,
+    candidate: ArmFigures,
+    *,
+    forgiven: bool,
 ) -> str:
     what = NAMES[signal]
     if word == "not measured":
@@ -176,12 +187,22 @@ def _reason(
         f"{stable.rate:.2%} of {stable.requests:,} on the stable stack"
     )
     if word == "worse":
-        return f"{figures}: the candidate is worse"
-    if word == "not worse":
-        return f"{figures}: the candidate is not worse by more than the margin"
+        return f"{figures}: the candidate is {_harm(policy, signal)}"
     if candidate.requests < policy.min_requests:
         return f"{figures}: too few requests to say anything; {policy.min_requests} are needed"
-    return f"{figures}: not decided yet"
+    slower = f"the candidate is slower, but by no more than the plan allows: {_allowed(policy)}"
+    if word == "not worse":
+        fine = "the candidate is not worse by more than the margin"
+        return f"{figures}: {slower if forgiven else fine}"
+    return f"{figures}: {f'{slower}; ' if forgiven else ''}not decided yet"
+
+
+def _harm(policy: Policy, signal: Signal) -> str:
+    return "worse" if signal == "errors" else f"slower than the plan allows: {_allowed(policy)}"
+
+
+def _allowed(policy: Policy) -> str:
+    return f"{policy.latency_ratio:g} times"
 
 
 def _exp(logarithm: float) -> float:

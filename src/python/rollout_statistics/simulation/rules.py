@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from rollout_statistics.counts import Block, Counts
+from rollout_statistics.excess import Excess
 from rollout_statistics.fixed_threshold import FixedThreshold
 from rollout_statistics.gaussian_mixture import GaussianMixtureTest
 from rollout_statistics.half_plane import HalfPlaneTest
 from rollout_statistics.key_spread import dispersion, lucky_keys, stands_without_worst
 from rollout_statistics.odds_ratio import OddsRatioTest
-from rollout_statistics.simulation.traffic import Run
+from rollout_statistics.simulation.traffic import Run, Second
 
 INTERVAL_SECONDS = 60
 """How often Argo and Flagger look, in their examples."""
@@ -21,7 +23,7 @@ INTERVAL_SECONDS = 60
 class Rule(Protocol):
     """Decides for one rollout."""
 
-    def rolls_back(self, block: Block) -> bool:
+    def rolls_back(self, second: Second) -> bool:
         """Take the next second into account and say whether this is the end."""
         ...
 
@@ -38,32 +40,57 @@ class SequentialTest(Protocol):
         ...
 
 
-class Sequential:
-    """An e-value against a threshold, with or without the guard against correlated keys."""
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What must hold besides the e-value.
 
-    def __init__(
-        self, test: SequentialTest, run: Run, alpha: float, *, spread: bool, breadth: bool
-    ) -> None:
+    Attributes:
+        relevance: the canary is worse by more than what is forgiven, see `excess`.
+        spread: the e-value is enough also when divided by the dispersion, see `key_spread`.
+        breadth: the verdict stands without the worst keys, likewise.
+    """
+
+    relevance: bool = False
+    spread: bool = False
+    breadth: bool = False
+
+
+ALL_GUARDS = Guards(relevance=True, spread=True, breadth=True)
+
+
+class Sequential:
+    """An e-value against a threshold, with or without the guards of the product."""
+
+    def __init__(self, test: SequentialTest, run: Run, alpha: float, guards: Guards) -> None:
         self._test = test
         self._run = run
-        self._alpha = alpha
-        self._spread = spread
-        self._breadth = breadth
+        self._threshold = -math.log(alpha)
+        self._worst = lucky_keys(run.traffic.share, alpha)
+        self._guards = guards
+        self._excess = Excess()
 
-    def rolls_back(self, block: Block) -> bool:
+    def rolls_back(self, second: Second) -> bool:
         """Decide after a second in which the canary had an event; others only calm."""
-        self._test.add(block)
-        threshold = -math.log(self._alpha)
-        if not block.canary.events or self._test.log_e() < threshold:
+        self._test.add(second.worse)
+        self._excess.add(second.beyond)
+        if not second.worse.canary.events or self._test.log_e() < self._threshold:
             return False
-        if not (self._spread or self._breadth):
+        return self._is_relevant() and self._is_spread() and self._is_broad()
+
+    def _is_relevant(self) -> bool:
+        return not self._guards.relevance or self._excess.events > 0
+
+    def _is_spread(self) -> bool:
+        if not self._guards.spread:
             return True
-        control, canary = self._run.control.keys(), self._run.canary.keys()
-        if self._breadth:
-            worst = lucky_keys(self._run.traffic.share, self._alpha)
-            if not stands_without_worst(sum(control, Counts()), canary, worst):
-                return False
-        return not self._spread or self._test.log_e(dispersion(control, canary)) >= threshold
+        spread = dispersion(self._run.control.sums(), self._run.canary.sums())
+        return self._test.log_e(spread) >= self._threshold
+
+    def _is_broad(self) -> bool:
+        if not self._guards.breadth:
+            return True
+        rate = self._run.control.sums().rate
+        return stands_without_worst(rate, self._run.canary.keys(), self._worst)
 
 
 class Threshold:
@@ -74,9 +101,9 @@ class Threshold:
         self._seconds = 0
         self._window = Counts()
 
-    def rolls_back(self, block: Block) -> bool:
+    def rolls_back(self, second: Second) -> bool:
         """Look at the end of each minute."""
-        self._window += block.canary
+        self._window += second.worse.canary
         self._seconds += 1
         if self._seconds % INTERVAL_SECONDS:
             return False
@@ -95,25 +122,19 @@ def rules(*, limit: float) -> dict[str, MakeRule]:
         limit: the fixed threshold that an operator would have set.
     """
 
-    def guarded(spread: bool, breadth: bool) -> MakeRule:
-        return lambda run, alpha: Sequential(
-            OddsRatioTest(), run, alpha, spread=spread, breadth=breadth
-        )
+    def sequential(make: Callable[[], SequentialTest], guards: Guards) -> MakeRule:
+        return lambda run, alpha: Sequential(make(), run, alpha, guards)
+
+    def half_plane() -> SequentialTest:
+        return HalfPlaneTest("worse", 0.0)
 
     return {
-        "odds ratio, guarded": guarded(True, True),
-        "odds ratio, dispersion only": guarded(True, False),
-        "odds ratio, breadth only": guarded(False, True),
-        "odds ratio": guarded(False, False),
-        "half-plane": lambda run, alpha: Sequential(
-            HalfPlaneTest("worse", 0.0), run, alpha, spread=False, breadth=False
-        ),
-        "half-plane, guarded": lambda run, alpha: Sequential(
-            HalfPlaneTest("worse", 0.0), run, alpha, spread=True, breadth=True
-        ),
-        "Gaussian mixture": lambda run, alpha: Sequential(
-            GaussianMixtureTest(), run, alpha, spread=False, breadth=False
-        ),
+        "odds ratio, guarded": sequential(OddsRatioTest, ALL_GUARDS),
+        "odds ratio, dispersion only": sequential(OddsRatioTest, Guards(spread=True)),
+        "odds ratio": sequential(OddsRatioTest, Guards()),
+        "half-plane, guarded": sequential(half_plane, ALL_GUARDS),
+        "half-plane": sequential(half_plane, Guards()),
+        "Gaussian mixture": sequential(GaussianMixtureTest, Guards()),
         "Argo (no failure allowed)": lambda run, alpha: Threshold(limit, 0),
         "Flagger (5 failures)": lambda run, alpha: Threshold(limit, 4),
     }

@@ -12,8 +12,16 @@ from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import NormalDist
+from typing import NamedTuple
 
 from rollout_statistics.counts import Block, Counts
+from rollout_statistics.key_spread import KeySums
+
+LATENCY_SIGMA = 0.6
+"""Times to first token are taken to be log-normal; their logarithm's standard deviation."""
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,8 @@ class Traffic:
         retries: how many times, in the mean, a failed request is sent again and fails again.
         bursts: whether both stacks fail 20 times as often for 20 s about every ten minutes.
         per_second: requests per second to both arms together.
+        forgiven: how many times as slow as the control's p95 the canary may be, where the event is
+            a slow request.
     """
 
     rate: float
@@ -41,42 +51,89 @@ class Traffic:
     retries: float = 0.0
     bursts: bool = False
     per_second: float = 20.0
+    forgiven: float = 1.0
 
 
-class KeyTotals:
-    """The totals of one arm's keys. Requests are spread over keys as their activity is."""
+class Second(NamedTuple):
+    """What was counted in one second.
 
-    def __init__(self, activities: list[float], rates: list[float]) -> None:
+    Attributes:
+        worse: both arms.
+        beyond: the same, of the canary's events only those that are beyond what is forgiven.
+    """
+
+    worse: Block
+    beyond: Block
+
+
+class Arm:
+    """One arm and the totals of its keys. Requests are spread over keys as their activity is.
+
+    Args:
+        activities: each key's part of all requests.
+        rates: each key's rate of the event.
+        forgiven: see `Traffic`.
+    """
+
+    def __init__(self, activities: list[float], rates: list[float], forgiven: float) -> None:
         self.activity = sum(activities)
         self._activities = activities
         self._cumulative = list(accumulate(a * r for a, r in zip(activities, rates, strict=True)))
         self.event_rate = self._cumulative[-1] if self._cumulative else 0.0
+        self._beyond = [_part_beyond(rate, forgiven) for rate in rates]
+        self._forgives = forgiven > 1
+        self._squares = sum(activity * activity for activity in activities)
         self._events: dict[int, int] = {}
+        self._events_squared = 0
+        self._products = 0.0
         self.trials = 0
+        self.events = 0
 
     def draw(
         self, generator: random.Random, per_second: float, factor: float, retries: float
-    ) -> Counts:
-        """Draw one second of requests."""
-        events = 0
+    ) -> tuple[Counts, Counts]:
+        """Draw one second of requests, and how many of the events are beyond what is forgiven."""
+        events = beyond = 0
         for _ in range(poisson(generator, per_second * self.event_rate * factor)):
             key = bisect(self._cumulative, generator.random() * self.event_rate)
             failures = 1 + (poisson(generator, retries) if retries else 0)
-            self._events[key] = self._events.get(key, 0) + failures
+            self._fail(key, failures)
             events += failures
+            if not self._forgives or generator.random() < self._beyond[key]:
+                beyond += failures
         others = max(0.0, self.activity - self.event_rate * factor)
-        counts = Counts(events + poisson(generator, per_second * others), events)
-        self.trials += counts.trials
-        return counts
+        trials = events + poisson(generator, per_second * others)
+        self.trials += trials
+        self.events += events
+        return Counts(trials, events), Counts(trials, beyond)
+
+    def _fail(self, key: int, failures: int) -> None:
+        before = self._events.get(key, 0)
+        self._events[key] = before + failures
+        self._events_squared += failures * (2 * before + failures)
+        self._products += failures * self._activities[key]
+
+    def sums(self) -> KeySums:
+        """Return the sums over the totals of each key, without looking at each."""
+        each = self.trials / self.activity
+        return KeySums(
+            keys=len(self._activities),
+            trials=self.trials,
+            events=self.events,
+            trials_squared=each * each * self._squares,
+            events_squared=self._events_squared,
+            products=each * self._products,
+        )
 
     def keys(self) -> list[Counts]:
         """Return the totals of each key."""
-        totals = []
-        for key, activity in enumerate(self._activities):
-            events = self._events.get(key, 0)
-            expected = round(self.trials * activity / self.activity)
-            totals.append(Counts(max(events, expected), events))
-        return totals
+        each = self.trials / self.activity
+        failed = self._events.get
+        return [
+            Counts(max(events, round(each * activity)), events)
+            for key, activity in enumerate(self._activities)
+            for events in (failed(key, 0),)
+        ]
 
 
 class Run:
@@ -93,8 +150,8 @@ class Run:
             for weight in weights:
                 arms[generator.random() < traffic.share].append((weight / whole, self._ratio()))
         mean = sum(a * r for arm in arms.values() for a, r in arm)
-        self.control = KeyTotals(*_columns(arms[False], traffic.rate / mean))
-        self.canary = KeyTotals(*_columns(arms[True], traffic.canary_rate / mean))
+        self.control = Arm(*_columns(arms[False], traffic.rate / mean), 1.0)
+        self.canary = Arm(*_columns(arms[True], traffic.canary_rate / mean), traffic.forgiven)
 
     def _ratio(self) -> float:
         """Draw a key's own rate, with a mean of about 1."""
@@ -106,7 +163,7 @@ class Run:
             return self._generator.gammavariate(shape, 1 / shape)
         return 1.0
 
-    def blocks(self) -> Iterator[Block]:
+    def seconds(self) -> Iterator[Second]:
         """Yield each second, for ever."""
         generator, traffic = self._generator, self.traffic
         burst_left = 0
@@ -115,10 +172,25 @@ class Run:
                 burst_left = 20
             factor = 20.0 if burst_left else 1.0
             burst_left = max(0, burst_left - 1)
-            yield Block(
-                self.control.draw(generator, traffic.per_second, factor, traffic.retries),
-                self.canary.draw(generator, traffic.per_second, factor, traffic.retries),
+            control, _ = self.control.draw(generator, traffic.per_second, factor, traffic.retries)
+            canary, beyond = self.canary.draw(
+                generator, traffic.per_second, factor, traffic.retries
             )
+            yield Second(Block(control, canary), Block(control, beyond))
+
+
+def slower(rate: float, ratio: float) -> float:
+    """Return how many requests are slow, of which `rate` were, if all take `ratio` times as long.
+
+    What counts as slow may as well be divided by `ratio`.
+    """
+    if not 0 < rate < 1:
+        return rate
+    return 1 - _NORMAL.cdf(_NORMAL.inv_cdf(1 - rate) - math.log(ratio) / LATENCY_SIGMA)
+
+
+def _part_beyond(rate: float, forgiven: float) -> float:
+    return slower(rate, 1 / forgiven) / rate if rate else 0.0
 
 
 def _columns(arm: list[tuple[float, float]], rate: float) -> tuple[list[float], list[float]]:
