@@ -11,6 +11,9 @@ import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 from querylake_api.cli import main
+from querylake_api.persistence.database import Database
+from querylake_api.persistence.location import asyncpg_url
+from querylake_api.rollouts.repository import RolloutRepository
 from querylake_api_testing.commands import Run
 from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.ocr import LIMIT, PATIENCE, SERVICE_KEY, VIEW, ConfigureOcr
@@ -38,6 +41,14 @@ async def database_url(postgres: TestPostgres) -> AsyncIterator[str]:
     """Give the URL of a fresh, migrated database."""
     async with postgres.database() as url:
         yield url
+
+
+@pytest.fixture
+async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
+    """Give the rollouts of a fresh database, of which there are none."""
+    database = Database(asyncpg_url(database_url))
+    yield RolloutRepository(database)
+    await database.close()
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from querylake_api.persistence.database import Database
-from querylake_api.persistence.location import asyncpg_url
 from querylake_api.rollouts.controller import MAX_BAKE_STEP
 from querylake_api.rollouts.lease import Lease
 from querylake_api.rollouts.lifecycle import Action, Status
@@ -30,13 +27,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
-    database = Database(asyncpg_url(database_url))
-    yield RolloutRepository(database)
-    await database.close()
 
 
 async def baked(repository: RolloutRepository) -> float:

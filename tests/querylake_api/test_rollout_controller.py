@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
-from querylake_api.persistence.location import asyncpg_url
 from querylake_api.rollouts.lease import Lease, LeaseLost
 from querylake_api.rollouts.lifecycle import Status
 from querylake_api.rollouts.plan import RolloutPlan
@@ -27,13 +24,6 @@ from querylake_api_testing.rollout_database import (
     primed,
     started,
 )
-
-
-@pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
-    database = Database(asyncpg_url(database_url))
-    yield RolloutRepository(database)
-    await database.close()
 
 
 async def test_only_the_holder_of_the_lease_acts_and_a_late_one_cannot(

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -39,13 +39,6 @@ from querylake_api_testing.rollout_database import (
     primed,
     started,
 )
-
-
-@pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
-    database = Database(asyncpg_url(database_url))
-    yield RolloutRepository(database)
-    await database.close()
 
 
 def kill_at(module: ModuleType, place: str) -> None:

@@ -17,7 +17,7 @@ from rollout_trials.speed import Speed
 from rollout_trials.users import Users
 from rollout_trials.waiting import until
 
-END_SECONDS = 420.0
+END_SECONDS = 900.0
 """A rollout that is not decided by then is aborted."""
 
 POLL_SECONDS = 0.1

@@ -33,6 +33,8 @@ class Database:
 
     Attributes:
         lookout: for looks that are repeated all the time, beside the pool.
+        heartbeat: likewise, for what each process asks and says once a second. What is late there
+            does not hold up what must be seen at once.
     """
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
@@ -46,12 +48,11 @@ class Database:
             pool_pre_ping=True,
             connect_args=connecting,
         )
-        self.lookout = Lookout(
-            create_async_engine(
-                url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connecting
-            ),
-            self.where,
+        single = create_async_engine(
+            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connecting
         )
+        self.lookout = Lookout(single, self.where)
+        self.heartbeat = Lookout(single, self.where)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -76,6 +77,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.lookout.close()
+        await self.heartbeat.close()
         await self.engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Looks at the database that many things are kept fresh by, several times a second."""
+"""Small statements that are repeated all the time, several times a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from querylake_api.persistence.errors import CONNECTION_FAILURES, DatabaseUnavai
 
 
 class Lookout:
-    """Keeps a connection for small queries, and opens no transaction around them.
+    """Keeps a connection for small statements, and opens no transaction around them.
 
     To take one from a pool, ask whether it still lives, begin, look and commit costs four times as
     much, and that is most of what a server does that nobody uses. A connection that has died is
@@ -32,7 +32,7 @@ class Lookout:
         self._lock = asyncio.Lock()
 
     async def look(self, query: Executable) -> Sequence[Row[Any]]:
-        """Return the rows of a query that changes nothing.
+        """Return the rows of a statement that waits for nobody, and that may be made twice.
 
         Raises:
             DatabaseUnavailable: no connection, or it broke.

@@ -32,7 +32,12 @@ from querylake_api.rollouts.repository import (
     find,
     take_outcomes,
 )
-from querylake_api.rollouts.transition import as_sentence, measure_flips, transition
+from querylake_api.rollouts.transition import (
+    as_sentence,
+    flips_to_measure,
+    measure_flips,
+    transition,
+)
 from querylake_api.rollouts.verdict import SignalVerdict, judge
 
 INTERVAL_SECONDS = 1.0
@@ -116,14 +121,16 @@ class Controller:
             await self._repository.forget_dead_workers()
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, MAX_BAKE_STEP)
         self._looked_at = now
-        alarms = await self._alarms()
-        for rollout_id in await self._repository.live():
+        live = await self._repository.live()
+        alarms = await self._alarms() if live else {}
+        for rollout_id in live:
             finished = await self._judge(rollout_id, passed, alarms.get(rollout_id, []))
             if finished is not None:
                 await self._finish(finished)
-        async with self._repository.database.begin() as connection:
-            await self._lease.check(connection)
-            await measure_flips(connection, ALIVE_SECONDS)
+        if await flips_to_measure(self._repository.database):
+            async with self._repository.database.begin() as connection:
+                await self._lease.check(connection)
+                await measure_flips(connection, ALIVE_SECONDS)
 
     async def _alarms(self) -> dict[str, list[str]]:
         found = {name: list(sentences) for name, sentences in self._own_alarms().items()}

@@ -40,10 +40,14 @@ class Lease:
             DatabaseUnavailable: nobody can say who has it, so this process does not.
         """
         row = RolloutLeaseRow
-        mine = row.holder == self._holder
         now, term = func.clock_timestamp(), text(f"interval '{LEASE_SECONDS} seconds'")
         # Further away than a lease lasts: the database's clock was set back meanwhile.
-        free = or_(mine, row.expires_at < now, row.expires_at > now + term)
+        free = or_(row.holder == self._holder, row.expires_at < now, row.expires_at > now + term)
+        # Whoever does not have it mostly finds that somebody has, and a look costs little.
+        if self.token is None and not await self._database.heartbeat.look(
+            select(row.token).where(free)
+        ):
+            return False
         query = (
             update(row)
             .where(free)

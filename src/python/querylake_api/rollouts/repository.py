@@ -153,8 +153,7 @@ class RolloutRepository:
             .order_by(RolloutEventRow.id)
             .limit(100)
         )
-        async with self.database.begin() as connection:
-            return [_event(row) for row in await connection.execute(query)]
+        return [_event(row) for row in await self.database.heartbeat.look(query)]
 
     async def announced(self, event_id: int) -> None:
         """Note that everything up to an event was announced."""
@@ -181,8 +180,7 @@ class RolloutRepository:
     async def live(self) -> list[str]:
         """Return the ids of the rollouts that are judged."""
         query = select(RolloutRow.id).where(RolloutRow.status.in_(("running", "paused")))
-        async with self.database.begin() as connection:
-            return list((await connection.execute(query)).scalars())
+        return [row.id for row in await self.database.heartbeat.look(query)]
 
     async def report(
         self,
@@ -227,9 +225,12 @@ class RolloutRepository:
             .where(RolloutWorkerRow.id == worker, RolloutWorkerRow.flushed < number)
             .values(flushed=number)
         )
+        if not batches:
+            await self.database.heartbeat.look(said.returning(RolloutWorkerRow.id))
+            return
         async with self.database.begin() as connection:
             await connection.execute(said)
-            if not batches or not (await connection.execute(fresh)).rowcount:
+            if not (await connection.execute(fresh)).rowcount:
                 return
             await connection.execute(
                 insert(RolloutOutcomeRow),
@@ -250,8 +251,7 @@ class RolloutRepository:
         query = select(RolloutWorkerRow.alarms).where(
             RolloutWorkerRow.seen_at.between(now - alive, now + alive)
         )
-        async with self.database.begin() as connection:
-            return list((await connection.execute(query)).scalars())
+        return [row.alarms for row in await self.database.heartbeat.look(query)]
 
     async def forget_dead_workers(self) -> None:
         """Remove what processes said that ended long ago."""

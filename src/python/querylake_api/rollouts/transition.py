@@ -9,6 +9,7 @@ from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from querylake_api.persistence.database import Database
 from querylake_api.rollouts.errors import another_is_live, rollout_not_found
 from querylake_api.rollouts.lifecycle import Action, Course, Status, after
 from querylake_api.rollouts.repository import Event, Rollout, append, change, find
@@ -25,6 +26,15 @@ _PAST: dict[Action, str] = {
 
 FLIPS = frozenset({"started", "advanced", "promoted", "rolled_back", "aborted"})
 """Events after which requests go elsewhere."""
+
+_UNMEASURED = """
+    e.kind = ANY(:kinds) AND e.at > clock_timestamp() - interval '60 seconds'
+    AND NOT EXISTS (
+        SELECT 1 FROM rollout_events f
+        WHERE f.rollout_id = e.rollout_id AND f.kind = 'flipped'
+          AND (f.figures->>'event')::bigint = e.id
+    )
+    """
 
 _ENDED = frozenset({Status.PROMOTED, Status.ROLLED_BACK, Status.ABORTED})
 
@@ -103,27 +113,27 @@ def as_sentence(clause: str) -> str:
     return f"{clause[:1].upper()}{clause[1:].rstrip('.')}." if clause else ""
 
 
+async def flips_to_measure(database: Database) -> bool:
+    """Return whether `measure_flips` has something to do, at the price of a look."""
+    query = text(f"SELECT 1 FROM rollout_events e WHERE {_UNMEASURED} LIMIT 1")
+    return bool(await database.heartbeat.look(query.bindparams(kinds=sorted(FLIPS))))
+
+
 async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> None:
     """Write down how long the last changes took to reach every worker that lives.
 
     From the moment of the decision to the last worker's first word of having taken it over, by the
     database's clock.
     """
-    query = text("""
+    query = text(f"""
         SELECT e.id, e.rollout_id, e.kind, count(w.id) AS workers,
                bool_and(w.version >= (e.figures->>'version')::bigint) AS done,
                greatest(0, extract(epoch FROM max(w.acknowledged_at) - e.at)) AS seconds
         FROM rollout_events e
         CROSS JOIN rollout_workers w
-        WHERE e.kind = ANY(:kinds)
-          AND e.at > clock_timestamp() - interval '60 seconds'
+        WHERE {_UNMEASURED}
           AND w.seen_at BETWEEN clock_timestamp() - make_interval(secs => :alive)
                             AND clock_timestamp() + make_interval(secs => :alive)
-          AND NOT EXISTS (
-              SELECT 1 FROM rollout_events f
-              WHERE f.rollout_id = e.rollout_id AND f.kind = 'flipped'
-                AND (f.figures->>'event')::bigint = e.id
-          )
         GROUP BY e.id
         """)
     rows = await connection.execute(query, {"kinds": sorted(FLIPS), "alive": alive_seconds})
