@@ -58,7 +58,7 @@ def test_sigterm_lets_a_stream_say_that_it_was_cut(folder: Path) -> None:
             rest = b"".join(pieces)
         assert b'"code":"shutting_down"' in rest
         assert b"[DONE]" not in rest
-        assert program.process.wait(20) == 0
+        assert program.process.wait(60) == 0
 
 
 def test_a_dead_engine_is_told_and_ends_the_program(folder: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_dead_engine_is_told_and_ends_the_program(folder: Path) -> None:
         os.kill(_engine_of(it.process.pid), signal.SIGKILL)
         reader.join(60)
         assert b'"error"' in b"".join(received)
-        assert it.process.wait(20) == 70
+        assert it.process.wait(60) == 70
     assert "ended by SIGKILL" in "".join(it.output)
 
 

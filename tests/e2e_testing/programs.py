@@ -22,7 +22,7 @@ import pytest
 START_SECONDS = 180.0
 """A PEX unpacks itself when it runs for the first time."""
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 def pex(name: str) -> Path:

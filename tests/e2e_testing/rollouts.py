@@ -12,7 +12,7 @@ import openai
 from e2e_testing.stack import CHAT_MODEL
 
 ROUTE = "/admin/rollouts"
-SECONDS = 60.0
+SECONDS = 150.0
 
 
 class Rollouts:

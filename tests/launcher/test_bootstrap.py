@@ -16,7 +16,7 @@ import pytest
 BOOTSTRAP = Path("build-support/bootstrap.sh")
 SYSTEM = "/usr/bin:/bin"
 COMMANDS = "bash cat cksum dirname ln mkdir mktemp mv rm sleep sort tail tr".split()
-SECONDS = 30.0
+SECONDS = 90.0
 
 # Says yes when it is asked whether it is its version; makes a virtual environment out of itself.
 FAKE_PYTHON = """#!/usr/bin/env bash

@@ -23,7 +23,7 @@ async def test_a_deadline_that_moves_away_rings_when_it_is_over_and_once() -> No
     started = loop.time()
     alarm.set(first, started + 0.02)
     alarm.set(second, started + 0.1)
-    await asyncio.wait_for(second.rung.wait(), 5)
+    await asyncio.wait_for(second.rung.wait(), 60)
     assert loop.time() - started >= 0.099
     assert not first.rung.is_set()
 
@@ -34,7 +34,7 @@ async def test_a_deadline_that_comes_nearer_rings_in_time() -> None:
     waiter = Waiter()
     alarm.set(waiter, loop.time() + 3600)
     alarm.set(waiter, loop.time() + 0.01)
-    await asyncio.wait_for(waiter.rung.wait(), 5)
+    await asyncio.wait_for(waiter.rung.wait(), 60)
 
 
 async def test_nobody_hears_an_alarm_that_was_cleared_or_stopped() -> None:
@@ -46,5 +46,5 @@ async def test_nobody_hears_an_alarm_that_was_cleared_or_stopped() -> None:
     cleared.clear()
     stopped.stop()
     last.set(end, loop.time() + 0.05)
-    await asyncio.wait_for(end.rung.wait(), 5)
+    await asyncio.wait_for(end.rung.wait(), 60)
     assert not waiter.rung.is_set()

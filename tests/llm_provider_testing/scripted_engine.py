@@ -136,6 +136,21 @@ async def answer_chat(exchange: Exchange) -> None:
         await exchange.whole(completion(request.json()["model"]))
 
 
+def answering(
+    body: bytes | object,
+    *,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+) -> Script:
+    """Return a script that gives every request the same whole answer."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.whole(body, status=status, content_type=content_type, headers=headers)
+
+    return script
+
+
 def completion(model: str) -> dict[str, object]:
     """Return a chat completion."""
     message = {"role": "assistant", "content": "one two three"}

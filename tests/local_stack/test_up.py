@@ -119,8 +119,8 @@ def test_second_signal_does_not_wait(checkout: Checkout, start_up: StartUp) -> N
     up.ready()
     up.process.send_signal(signal.SIGTERM)
     up.until("Stopping")
-    # Both are deaf: to wait for them politely takes longer than `stop` would wait.
-    assert up.stop() == 0
+    # Both are deaf, and politely they would be given 15 and then 10 s.
+    assert up.stop(seconds=25) == 0
     wait_gone(checkout.pids())
 
 

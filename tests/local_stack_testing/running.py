@@ -21,7 +21,7 @@ import local_stack.__main__
 import local_stack.parent_death  # run by its path, so no import would bring it along
 from local_stack_testing.checkout import Checkout
 
-SECONDS = 20.0
+SECONDS = 90.0
 """No single step of a test may take longer, on however busy a machine."""
 
 
@@ -68,14 +68,14 @@ class Up:
         assert found is not None
         return found[1]
 
-    def stop(self, number: int = signal.SIGINT) -> int:
+    def stop(self, number: int = signal.SIGINT, seconds: float = SECONDS) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.end()
+        return self.end(seconds)
 
-    def end(self) -> int:
+    def end(self, seconds: float = SECONDS) -> int:
         """Wait for its end and return the exit code."""
-        code = self.process.wait(SECONDS)
+        code = self.process.wait(seconds)
         self._reader.join(SECONDS)
         while not self._pieces.empty():
             self.output += self._pieces.get()

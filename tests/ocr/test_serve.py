@@ -22,7 +22,7 @@ from ocr.errors import EngineMissing
 from querylake_version import VERSION
 
 KEY = {"OCR_API_KEY": "correct-horse"}
-SECONDS = 30.0
+SECONDS = 90.0
 """No single step of a test may take longer, on however busy a machine."""
 
 
@@ -80,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[StartOcr]:
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
-    with httpx.Client(trust_env=False, timeout=20) as client:
+    with httpx.Client(trust_env=False, timeout=SECONDS) as client:
         return client.get(url, headers=headers)
 
 

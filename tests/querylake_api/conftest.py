@@ -66,21 +66,35 @@ ENGINE_KEY = "engine-secret"
 
 
 @pytest.fixture
+def patience() -> float:
+    """Give the seconds that the API waits for a byte of an answer, or of a body.
+
+    More than a busy machine ever takes. What is told to those who wait in vain is tested with less,
+    by parametrizing over this name.
+    """
+    return 60.0
+
+
+@pytest.fixture
 def config_file(
-    tmp_path: Path, database_url: str, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    database_url: str,
+    engine: ScriptedEngine,
+    patience: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """Give a configuration with a chat model, an embedder, and a model whose engine is away."""
     monkeypatch.setenv("TEST_ENGINE_KEY", ENGINE_KEY)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-    timeouts = {"connect": 2.0, "first_byte": 0.5, "idle": 0.5}
+    timeouts = {"connect": 60.0, "first_byte": patience, "idle": patience}
     return write_config(
         tmp_path,
         database=database_url,
         # One engine that many tests make fail: its breaker has tests of its own.
         breaker={"failures": 1000},
-        server={"drain_seconds": 5, "max_body_bytes": 100_000, "body_timeout_seconds": 0.5},
+        server={"drain_seconds": 5, "max_body_bytes": 100_000, "body_timeout_seconds": patience},
         upstreams={
             "engine": {
                 "base_url": engine.url,
@@ -137,7 +151,7 @@ def configure_ocr(
     monkeypatch.setenv("TEST_OCR_KEY", SERVICE_KEY)
 
     def write(
-        url: str, *, max_body_bytes: int = LIMIT, body_seconds: float = 10.0, **timeouts: float
+        url: str, *, max_body_bytes: int = LIMIT, body_seconds: float = PATIENCE, **timeouts: float
     ) -> Path:
         ocr = {
             "base_url": url,

@@ -37,7 +37,7 @@ async def serve() -> AsyncIterator[Serve]:
     yield connected
     for server, serving in running:
         server.cut()
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 60)
 
 
 def _body(content: bytes, *, more: bool) -> dict[str, object]:
@@ -52,7 +52,7 @@ async def test_head_and_body_come_together(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        first = await asyncio.wait_for(reader.read(65536), 10)
+        first = await asyncio.wait_for(reader.read(65536), 60)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\nwhole")
 
@@ -68,10 +68,10 @@ async def test_a_head_that_nothing_follows_comes_alone(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 2")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 2")
         seen.set()
         assert (
-            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10) == b"4\r\nlate\r\n0\r\n\r\n"
+            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60) == b"4\r\nlate\r\n0\r\n\r\n"
         )
 
 
@@ -83,7 +83,7 @@ async def test_an_answer_that_closes_the_connection_is_complete(serve: Serve) ->
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 204")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 204")
 
 
 async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) -> None:
@@ -98,8 +98,8 @@ async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) 
         for number in range(3):
             writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n#%d" % number)
         for number in range(3):
-            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            assert await asyncio.wait_for(reader.readexactly(2), 10) == b"#%d" % number
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+            assert await asyncio.wait_for(reader.readexactly(2), 60) == b"#%d" % number
 
 
 async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> None:
@@ -112,6 +112,6 @@ async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> No
 
     _, writer = await serve(app)
     writer.write(GET)
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), 60)
     writer.close()
-    await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.wait_for(gone.wait(), 60)

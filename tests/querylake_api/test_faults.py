@@ -28,7 +28,7 @@ _FAILED = "The engine of 'm' failed on this request."
 
 @pytest.fixture
 async def api(
-    tmp_path: Path, database_url: str, engine: ScriptedEngine
+    tmp_path: Path, database_url: str, engine: ScriptedEngine, patience: float
 ) -> AsyncIterator[RunningApi]:
     config = write_config(
         tmp_path,
@@ -38,7 +38,7 @@ async def api(
         upstreams={
             "engine": {
                 "base_url": engine.url,
-                "timeouts": {"connect": 5.0, "first_byte": 1.0, "idle": 1.0},
+                "timeouts": {"connect": 60.0, "first_byte": patience, "idle": patience},
             }
         },
         models={"m": {"capabilities": ["chat"], "targets": [{"upstream": "engine", "model": "M"}]}},
@@ -91,7 +91,7 @@ def chunked(*pieces: bytes) -> bytes:
 
 LONG = b'{"model":"M","text":"' + b"x" * 5_000_000 + b'"}'
 
-BEFORE_THE_FIRST_BYTE: list[tuple[str, Script, Told]] = [
+HANGS_BEFORE_THE_FIRST_BYTE: list[tuple[str, Script, Told]] = [
     ("hangs", raw(end="wait"), Told(504, "upstream_timeout", _SILENT)),
     (
         "hangs within the head",
@@ -99,6 +99,8 @@ BEFORE_THE_FIRST_BYTE: list[tuple[str, Script, Told]] = [
         Told(504, "upstream_timeout", _SILENT),
     ),
     ("hangs after the head", raw(HEAD + b"content-length: 9\r\n\r\n", end="wait"), Told(504)),
+]
+BEFORE_THE_FIRST_BYTE: list[tuple[str, Script, Told]] = [
     ("hangs up", raw(), Told(502, "upstream_interrupted", _CUT)),
     ("resets", raw(end="reset"), Told(502, "upstream_interrupted", _CUT)),
     ("is cut within the head", raw(HEAD), Told(502, "upstream_interrupted", _CUT)),
@@ -175,10 +177,16 @@ BEFORE_THE_FIRST_BYTE: list[tuple[str, Script, Told]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("faults", "patience"), [(BEFORE_THE_FIRST_BYTE, 60.0), (HANGS_BEFORE_THE_FIRST_BYTE, 1.0)]
+)
 async def test_before_the_client_has_anything(
-    api: RunningApi, engine: ScriptedEngine, subtests: pytest.Subtests
+    api: RunningApi,
+    engine: ScriptedEngine,
+    subtests: pytest.Subtests,
+    faults: list[tuple[str, Script, Told]],
 ) -> None:
-    for name, script, told in BEFORE_THE_FIRST_BYTE:
+    for name, script, told in faults:
         for stream in (False, True):
             with subtests.test(engine=name, stream=stream):
                 engine.script = script
@@ -227,7 +235,13 @@ def _pieces(content: bytes, size: int) -> list[bytes]:
 
 # What the engine does; what has reached the client before the end; the message at the end, None if
 # the end is a good one; the outcome that is recorded.
-WITHIN_A_STREAM: list[tuple[str, Script, bytes, str | None, str]] = [
+Course = tuple[str, Script, bytes, str | None, str]
+
+HANGS_WITHIN_A_STREAM: list[Course] = [
+    ("hangs", raw(NO_LENGTH + ONE, end="wait"), ONE, _IDLE, "upstream_error"),
+    ("hangs within an event", raw(NO_LENGTH + ONE + b"data: {", end="wait"), ONE, _IDLE, ""),
+]
+WITHIN_A_STREAM: list[Course] = [
     ("is good", raw(NO_LENGTH + ONE + LAST + DONE), ONE + LAST + DONE, None, "success"),
     ("drips", drip_events, WATER + LAST + DONE, None, "success"),
     (
@@ -245,8 +259,6 @@ WITHIN_A_STREAM: list[tuple[str, Script, bytes, str | None, str]] = [
         None,
         "success",
     ),
-    ("hangs", raw(NO_LENGTH + ONE, end="wait"), ONE, _IDLE, "upstream_error"),
-    ("hangs within an event", raw(NO_LENGTH + ONE + b"data: {", end="wait"), ONE, _IDLE, ""),
     ("hangs up", raw(NO_LENGTH + ONE), ONE, _CUT, "truncated"),
     ("resets", raw(CHUNKED + b"5\r\ndata:", end="reset"), b"", _CUT, "truncated"),
     ("hangs up within a chunk", raw(CHUNKED + b"ffff\r\n" + ONE), ONE, _CUT, "truncated"),
@@ -270,10 +282,13 @@ WITHIN_A_STREAM: list[tuple[str, Script, bytes, str | None, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("courses", "patience"), [(WITHIN_A_STREAM, 60.0), (HANGS_WITHIN_A_STREAM, 1.0)]
+)
 async def test_when_the_client_has_something(
-    api: RunningApi, engine: ScriptedEngine, subtests: pytest.Subtests
+    api: RunningApi, engine: ScriptedEngine, subtests: pytest.Subtests, courses: list[Course]
 ) -> None:
-    for name, script, sent, message, _ in WITHIN_A_STREAM:
+    for name, script, sent, message, _ in courses:
         with subtests.test(engine=name):
             engine.script = script
             response = await api.post(PATH, {"model": "m", "messages": [], "stream": True})
@@ -289,7 +304,7 @@ async def test_when_the_client_has_something(
                 assert last.endswith(b"\n\n")
                 assert json.loads(last[6:])["error"]["message"] == message
     lines = [line for line in api.log_lines() if line["event"] == "request"]
-    for (name, *_, outcome), line in zip(WITHIN_A_STREAM, lines, strict=True):
+    for (name, *_, outcome), line in zip(courses, lines, strict=True):
         assert outcome in ("", line["outcome"]), name
 
 

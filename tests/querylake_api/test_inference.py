@@ -10,21 +10,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from llm_provider_testing.scripted_engine import Exchange, Script, ScriptedEngine, completion
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, answering, completion
 from querylake_api.keys.models import Scope
 from querylake_api_testing.running import RunningApi
 
 CHAT = {"model": "default", "messages": [{"role": "user", "content": "Count."}]}
 COMPLETIONS = "/v1/chat/completions"
-
-
-def answering(body: object, status: int = 200) -> Script:
-    """Return what an engine does that answers every request alike."""
-
-    async def script(exchange: Exchange) -> None:
-        await exchange.whole(body, status=status)
-
-    return script
 
 
 def error_of(response: httpx.Response) -> dict[str, object]:
@@ -193,12 +184,13 @@ async def test_a_body_too_large_without_saying_so(api: RunningApi) -> None:
     assert (response.status_code, error_of(response)["code"]) == (413, "request_too_large")
 
 
+@pytest.mark.parametrize("patience", [0.5])
 async def test_a_body_that_does_not_come(api: RunningApi) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {api.key}\r\n"
     writer.write(head.encode() + b"content-length: 50\r\n\r\n{")
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     assert answer.startswith(b"HTTP/1.1 408 ")
     writer.close()
 
@@ -220,6 +212,7 @@ async def test_an_engine_that_cannot_be_reached(api: RunningApi) -> None:
     assert "127.0.0.1" not in response.text
 
 
+@pytest.mark.parametrize("patience", [0.5])
 async def test_an_engine_that_does_not_answer(api: RunningApi, engine: ScriptedEngine) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.caller_gone()

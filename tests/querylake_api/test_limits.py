@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, completion
 from querylake_api.limits.estimate import ANSWER_TOKENS, MEDIA_TOKENS, estimated_tokens
@@ -15,15 +14,6 @@ from querylake_api.limits.headers import duration
 from querylake_api_testing.running import RunningApi
 
 CHAT = {"model": "default", "messages": []}
-
-
-@pytest.fixture
-def config_file(config_file: Path) -> Path:
-    """Give a configuration whose engine may take its time."""
-    text = config_file.read_text(encoding="utf-8")
-    assert "0.5}" in text
-    config_file.write_text(text.replace("0.5}", "30.0}"), encoding="utf-8")
-    return config_file
 
 
 async def key_with(api: RunningApi, **limits: object) -> dict[str, Any]:
@@ -239,7 +229,7 @@ async def test_every_ending_gives_the_place_back(api: RunningApi, engine: Script
 
 async def until_admitted(api: RunningApi, key: dict[str, Any], **fields: object) -> httpx.Response:
     """Ask until the previous request, whose client has its answer, is over for the server too."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (response := await chat(api, key, **fields)).status_code == 429:
             await asyncio.sleep(0.01)
     return response

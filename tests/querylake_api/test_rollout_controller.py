@@ -117,7 +117,9 @@ async def test_webhooks_are_signed_repeated_and_given_up(
     hooks = ("http://dead.example/", "http://alive.example/hook")
     plan = RolloutPlan.model_validate({**PLAN.model_dump(), "webhooks": hooks})
     await started(repository, plan)
-    await asyncio.sleep(1.2)  # the repository holds back what is younger than a second
+    async with asyncio.timeout(60):
+        while len(await repository.unannounced()) < 2:  # it holds back what is quite new
+            await asyncio.sleep(0.05)
     webhooks = Webhooks(repository, Lease(repository.database, "c"), lambda: "HOOK_SECRET")
     async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as client:
         await webhooks.send_new(client)

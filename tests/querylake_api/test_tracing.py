@@ -90,7 +90,7 @@ async def test_spans_of_a_stream_in_its_callers_trace(
     async with collecting() as collector, traced_api(config_file, collector.url) as api:
         assert await ask(api, traceparent=PARENT, tracestate="vendor=1") == 200
         await api.client.get("/healthz")
-        await asyncio.wait_for(collector.taken.wait(), 20)
+        await asyncio.wait_for(collector.taken.wait(), 60)
     request, work = collector.spans
     assert request["traceId"] == work["traceId"] == "0af7651916cd43dd8448eb211c80319c"
     assert request["parentSpanId"] == "b7ad6b7169203331"
@@ -120,7 +120,7 @@ async def test_a_failure_is_an_error(config_file: Path, engine: ScriptedEngine) 
     engine.script = script
     async with collecting() as collector, traced_api(config_file, collector.url) as api:
         assert await ask(api) == 502
-        await asyncio.wait_for(collector.taken.wait(), 20)
+        await asyncio.wait_for(collector.taken.wait(), 60)
     request, work = collector.spans
     assert request["status"] == work["status"] == {"code": 2}
     assert attributes(work)["error.type"] == "upstream_failed"
@@ -146,7 +146,7 @@ async def test_no_collector_no_trace(api: RunningApi, engine: ScriptedEngine) ->
 async def test_a_collector_that_refuses_fails_no_request(config_file: Path, status: int) -> None:
     async with collecting(status) as collector, traced_api(config_file, collector.url) as api:
         assert await ask(api) == 200
-        await asyncio.wait_for(collector.asked.wait(), 20)
+        await asyncio.wait_for(collector.asked.wait(), 60)
         collector.status = 200
         assert await ask(api) == 200
     # What may be sent again was; what was refused for good was not.

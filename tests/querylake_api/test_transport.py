@@ -24,7 +24,7 @@ from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 

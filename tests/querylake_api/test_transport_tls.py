@@ -16,7 +16,7 @@ from llm_provider.errors import UpstreamUnavailable
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

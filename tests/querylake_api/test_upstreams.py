@@ -12,7 +12,7 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 CHAT = {"model": "m", "messages": []}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-START_SECONDS = 60
+START_SECONDS = 120
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -67,7 +67,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    async def until(self, expression: str, seconds: float = 60) -> None:
+    async def until(self, expression: str, seconds: float = 120) -> None:
         """Wait until JavaScript says so."""
         try:
             async with asyncio.timeout(seconds):

@@ -23,7 +23,7 @@ from querylake_api.persistence.migrate import migrate
 _TEMPLATE = "migrated_template"
 _numbers = itertools.count()
 
-RESTARTS = 30
+RESTARTS = 90
 
 
 @contextmanager

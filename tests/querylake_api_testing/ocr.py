@@ -13,7 +13,7 @@ import httpx
 
 from querylake_api_testing.running import RunningApi
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SERVICE_KEY = "ocr-service-secret"
 JOB = "/v1/ocr/jobs/ocrjob_1"
 LIMIT = 200_000
@@ -29,7 +29,7 @@ class ConfigureOcr(Protocol):
         url: str,
         *,
         max_body_bytes: int = LIMIT,
-        body_seconds: float = 10.0,
+        body_seconds: float = PATIENCE,
         **timeouts: float,
     ) -> Path: ...
 

@@ -80,7 +80,7 @@ def fresh_connections(url: str) -> httpx.AsyncClient:
     """Return a client that makes a new connection for each request, so that any worker gets it."""
     return httpx.AsyncClient(
         base_url=url,
-        timeout=30,
+        timeout=90,
         trust_env=False,
         verify=False,  # there is no TLS, and loading certificates takes longer than the tests
         limits=httpx.Limits(max_keepalive_connections=0),

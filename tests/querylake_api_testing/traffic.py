@@ -55,12 +55,12 @@ class Traffic:
 
     async def reaches(self, answers: int) -> None:
         """Wait until that many answers have come."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while len(self.answered) < answers:
                 await asyncio.sleep(0.01)
 
     async def _run(self, name: str) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=90) as client:
             while True:
                 try:
                     await self.ask(client, name)
@@ -79,7 +79,7 @@ async def records(url: str) -> list[Record]:
 
 
 async def eventually(
-    url: str, holds: Callable[[list[Record]], bool], *, seconds: float = 60
+    url: str, holds: Callable[[list[Record]], bool], *, seconds: float = 120
 ) -> list[Record]:
     """Return the ledger once something holds of it."""
     found: list[Record] = []

@@ -17,7 +17,7 @@ async def test_everybody_asks_with_their_own_key() -> None:
     async with scripted_engine() as engine:
         keys = [f"key-{number}" for number in range(5)]
         users = Users(engine.url.removesuffix("/v1"), "m", keys, per_second=200, tokens=3)
-        async with users.asking(), asyncio.timeout(30):
+        async with users.asking(), asyncio.timeout(60):
             while len({each.headers["authorization"] for each in engine.requests}) < 5:
                 await asyncio.sleep(0.01)
         sent = engine.requests[0]
@@ -38,7 +38,7 @@ async def test_what_went_wrong_is_kept_by_request() -> None:
     async with scripted_engine() as engine:
         engine.script = script
         users = Users(engine.url.removesuffix("/v1"), "m", ["k"], per_second=200, tokens=3)
-        async with users.asking(), asyncio.timeout(30):
+        async with users.asking(), asyncio.timeout(60):
             while users.seen.answers < 3:
                 await asyncio.sleep(0.01)
         assert users.seen.faults == {"trial-2": "status 503"}

@@ -140,7 +140,7 @@ def test_it_is_a_program(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("upgrade_gates: there is no .upgrade/upgrade.toml")

@@ -25,7 +25,7 @@ from vllm_runtime.supervisor import Supervisor
 
 FAKE_ENGINE = str(Path(__file__).with_name("fake_engine.py"))
 
-SECONDS = 10.0
+SECONDS = 60.0
 """No single wait of a test may take longer, on however busy a machine."""
 
 NO_RESTART = RestartPolicy(max_restarts=0)

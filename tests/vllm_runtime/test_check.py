@@ -171,7 +171,7 @@ def test_without_an_engine_the_real_probe_says_so(tmp_path: Path) -> None:
         [sys.executable, "-m", "vllm_runtime", "check", "--expect", "torch=2.9.0"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},

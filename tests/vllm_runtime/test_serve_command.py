@@ -19,7 +19,7 @@ import pytest
 
 from vllm_runtime.cli import main
 
-SECONDS = 10.0
+SECONDS = 60.0
 KEY = "sk-very-secret"
 
 

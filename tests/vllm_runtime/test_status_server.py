@@ -20,7 +20,7 @@ from vllm_runtime.status_server import serve_status
 
 async def get(port: int, path: str) -> str:
     def read() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             text: str = answer.read().decode()
         return text
 

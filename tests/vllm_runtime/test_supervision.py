@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -131,7 +132,8 @@ async def test_a_drain_is_bounded(supervise: Any) -> None:
         running.supervisor.stop()
         await running.ended()
     assert time.monotonic() - asked >= 0.3
-    assert "not drained after 0 s: 3 requests are cut off" in running.said
+    cut_off = r"not drained after \d+ s: 3 requests are cut off"
+    assert any(re.fullmatch(cut_off, each) for each in running.said)
 
 
 async def test_an_idle_engine_still_gives_notice(supervise: Any) -> None:
@@ -219,7 +221,7 @@ def test_a_family_is_only_what_its_leader_started() -> None:
             family = ProcessFamily(leader.pid)
             assert [process.pid for process in family.alive()] == [leader.pid]
             assert family.signal(signal.SIGKILL) == 1
-            leader.wait(timeout=10)
+            leader.wait(timeout=60)
             assert family.alive() == []
             assert stranger.poll() is None
         finally:
