@@ -99,5 +99,5 @@ def test_the_client_s_key_is_not_the_engine_s(stack: Stack) -> None:
         f"{stack.runtime_url}/v1/models", headers={"Authorization": f"Bearer {stack.key}"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=60)
     assert refused.value.code == 401

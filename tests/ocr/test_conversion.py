@@ -11,7 +11,7 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 from ocr.conversion.assembly import DocumentResult, assemble
-from ocr.conversion.convert import convert, pages_of
+from ocr.conversion.convert import convert
 from ocr.conversion.options import ConversionOptions, Limits
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.errors import (
@@ -170,7 +170,6 @@ def test_running_headers_and_page_numbers_are_told_apart(engine: RapidEngine) ->
 
 def test_pages_can_be_converted_apart_and_put_together(engine: RapidEngine) -> None:
     pdf = drawn(lines("First page.", size=20), lines(HARBOUR), lines(SURVEY))
-    assert pages_of(pdf, ConversionOptions()) == (1, 2, 3)
     together = converted(pdf, engine)
     apart = []
     for pages in ("3", "1-2"):

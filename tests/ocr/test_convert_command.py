@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ocr.__main__  # noqa: F401 - run as a module
-from ocr_testing.pages import HARBOUR, blank, drawn, encoded, lines
+from ocr_testing.pages import HARBOUR, blank, drawn, encoded, inflating, lines
 
 SECONDS = 120.0
 
@@ -57,6 +57,29 @@ def test_json_of_some_pages_of_an_encrypted_file(tmp_path: Path) -> None:
     refused = run(file)
     assert refused.returncode == 65
     assert refused.stderr == f"{file}: it is encrypted; give its password\n"
+
+
+def test_what_needs_too_much_memory_is_ended_and_the_rest_is_converted(tmp_path: Path) -> None:
+    bomb, good = tmp_path / "bomb.pdf", tmp_path / "good.pdf"
+    bomb.write_bytes(inflating(600_000_000, "The page behind it."))
+    good.write_bytes(drawn(lines("Another file.")))
+    done = run(bomb, good, "-o", tmp_path / "out", "--memory", "1")
+    assert done.returncode == 65
+    assert (tmp_path / "out/bomb.md").read_text() == "The page behind it.\n"
+    assert (tmp_path / "out/good.md").read_text() == "Another file.\n"
+    assert done.stderr.startswith(f"{bomb}: page 1: the process that read it ended before its time")
+    assert "the 1 GiB that --memory allows (reader_broke)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = run(tmp_path, tmp_path / "pipe")
+    assert done.returncode == 65
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}: it is a folder; name the files in it",
+        f"{tmp_path / 'pipe'}: it is no regular file; write it into one first",
+    ]
 
 
 def test_a_failed_page_is_named_and_the_exit_code_says_so(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from ocr.app import running_application
 from ocr.conversion.options import Limits
 from ocr.engine import installed_engine
 from ocr.engines.settings import RapidSettings, VisionSettings
-from ocr.service import jobs, pool, uploads
+from ocr.service import jobs, uploads
 from ocr.service.service import ServiceSettings
 from ocr.service.uploads import Terms
 from ocr.service.work_folder import WorkFolder
+from ocr.workers import pool
 from ocr_testing.pages import HARBOUR, drawn, lines, paragraph, set_in_columns
 
 PDF = set_in_columns([paragraph(HARBOUR)])
@@ -212,6 +213,28 @@ async def test_a_cancelled_job_ends_frees_its_worker_and_leaves_no_document(
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "job_not_finished")
     assert "was cancelled" in answer.json()["error"]["message"]
     assert (await _send(client, "/v1/ocr")).status_code == 200
+
+
+async def test_a_cancelled_job_tells_how_far_it_came(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_page = pool.Workers.page
+    second = asyncio.Event()
+
+    async def first_page_only(self: pool.Workers, document: Path, options: Any, n: int) -> Any:
+        if n == 2:
+            second.set()
+            await asyncio.Event().wait()
+        return await read_page(self, document, options, n)
+
+    monkeypatch.setattr(pool.Workers, "page", first_page_only)
+    job_id = (await _send(client, "/v1/ocr/jobs", TWO_PAGES)).json()["id"]
+    async with asyncio.timeout(SECONDS):
+        await second.wait()
+    cancelled = (await client.delete(f"/v1/ocr/jobs/{job_id}")).json()
+
+    assert (cancelled["pages_done"], cancelled["page_count"]) == (1, 2)
+    assert (await client.get(f"/v1/ocr/jobs/{job_id}")).json() == cancelled
 
 
 async def test_a_page_that_kills_its_worker_is_an_error_of_that_page(

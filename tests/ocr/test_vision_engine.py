@@ -18,18 +18,15 @@ from ocr.engines.settings import VisionProfile, VisionSettings
 from ocr.engines.vision import VisionEngine
 from ocr.engines.vision_options import vision_settings
 from ocr.errors import EngineMisconfigured
-from ocr_testing.pages import HARBOUR, blank, drawn, encoded, lines, pictured
+from ocr_testing.pages import blank, encoded
 from ocr_testing.vision_server import completion, server
 
 
-def read(
-    url: str, content: bytes, concurrency: int = 1, limits: Limits | None = None
-) -> DocumentResult:
+def read(url: str, content: bytes, limits: Limits | None = None) -> DocumentResult:
     settings = VisionSettings(
         UpstreamConfig("eyes", url, api_key="secret"),
         model="seer",
         profile=VisionProfile(pixels=10_000, tokens=77),
-        concurrency=concurrency,
     )
     options = ConversionOptions(engine=settings, limits=limits or Limits())
     engine = VisionEngine(settings)
@@ -98,37 +95,8 @@ def test_a_server_that_does_not_answer_fails_the_page_in_time() -> None:
     assert [error.code for error in result.errors] == ["page_timed_out"]
 
 
-def test_as_many_pages_as_allowed_are_read_at_a_time_and_stay_in_order() -> None:
-    both = threading.Barrier(2)
-    lock, running, most = threading.Lock(), 0, 0
-
-    def answer(body: dict[str, object], headers: dict[str, str]) -> tuple[int, object]:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        both.wait(60)
-        with lock:
-            running -= 1
-        return completion("read")
-
-    scanned = pictured(blank(), 0, 0, 595)
-    with server(answer) as url:
-        pdf = drawn(scanned, scanned, lines(HARBOUR[:60]), scanned, scanned)
-        result = read(url, pdf, concurrency=2)
-    assert [page.markdown for page in result.pages] == [
-        "read",
-        "read",
-        HARBOUR[:60],
-        "read",
-        "read",
-    ]
-    assert [page.page for page in result.pages] == [1, 2, 3, 4, 5]
-    assert most == 2
-
-
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(EngineMisconfigured, match="--vision-model"):
-        vision_settings("http://gpu1/v1", None, "fast", 1)
+        vision_settings("http://gpu1/v1", None, "fast")
     with pytest.raises(EngineMisconfigured, match="gpu1:8001"):
-        vision_settings("gpu1:8001/v1", "seer", "fast", 1)
+        vision_settings("gpu1:8001/v1", "seer", "fast")

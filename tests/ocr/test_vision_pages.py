@@ -60,7 +60,7 @@ def convert(url: str, file: Path, *options: str) -> subprocess.CompletedProcess[
 
 
 def test_scans_are_read_by_the_model_and_pages_with_text_are_not_sent(tmp_path: Path) -> None:
-    model = ReadingModel()
+    model = ReadingModel(at_least=2)
     file = tmp_path / "scans.pdf"
     file.write_bytes(SCANS)
     with server(model) as url:

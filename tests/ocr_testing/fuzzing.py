@@ -32,7 +32,6 @@ class SeesNothing:
     """An engine that finds no text, so that only documents are tested, and fast."""
 
     name = "nothing"
-    concurrency = 1
     whole_pages = False
 
     def read(self, image: Pixels, deadline: Deadline) -> LinesReading:

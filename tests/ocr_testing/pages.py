@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -88,6 +89,38 @@ def lines(*texts: str, size: float = 12.0, top: float = 100.0, left: float = MAR
             canvas.drawString(left, HEIGHT - top - index * 1.5 * size, text)
 
     return draw
+
+
+def inflating(size: int, text: str) -> bytes:
+    """Return a PDF with a page whose content inflates to so many bytes, and one with a text."""
+    pressed = zlib.compressobj(6)
+    spaces = b" " * 1_000_000
+    bomb = b"".join(pressed.compress(spaces) for _ in range(size // len(spaces))) + pressed.flush()
+    page = (
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %d 0 R"
+        b"/Resources<</Font<</F 7 0 R>>>>>>"
+    )
+    shown = b"BT /F 12 Tf 72 700 Td (%b) Tj ET" % text.encode()
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>",
+        page % 5,
+        page % 6,
+        b"<</Length %d/Filter/FlateDecode>>stream\n%b\nendstream" % (len(bomb), bomb),
+        b"<</Length %d>>stream\n%b\nendstream" % (len(shown), shown),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    file, places = b"%PDF-1.7\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(file))
+        file += b"%d 0 obj\n%b\nendobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    tail = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
+        len(objects) + 1,
+        len(file),
+    )
+    return file + head + table + tail
 
 
 def scan(pdf: bytes, dpi: int = 150) -> Image.Image:

@@ -62,6 +62,9 @@ def completion(text: str | None, reason: str = "stop") -> tuple[int, object]:
     return 200, {"choices": [{"index": 0, "message": message, "finish_reason": reason}]}
 
 
+PATIENCE = 60.0
+
+
 @dataclass
 class ReadingModel:
     """Reads the image of a request; an `Answer`.
@@ -71,6 +74,7 @@ class ReadingModel:
         faults: answers that are given first, one to a request, instead of reading.
         sizes: of the images that came, in pixels.
         keys: that came with them.
+        at_least: requests that must have been there at a time before the first is answered.
         most: requests that were there at a time.
     """
 
@@ -78,9 +82,10 @@ class ReadingModel:
     faults: list[tuple[int, object]] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
+    at_least: int = 1
     most: int = 0
     _present: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Condition = field(default_factory=threading.Condition)
     # PDFium and the models work in one thread at a time.
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,6 +96,8 @@ class ReadingModel:
             self.most = max(self.most, self._present)
             self.keys.add(headers.get("authorization"))
             fault = self.faults.pop(0) if self.faults else None
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: self.most >= self.at_least, PATIENCE)
         try:
             return self._read(body) if fault is None else fault
         finally:

@@ -43,7 +43,7 @@ async def with_engine(
 ) -> None:
     async with scripted_engine() as engine:
         config = UpstreamConfig(
-            "e", engine.url, None, timeouts or Timeouts(10, 10, 10), max_connections
+            "e", engine.url, None, timeouts or Timeouts(60, 60, 60), max_connections
         )
         transport = HTTPTransport(config)
         try:
@@ -75,21 +75,27 @@ def test_one_connection_serves_one_request_after_the_other(run: Run) -> None:
     run(with_engine(scenario))
 
 
-def test_a_connection_that_the_engine_has_closed_is_not_used(run: Run) -> None:
+def test_a_connection_that_the_engine_has_closed_is_not_used(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(engine: ScriptedEngine, transport: HTTPTransport) -> None:
-        closed = asyncio.Event()
+        closed = asyncio.Semaphore(0)
+        lost = http_pool.HTTPPool._lost
+
+        def noticed(pool: http_pool.HTTPPool, connection: HTTPConnection) -> None:
+            lost(pool, connection)
+            closed.release()
+
+        monkeypatch.setattr(http_pool.HTTPPool, "_lost", noticed)
 
         async def script(exchange: Exchange) -> None:
             await exchange.whole(b"{}")
             exchange.hang_up()
-            closed.set()
 
         engine.script = script
         for _ in range(3):
-            closed.clear()
             assert await ask(engine, transport) == b"{}"
-            await closed.wait()
-            await asyncio.sleep(0.05)
+            await closed.acquire()
         assert engine.connections == 3
 
     run(with_engine(scenario))
@@ -134,12 +140,16 @@ def test_no_more_connections_than_allowed_and_none_is_lost(run: Run) -> None:
     async def scenario(engine: ScriptedEngine, transport: HTTPTransport) -> None:
         at_once = 0
         most = 0
+        two = asyncio.Event()
 
         async def script(exchange: Exchange) -> None:
             nonlocal at_once, most
             at_once += 1
             most = max(most, at_once)
-            await asyncio.sleep(0.01)
+            if at_once == 2:
+                two.set()
+            await two.wait()
+            await asyncio.sleep(0.01)  # in which a third one would come
             at_once -= 1
             await exchange.whole(b"{}")
 
@@ -176,7 +186,7 @@ def test_waiting_for_a_connection_has_an_end(run: Run) -> None:
         engine.script = whole
         assert await ask(engine, transport) == b"{}"
 
-    run(with_engine(scenario, timeouts=Timeouts(0.2, 10, 10), max_connections=1))
+    run(with_engine(scenario, timeouts=Timeouts(1, 60, 60), max_connections=1))
 
 
 def test_who_is_cancelled_takes_the_connection_along(run: Run) -> None:
@@ -244,7 +254,7 @@ def test_an_engine_that_does_not_take_the_request(run: Run) -> None:
         assert caught.value.phase == "first_byte"
         server.close()
 
-    run(with_engine(scenario, timeouts=Timeouts(5, 0.3, 5)))
+    run(with_engine(scenario, timeouts=Timeouts(60, 0.3, 60)))
 
 
 def test_the_whole_call_has_a_deadline_of_its_own(run: Run) -> None:
@@ -261,7 +271,7 @@ def test_the_whole_call_has_a_deadline_of_its_own(run: Run) -> None:
             await ask(engine, transport)
         assert (caught.value.phase, caught.value.seconds) == ("total", 0.4)
 
-    run(with_engine(scenario, timeouts=Timeouts(5, 5, 5, 0.4)))
+    run(with_engine(scenario, timeouts=Timeouts(60, 60, 60, 0.4)))
 
 
 def test_nobody_there_and_lost_connections(run: Run) -> None:

@@ -54,12 +54,24 @@ async def watched(engine: ScriptedEngine) -> AsyncIterator[Watched]:
 
 
 @pytest.fixture
-async def api(tmp_path: Path, database_url: str, watched: Watched) -> AsyncIterator[RunningApi]:
+def look_seconds() -> float:
+    """Give the seconds that a look may take: more than a busy machine ever needs."""
+    return 60.0
+
+
+@pytest.fixture
+async def api(
+    tmp_path: Path, database_url: str, watched: Watched, look_seconds: float
+) -> AsyncIterator[RunningApi]:
     runtime_url = watched.supervisor.url.removesuffix("/v1")
     config = write_config(
         tmp_path,
         database=database_url,
-        health={"interval_seconds": 0.2, "timeout_seconds": 1.0, "stall_seconds": 0.5},
+        health={
+            "interval_seconds": 0.2,
+            "timeout_seconds": look_seconds,
+            "stall_seconds": 0.5,
+        },
         upstreams={
             "engine": {"base_url": watched.engine.url, "runtime_url": runtime_url},
             "unwatched": {"base_url": "http://127.0.0.1:1/v1", "active_health": False},
@@ -131,6 +143,7 @@ async def test_an_engine_that_says_it_is_ill(api: RunningApi, watched: Watched) 
     assert log == ["upstream engine is down: status 503"]
 
 
+@pytest.mark.parametrize("look_seconds", [0.5])
 async def test_an_engine_that_does_not_answer_looks(api: RunningApi, watched: Watched) -> None:
     watched.health = None
     assert (await becomes(api, "down"))["detail"] == "no answer in time"

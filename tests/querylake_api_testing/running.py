@@ -106,7 +106,8 @@ def write_config(
 ) -> Path:
     """Write a configuration file and return its path."""
     lines = ["[database]", f"url = {json.dumps(database)}"]
-    for section, values in sections.items():
+    # An engine in this event loop may take long to answer a look, on a busy machine.
+    for section, values in {"health": {"timeout_seconds": 60.0}, **sections}.items():
         lines += [f"[{section}]", *_pairs(values)]
     for name, upstream in (upstreams or {}).items():
         lines += [f"[upstreams.{json.dumps(name)}]", *_pairs(upstream)]

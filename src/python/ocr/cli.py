@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from datetime import timedelta
@@ -13,7 +14,7 @@ import typer
 from ocr.access import KEY_VARIABLE, key_for
 from ocr.app import running_application
 from ocr.conversion.options import ConversionOptions, Limits, TextLayer
-from ocr.convert_command import Format, convert_files
+from ocr.convert_command import Format, Tally, convert_files
 from ocr.engine import installed_engine
 from ocr.engines.opening import open_engine
 from ocr.engines.settings import EngineName, EngineSettings, RapidSettings, VisionProfileName
@@ -23,6 +24,7 @@ from ocr.server import listen
 from ocr.server import serve as serve_until_signal
 from ocr.service.service import ServiceSettings
 from ocr.service.uploads import Terms
+from ocr.workers.pool import GIB, Workers
 from querylake_version import VERSION
 
 _LIMITS = Limits()
@@ -81,6 +83,7 @@ def serve(
     max_pages: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.pages,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
     keep_days: Annotated[float, typer.Option(help="Jobs and results.", min=0)] = 7.0,
+    memory: Annotated[float, typer.Option(help="GiB of address space for a worker.", min=1)] = 6.0,
     engine: EngineOption = "rapidocr",
     vision_url: VisionUrlOption = None,
     vision_model: VisionModelOption = None,
@@ -89,8 +92,7 @@ def serve(
     """Check everything that can be wrong, then serve."""
     reader: EngineSettings = RapidSettings(threads=1)
     if engine == "vision":
-        # Each worker reads one page at a time.
-        reader = vision_settings(vision_url, vision_model, vision_profile, pages=1)
+        reader = vision_settings(vision_url, vision_model, vision_profile)
     installed = installed_engine()
     listener = listen(host, port)
     key = key_for(listener.getsockname()[0])
@@ -99,6 +101,7 @@ def serve(
         workers=workers or len(os.sched_getaffinity(0)),
         sync_pages=sync_pages,
         keep=timedelta(days=keep_days),
+        memory=int(memory * GIB),
     )
     limits = Limits(bytes=max_bytes, pages=max_pages, seconds=seconds)
     terms = Terms(reader, limits)
@@ -135,6 +138,7 @@ def convert_command(
     ] = 2,
     threads: Annotated[int, typer.Option(help="Of the embedded engine.", min=1, max=64)] = 1,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
+    memory: Annotated[float, typer.Option(help="GiB of address space to read in.", min=1)] = 2.0,
 ) -> None:
     """Convert documents. Ends with 65 if a file or a page could not be converted.
 
@@ -142,7 +146,7 @@ def convert_command(
     """
     settings: EngineSettings = RapidSettings(threads=threads)
     if engine == "vision":
-        settings = vision_settings(vision_url, vision_model, vision_profile, vision_pages)
+        settings = vision_settings(vision_url, vision_model, vision_profile)
     options = ConversionOptions(
         engine=settings,
         text_layer=text_layer,
@@ -153,8 +157,17 @@ def convert_command(
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    opened = open_engine(options.engine)
-    if not convert_files(files, folder, format, options, opened).good:
+    name = open_engine(options.engine).name
+    count = vision_pages if engine == "vision" else 1
+
+    async def convert() -> Tally:
+        workers = Workers(count, int(memory * GIB))
+        try:
+            return await convert_files(files, folder, format, options, workers, name)
+        finally:
+            await workers.close()
+
+    if not asyncio.run(convert()).good:
         raise typer.Exit(EX_DATAERR)
 
 

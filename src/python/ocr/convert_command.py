@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ocr.conversion.assembly import DocumentResult, assemble
-from ocr.conversion.convert import convert, pages_of
 from ocr.conversion.options import ConversionOptions
-from ocr.engines.engine import OcrEngine
+from ocr.conversion.result import PageResult
 from ocr.errors import DocumentBroken, DocumentRefused, DocumentTooLarge
+from ocr.workers.messages import Refusal
+from ocr.workers.pool import Workers
 
 Format = Literal["markdown", "json"]
 
@@ -41,17 +44,19 @@ class Tally:
         return not self.refused and not self.failed_pages
 
 
-def convert_files(
+async def convert_files(
     files: list[Path],
     folder: Path | None,
     format: Format,
     options: ConversionOptions,
-    engine: OcrEngine,
+    workers: Workers,
+    engine: str,
 ) -> Tally:
     """Convert files, each into one of its own; say on standard error what became of them.
 
     Args:
         folder: where results go; None prints Markdown or JSON on standard output.
+        engine: its name, for results.
     """
     tally = Tally()
     console = Console(stderr=True)
@@ -65,11 +70,12 @@ def convert_files(
     ) as progress:
         for file in files:
             try:
-                result = _converted(file, options, engine, progress)
+                pages = await _converted(file, options, workers, progress)
             except DocumentRefused as error:
                 tally.refused += 1
                 _say(progress, f"{file}: {error}")
                 continue
+            result = assemble(pages, engine)
             tally.failed_pages += len(result.errors)
             for failed in result.errors:
                 _say(progress, f"{file}: page {failed.page}: {failed.message} ({failed.code})")
@@ -77,26 +83,38 @@ def convert_files(
     return tally
 
 
-def _converted(
-    file: Path, options: ConversionOptions, engine: OcrEngine, progress: Progress
-) -> DocumentResult:
-    content = _content(file, options.limits.bytes)
-    task = progress.add_task(file.name, total=len(pages_of(content, options)))
-    results = []
-    for page in convert(content, options, engine):
-        results.append(page)
+async def _converted(
+    file: Path, options: ConversionOptions, workers: Workers, progress: Progress
+) -> list[PageResult]:
+    _look_at(file, options.limits.bytes)
+    numbers = await workers.pages(file, options)
+    if isinstance(numbers, Refusal):
+        raise DocumentRefused(numbers.message)
+    task = progress.add_task(file.name, total=len(numbers))
+
+    async def read(number: int) -> PageResult:
+        page = await workers.page(file, options, number)
         progress.advance(task)
-    return assemble(results, engine.name)
+        return page
+
+    return await asyncio.gather(*(read(number) for number in numbers))
 
 
-def _content(file: Path, limit: int) -> bytes:
+def _look_at(file: Path, limit: int) -> None:
+    """Refuse what a worker could not read."""
     try:
-        size = file.stat().st_size
-        if size > limit:
-            raise DocumentTooLarge(f"it has {size:,} bytes and the limit is {limit:,}")
-        return file.read_bytes()
+        status = file.stat()
+        if stat.S_ISREG(status.st_mode):
+            file.open("rb").close()
     except OSError as error:
         raise DocumentBroken(f"it cannot be read: {error.strerror}") from None
+    size = status.st_size
+    if stat.S_ISDIR(status.st_mode):
+        raise DocumentBroken("it is a folder; name the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise DocumentBroken("it is no regular file; write it into one first")
+    if size > limit:
+        raise DocumentTooLarge(f"it has {size:,} bytes and the limit is {limit:,}")
 
 
 def _write(

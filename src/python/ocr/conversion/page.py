@@ -29,17 +29,6 @@ def convert_page(
     document: Document, number: int, options: ConversionOptions, engine: OcrEngine
 ) -> PageResult:
     """Return a page as blocks. A page that fails is a result as well, with its error."""
-    begun = begin_page(document, number, options, engine)
-    return begun if isinstance(begun, PageResult) else read_page(begun, engine)
-
-
-def begin_page(
-    document: Document, number: int, options: ConversionOptions, engine: OcrEngine
-) -> PageResult | PageToRead:
-    """Return a page that needs no more than its document, or what an engine has to read.
-
-    Only what is returned may be used by another thread: PDFium works in one alone.
-    """
     started = time.monotonic()
     deadline = Deadline.after(options.limits.seconds)
     try:
@@ -50,7 +39,7 @@ def begin_page(
         begun = failed_page(number, error)
     if isinstance(begun, PageResult):
         return replace(begun, seconds=time.monotonic() - started)
-    return begun
+    return read_page(begun, engine)
 
 
 class _Conversion:

@@ -67,12 +67,10 @@ Reading = LinesReading | MarkdownReading
 
 
 class OcrEngine(Protocol):
-    """Reads images. One instance is used by one thread unless `concurrency` says more."""
+    """Reads images. One instance is used by one thread."""
 
     name: str
     """For people and results, with its version or model."""
-    concurrency: int
-    """How many `read` calls may run at a time, each in a thread of its own."""
     whole_pages: bool
     """Whether it answers with Markdown, so that only whole pages make sense."""
 

@@ -49,13 +49,11 @@ class VisionSettings:
     Attributes:
         upstream: where it is, with its own key.
         model: its name there.
-        concurrency: pages that are read at a time.
     """
 
     upstream: UpstreamConfig
     model: str
     profile: VisionProfile = field(default_factory=lambda: VISION_PROFILES["balanced"])
-    concurrency: int = 2
 
 
 EngineSettings = RapidSettings | VisionSettings

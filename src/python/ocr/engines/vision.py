@@ -35,7 +35,6 @@ class VisionEngine:
 
     def __init__(self, settings: VisionSettings) -> None:
         self._settings = settings
-        self.concurrency = settings.concurrency
         self.name = f"{settings.model} at {settings.upstream.name}"
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ KEY_VARIABLE = "OCR_VISION_API_KEY"
 
 
 def vision_settings(
-    url: str | None, model: str | None, profile: VisionProfileName, pages: int
+    url: str | None, model: str | None, profile: VisionProfileName
 ) -> VisionSettings:
     """Return the settings; the key comes from the environment.
 
@@ -31,4 +31,4 @@ def vision_settings(
         base_url=url.rstrip("/"),
         api_key=os.environ.get(KEY_VARIABLE, "").strip() or None,
     )
-    return VisionSettings(upstream, model, VISION_PROFILES[profile], pages)
+    return VisionSettings(upstream, model, VISION_PROFILES[profile])

@@ -26,6 +26,7 @@ class Job(BaseModel):
         owner: whoever asked, in the words of this service's caller; others do not find it.
         digest: of the work.
         page_count: of the pages that were asked for; None until the document was opened.
+        pages_done: when it ended before its time; a job with a result has done all of them.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Job(BaseModel):
     digest: str
     state: State = "queued"
     page_count: int | None = None
+    pages_done: int = 0
     created_at: datetime
     finished_at: datetime | None = None
     error: JobError | None = None

@@ -63,6 +63,7 @@ class JobStore:
         *,
         state: State,
         page_count: int | None = None,
+        pages_done: int = 0,
         error: JobError | None = None,
     ) -> Job:
         """Return a job with what has changed."""
@@ -70,6 +71,7 @@ class JobStore:
             update={
                 "state": state,
                 "page_count": job.page_count if page_count is None else page_count,
+                "pages_done": pages_done,
                 "error": error,
                 "finished_at": datetime.now(UTC) if state in FINAL else None,
             }

@@ -113,11 +113,12 @@ class Jobs:
         job = self._find(job_id, owner)
         if job.state in FINAL:
             return self._view(job)
-        job = self._store.update(job, state="cancelled")
+        work = self._works.running(job.digest)
+        done = 0 if work is None else work.pages_done
+        job = self._store.update(job, state="cancelled", pages_done=done)
         follower = self._followers.pop(job_id, None)
         if follower is not None:
             follower.cancel()
-        work = self._works.running(job.digest)
         if not self._store.unfinished(job.digest):
             await self._works.abandon(job.digest)
         if work is not None:
@@ -152,9 +153,11 @@ class Jobs:
         return job
 
     def _view(self, job: Job) -> JobView:
-        work = self._works.running(job.digest)
-        if job.state in ("complete", "partial", "failed") and job.error is None:
+        if job.state == "cancelled" or job.error is not None:
+            return JobView.of(job, job.pages_done)
+        if job.state in FINAL:
             return JobView.of(job, job.page_count or 0)
+        work = self._works.running(job.digest)
         return JobView.of(job, 0 if work is None else work.pages_done)
 
     def _follow(self, job: Job, work: Work) -> None:
@@ -170,7 +173,9 @@ class Jobs:
 
     def _settle(self, job: Job, work: Work) -> Job:
         if work.refusal is not None:
-            return self._store.update(job, state="failed", error=work.refusal)
+            return self._store.update(
+                job, state="failed", pages_done=work.pages_done, error=work.refusal
+            )
         assert work.result is not None
         return self._store.update(job, state=work.result.status, page_count=work.page_count)
 

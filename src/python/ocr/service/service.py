@@ -11,9 +11,9 @@ from pathlib import Path
 from ocr.engines.opening import open_engine
 from ocr.service.job_store import JobStore
 from ocr.service.jobs import Jobs
-from ocr.service.pool import Workers
 from ocr.service.uploads import Terms
 from ocr.service.works import Works
+from ocr.workers.pool import GIB, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,14 @@ class ServiceSettings:
         workers: pages that are read at a time, each in a process of its own.
         sync_pages: of a document that is converted while its sender waits, at most.
         keep: how long jobs and results are kept after their end.
+        memory: bytes of address space for each worker.
     """
 
     data: Path
     workers: int
     sync_pages: int
     keep: timedelta
+    memory: int = 6 * GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class OcrService:
 async def running_service(settings: ServiceSettings, terms: Terms) -> AsyncIterator[OcrService]:
     """Start everything, go on with what was left, and stop everything."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    workers = Workers(settings.workers)
+    workers = Workers(settings.workers, settings.memory)
     works = Works(settings.data / "works", workers, terms.engine, open_engine(terms.engine).name)
     jobs = Jobs(JobStore(settings.data / "jobs"), works, settings.keep)
     try:

@@ -17,10 +17,10 @@ from ocr.conversion.result import PageResult
 from ocr.engines.settings import EngineSettings
 from ocr.errors import TRY_AGAIN
 from ocr.service.job import JobError
-from ocr.service.messages import Refusal
 from ocr.service.order import Order
-from ocr.service.pool import Workers
 from ocr.service.work_folder import WorkFolder
+from ocr.workers.messages import Refusal
+from ocr.workers.pool import Workers
 
 _log = logging.getLogger(__name__)
 

@@ -44,7 +44,6 @@ _STANDING = 1.5
 class RapidEngine:
     """Reads images with the models of the RapidOCR wheel; an `OcrEngine`."""
 
-    concurrency = 1
     whole_pages = False
 
     def __init__(self, settings: RapidSettings) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult, failed_page
 from ocr.errors import DocumentBroken, EngineFailed, PageTimedOut, ReaderBroke
-from ocr.service import worker as worker_program
-from ocr.service.messages import LENGTH, Answer, Refusal, Task
+from ocr.workers import worker as worker_program
+from ocr.workers.messages import LENGTH, Answer, Refusal, Task
 
 GRACE_SECONDS = 10.0
 """Beyond the page's own limit, which is looked at between steps: a step may hang."""
@@ -25,8 +25,7 @@ COUNT_SECONDS = 60.0
 PAGES_PER_WORKER = 200
 """Then a worker is replaced, and takes with it what native libraries did not give back."""
 
-MEMORY_BYTES = 6 * 1024**3
-"""Of address space for one worker; the embedded engine needs a fifth of it."""
+GIB = 1024**3
 
 
 class WorkerLost(Exception):
@@ -34,10 +33,17 @@ class WorkerLost(Exception):
 
 
 class Workers:
-    """A number of worker processes, started when they are needed."""
+    """A number of worker processes, started when they are needed.
 
-    def __init__(self, count: int, memory: int = MEMORY_BYTES) -> None:
-        self._memory = memory
+    Args:
+        memory: bytes of address space that each may have; the embedded engine needs 1.2 GiB.
+    """
+
+    def __init__(self, count: int, memory: int) -> None:
+        self._lost = (
+            "the process that read it ended before its time; it may need more memory than the "
+            f"{memory / GIB:g} GiB that --memory allows"
+        )
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._all = [_Worker(memory) for _ in range(count)]
         for worker in self._all:
@@ -48,8 +54,12 @@ class Workers:
         """Return which pages a conversion would have, or why there can be none."""
         try:
             found = await self._ask(Task(document, options, None), COUNT_SECONDS)
-        except (WorkerLost, TimeoutError):
-            return Refusal(DocumentBroken.code, "it cannot be opened: the reader broke on it")
+        except WorkerLost:
+            return Refusal(DocumentBroken.code, f"it cannot be opened: {self._lost}")
+        except TimeoutError:
+            return Refusal(
+                DocumentBroken.code, f"it cannot be opened: that took more than {COUNT_SECONDS:g} s"
+            )
         assert not isinstance(found, PageResult)
         return found
 
@@ -59,10 +69,7 @@ class Workers:
         try:
             found = await self._ask(Task(document, options, number), seconds + GRACE_SECONDS)
         except WorkerLost:
-            error = ReaderBroke(
-                "the process that read it ended before its time, by this page or not"
-            )
-            return failed_page(number, error)
+            return failed_page(number, ReaderBroke(self._lost))
         except TimeoutError:
             return failed_page(
                 number, PageTimedOut(f"it took longer than the limit of {seconds:g} s")

@@ -1,4 +1,4 @@
-"""What the service and its worker processes say to each other.
+"""What workers and those who have them work say to each other.
 
 In a module of its own: what is pickled is found by the name of its module, and the worker's is
 `__main__` in its own process.

@@ -1,7 +1,8 @@
 """The worker process: reads pages, one after another, until its parent is gone.
 
-Native code reads what strangers have sent, so a page may end the process; it may not end the
-service. Parent and child speak in pickled values, each with its length in front, over two pipes.
+Native code reads what strangers have written, so a page may end the process; it may not end the
+service, or the command. Parent and child speak in pickled values, each with its length in front,
+over two pipes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import resource
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +23,7 @@ from ocr.engines.engine import OcrEngine
 from ocr.engines.opening import open_engine
 from ocr.engines.settings import EngineSettings
 from ocr.errors import DocumentRefused, EngineFailed, OcrError
-from ocr.service.messages import LENGTH, Answer, Refusal, Task
+from ocr.workers.messages import LENGTH, Answer, Refusal, Task
 
 
 class _Engines:
@@ -65,11 +67,14 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # Whatever a library prints must not come between the answers.
     os.dup2(2, 1)
+    # Ctrl-C in a terminal is for the parent, which ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     engines = _Engines()
-    # A parent that was killed meanwhile reads no answer.
-    with suppress(BrokenPipeError):
+    # A parent that was killed meanwhile reads no answer; where memory has run out, native code ends
+    # the process as well, and the parent takes either for what it is.
+    with suppress(BrokenPipeError, MemoryError):
         while (task := _read(requests)) is not None:
             _write(answers, answer(task, engines))
 
