@@ -83,7 +83,7 @@ def serve(
     max_pages: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.pages,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
     keep_days: Annotated[float, typer.Option(help="Jobs and results.", min=0)] = 7.0,
-    memory: Annotated[float, typer.Option(help="GiB of address space for a worker.", min=1)] = 6.0,
+    memory: Annotated[float, typer.Option(help="GiB that a worker may have.", min=1)] = 6.0,
     engine: EngineOption = "rapidocr",
     vision_url: VisionUrlOption = None,
     vision_model: VisionModelOption = None,
@@ -138,7 +138,7 @@ def convert_command(
     ] = 2,
     threads: Annotated[int, typer.Option(help="Of the embedded engine.", min=1, max=64)] = 1,
     seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
-    memory: Annotated[float, typer.Option(help="GiB of address space to read in.", min=1)] = 2.0,
+    memory: Annotated[float, typer.Option(help="GiB that reading may take.", min=1)] = 2.0,
 ) -> None:
     """Convert documents. Ends with 65 if a file or a page could not be converted.
 

@@ -25,7 +25,7 @@ class ServiceSettings:
         workers: pages that are read at a time, each in a process of its own.
         sync_pages: of a document that is converted while its sender waits, at most.
         keep: how long jobs and results are kept after their end.
-        memory: bytes of address space for each worker.
+        memory: bytes that each worker may have.
     """
 
     data: Path

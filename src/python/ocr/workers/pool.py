@@ -36,7 +36,7 @@ class Workers:
     """A number of worker processes, started when they are needed.
 
     Args:
-        memory: bytes of address space that each may have; the embedded engine needs 1.2 GiB.
+        memory: bytes that each may have; the embedded engine needs half a GiB.
     """
 
     def __init__(self, count: int, memory: int) -> None:

@@ -70,7 +70,8 @@ def main() -> None:
     # Ctrl-C in a terminal is for the parent, which ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # What is written to, and not address space, of which every thread of an engine sets much aside.
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     engines = _Engines()
     # A parent that was killed meanwhile reads no answer; where memory has run out, native code ends
     # the process as well, and the parent takes either for what it is.

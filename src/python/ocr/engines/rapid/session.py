@@ -21,7 +21,12 @@ Floats = NDArray[np.float32]
 
 
 class Model:
-    """One loaded model with one input and one output."""
+    """One loaded model with one input and one output.
+
+    Raises:
+        EngineMissing: it is not installed.
+        EngineFailed: onnxruntime cannot load it, mostly for want of memory.
+    """
 
     def __init__(self, file: str, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -30,9 +35,13 @@ class Model:
         options.log_severity_level = _ONLY_ERRORS
         # Threads that spin while they wait would take the cores of the processes beside this one.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(model_file(file)), options, providers=["CPUExecutionProvider"]
-        )
+        path = str(model_file(file))
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except RuntimeError as error:
+            raise EngineFailed(f"onnxruntime cannot load {file}: {error}") from error
         self._input = self._session.get_inputs()[0].name
 
     def run(self, values: Floats) -> Floats:
