@@ -25,6 +25,9 @@ PATIENCE_SECONDS = 60.0
 
 FINE = "answered"
 
+BUSY = 2.0
+"""How many times as long as expected answers may take before users ask less often."""
+
 REMEMBERED = 60
 """Good answers by which it is told how long an answer takes at the moment."""
 
@@ -49,8 +52,8 @@ class Seen:
 class Users:
     """The load.
 
-    When answers take longer than they did, users ask less often, so that an engine has the same
-    part of its time to spare: what is compared are the stacks and not the lines in front of them.
+    When answers take much longer than expected, users ask less often, so that engines keep time to
+    spare: what is compared are the stacks and not the lines in front of them.
 
     Args:
         keys: one for each user.
@@ -85,10 +88,11 @@ class Users:
 
     @property
     def slowdown(self) -> float:
-        """How many times as long as expected an answer takes at the moment, 1 at least."""
+        """How many times less often than asked for they ask at the moment, 1 at least."""
         if self._seconds is None or len(self._took) < REMEMBERED // 4:
             return 1.0
-        return max(1.0, sorted(self._took)[int(QUICK * len(self._took))] / self._seconds)
+        usual = sorted(self._took)[int(QUICK * len(self._took))]
+        return max(1.0, usual / self._seconds / BUSY)
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
