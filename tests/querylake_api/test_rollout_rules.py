@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections import Counter
 from datetime import UTC, datetime
 from typing import cast
@@ -27,6 +29,7 @@ from querylake_api.settings import Role
 from querylake_api.upstreams.facts import LastExit, UpstreamFacts
 from querylake_api.upstreams.upstream import Upstream
 from rollout_statistics.policy import Policy
+from rollout_statistics.running_quantile import bucket_of
 
 NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
 
@@ -353,6 +356,28 @@ def test_a_rollout_from_before_there_was_an_excess_goes_on_from_its_steps_totals
     verdicts = judge(Evidence.of(Policy(), document), 0.1)
     assert [each.word for each in verdicts] == [each.word for each in judge(evidence, 0.1)]
     assert verdicts[1].excess > 0
+
+
+def ever_slow(seed: int, ratio: float, alpha: float) -> bool:
+    """Return whether first tokens are ever thought slow in 800 requests, threshold and all."""
+    generator = random.Random(seed)
+    evidence = evidence_of()
+    for _ in range(100):
+        counts: Counter[Kind] = Counter()
+        for _ in range(8):
+            arm: Role = generator.choice(("stable", "candidate"))
+            seconds = generator.lognormvariate(-2, 0.6) * (ratio if arm == "candidate" else 1)
+            counts[Kind(arm, "chat", "", False, bucket_of(seconds), None)] += 1
+        evidence.fold(counts)
+        if evidence.signals["first_token"].worse.log_e() >= -math.log(alpha):
+            return True
+    return False
+
+
+def test_a_threshold_that_few_answers_have_set_raises_no_false_alarms() -> None:
+    """At alpha = 0.2, 60 runs; 21 would be 3 standard deviations too many."""
+    assert sum(ever_slow(seed, 1.0, alpha=0.2) for seed in range(60)) <= 21
+    assert sum(ever_slow(seed, 2.0, alpha=0.2) for seed in range(20)) == 20
 
 
 def test_one_bad_customer_is_not_a_bad_stack() -> None:

@@ -22,8 +22,9 @@ from rollout_statistics.policy import SIGNALS, Policy, Signal
 from rollout_statistics.running_quantile import RunningQuantile, buckets_in
 
 QUANTILE = 0.95
-MIN_FOR_QUANTILE = 100
-"""Durations of the stable stack that a stratum needs before "slow" means anything."""
+MIN_FOR_QUANTILE = 40
+"""Durations of the stable stack that a stratum needs before "slow" means anything. A threshold that
+few have set is rough, which costs power and no false alarms: it is the same for both arms."""
 
 Durations = Mapping[Signal, RunningQuantile]
 
