@@ -20,6 +20,7 @@ from querylake_api.rollouts.buckets import BUCKETS, bucket, limit
 from querylake_api.rollouts.decision import decide
 from querylake_api.rollouts.evidence import Evidence
 from querylake_api.rollouts.lifecycle import Action, Course, Status, after, allowed
+from querylake_api.rollouts.open_block import MAX_LOOKS
 from querylake_api.rollouts.outcomes import Kind, OutcomeRecorder
 from querylake_api.rollouts.plan import Judging, RolloutPlan, Step
 from querylake_api.rollouts.routing import RolloutAssignment, Split, below
@@ -352,10 +353,29 @@ def test_a_rollout_from_before_there_was_an_excess_goes_on_from_its_steps_totals
     evidence = evidence_of(*rounds_of(share_slow=4, slower_by=16))
     document = evidence.document()
     for signal in document["signals"].values():
-        del signal["excess"]
+        del signal["excess"], signal["odds_not_worse"]
     verdicts = judge(Evidence.of(Policy(), document), 0.1)
     assert [each.word for each in verdicts] == [each.word for each in judge(evidence, 0.1)]
     assert verdicts[1].excess > 0
+
+
+def test_looks_that_find_one_arm_alone_are_judged_together() -> None:
+    evidence = evidence_of(kinds("stable", good=3))
+    assert evidence.signals["errors"].control.trials == 0
+    evidence.fold(kinds("candidate", good=1, bad=2))
+    seen = evidence.signals["errors"]
+    assert (seen.control.trials, seen.canary.trials, seen.canary.events) == (3, 3, 2)
+    assert seen.worse.log_e() > 0
+    assert evidence.open_blocks == {}
+
+
+def test_an_arm_alone_does_not_wait_for_ever_and_not_for_the_next_step() -> None:
+    waiting = [kinds("stable", good=3)] * MAX_LOOKS
+    assert evidence_of(*waiting).signals["errors"].control.trials == 3 * MAX_LOOKS
+    evidence = evidence_of(*waiting[1:])
+    evidence.begin_step(1)
+    evidence.fold(kinds("stable", good=2) + kinds("candidate", good=2))
+    assert evidence.signals["errors"].control.trials == 2
 
 
 def ever_slow(seed: int, ratio: float, alpha: float) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rollout_statistics.counts import Block, Counts
 from rollout_statistics.excess import Excess
 from rollout_statistics.half_plane import Alternative, HalfPlaneTest
-from rollout_statistics.odds_ratio import ODDS_RATIOS, OddsRatioTest
+from rollout_statistics.odds_ratio import WORSE, OddsRatioTest, not_worse
 from rollout_statistics.simulation.traffic import poisson
 
 SIZES = st.integers(min_value=1, max_value=12)
@@ -56,6 +56,35 @@ def test_a_better_canary_never_makes_it_grow_in_expectation(
         for block in blocks_of(control, canary)
     )
     assert expectation <= 1.0 + 1e-9
+
+
+@given(
+    control=SIZES,
+    canary=SIZES,
+    rate=RATES,
+    margin=st.floats(min_value=1.0, max_value=4.0),
+    more=st.floats(min_value=1.0, max_value=5.0),
+)
+def test_a_canary_at_the_margin_or_beyond_never_makes_not_worse_grow_in_expectation(
+    control: int, canary: int, rate: float, margin: float, more: float
+) -> None:
+    odds = rate / (1 - rate) * margin * more
+    expectation = math.fsum(
+        probability(block, rate, odds / (1 + odds))
+        * math.exp(_log_e(OddsRatioTest(question=not_worse(margin)), block))
+        for block in blocks_of(control, canary)
+    )
+    assert expectation <= 1.0 + 1e-9
+
+
+def test_bursts_that_strike_both_do_not_hide_that_the_canary_is_not_worse() -> None:
+    """The canary is like the control, so fewer of its requests are beyond the allowed line."""
+    generator = random.Random(1)
+    test = OddsRatioTest(question=not_worse(1.65))
+    for second in range(400):
+        rate = 0.5 if second % 20 < 2 else 0.01
+        test.add(Block(_draw(generator, 3, rate), _draw(generator, 3, 0.6 * rate)))
+    assert test.log_e() > math.log(20)
 
 
 @given(
@@ -109,7 +138,7 @@ def test_evidence_implies_an_excess(blocks: list[Block]) -> None:
     for block in blocks:
         test.add(block)
         excess.add(block)
-    assert test.log_e() <= max(0.0, excess.events) * math.log(ODDS_RATIOS[-1]) + 1e-9
+    assert test.log_e() <= max(0.0, excess.events) * math.log(WORSE.alternatives[-1]) + 1e-9
     assert -1 <= excess.rate <= 1
 
 

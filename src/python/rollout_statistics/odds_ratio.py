@@ -7,6 +7,9 @@ martingale, and so is a mixture over psi. Under any psi below 1 it can only shri
 ratio grows with the canary's part. By Ville's inequality it ever reaches 1/alpha with probability
 alpha at most, however often one looks.
 
+The same the other way round says that the canary is *not* worse by more than a margin: smaller odds
+ratios against the margin's, under which, and under any larger one, it can only shrink.
+
 Conditioning on totals as in Lindon & Malek, "Anytime-Valid Inference for Multinomial Count Data"
 (NeurIPS 2022), where one event at a time arrives; the strata share one odds ratio as in Mantel &
 Haenszel (1959); e-variables as in Ramdas et al., "Game-Theoretic Statistics and Safe Anytime-Valid
@@ -17,23 +20,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 
 from rollout_statistics.counts import Block
 
-ODDS_RATIOS = tuple(1.25 * 1.45**step for step in range(14))
-"""The alternatives that the mixture covers, equally weighted: 1.25 to 157."""
 
-_LOG_ODDS_RATIOS = tuple(math.log(value) for value in ODDS_RATIOS)
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is tested against what.
+
+    Attributes:
+        null: the odds ratio that evidence speaks against.
+        alternatives: those that it speaks for, equally weighted; all on one side of `null`.
+    """
+
+    null: float
+    alternatives: tuple[float, ...]
+
+    @cached_property
+    def logarithms(self) -> tuple[float, ...]:
+        """Return the logarithms of the null and of each alternative."""
+        return tuple(math.log(each) for each in (self.null, *self.alternatives))
+
+
+WORSE = Question(1.0, tuple(1.25 * 1.45**step for step in range(14)))
+"""Whether the canary is worse at all: odds ratios of 1.25 to 157."""
+
+
+@cache
+def not_worse(margin: float) -> Question:
+    """Return the question whether the canary's odds are less than `margin` times the control's."""
+    return Question(margin, tuple(margin / 1.25 / 1.45**step for step in range(8)))
 
 
 class OddsRatioTest:
-    """The running mixture. The larger its value, the worse the canary."""
+    """The running mixture. The larger its value, the more speaks for the alternatives."""
 
-    def __init__(self, log_ratios: Sequence[float] | None = None) -> None:
-        self.log_ratios = [0.0] * len(ODDS_RATIOS) if log_ratios is None else list(log_ratios)
-        if len(self.log_ratios) != len(ODDS_RATIOS):
-            raise ValueError(f"{len(self.log_ratios)} figures, {len(ODDS_RATIOS)} were expected")
+    def __init__(
+        self, log_ratios: Sequence[float] | None = None, question: Question = WORSE
+    ) -> None:
+        count = len(question.alternatives)
+        self.log_ratios = [0.0] * count if log_ratios is None else list(log_ratios)
+        self._question = question
+        if len(self.log_ratios) != count:
+            raise ValueError(f"{len(self.log_ratios)} figures, {count} were expected")
 
     def add(self, block: Block) -> None:
         """Take one block into account. Blocks without events, or of one arm alone, say nothing."""
@@ -41,9 +72,11 @@ class OddsRatioTest:
         total = canary.events + control.events
         if not (canary.trials and control.trials) or total in (0, canary.trials + control.trials):
             return
-        normalizers = _normalizers(canary.trials, control.trials, total)
-        for index, log_psi in enumerate(_LOG_ODDS_RATIOS):
-            self.log_ratios[index] += canary.events * log_psi - normalizers[index]
+        question = self._question
+        null, *others = question.logarithms
+        normalizers = _normalizers(question, canary.trials, control.trials, total)
+        for index, log_psi in enumerate(others):
+            self.log_ratios[index] += canary.events * (log_psi - null) - normalizers[index]
 
     def log_e(self, dispersion: float = 1.0) -> float:
         """Return the logarithm of the e-value.
@@ -64,12 +97,13 @@ def log_sum_exp(logarithms: Sequence[float]) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _normalizers(canary: int, control: int, total: int) -> tuple[float, ...]:
-    """Return, for each odds ratio, the logarithm of what the likelihoods sum to."""
+def _normalizers(question: Question, canary: int, control: int, total: int) -> tuple[float, ...]:
+    """Return, for each alternative, the logarithm of its likelihoods' sum over that of the null."""
     parts = _log_hypergeometric(canary, control, total)
-    return tuple(
-        log_sum_exp([log_p + x * log_psi for x, log_p in parts]) for log_psi in _LOG_ODDS_RATIOS
+    null, *others = (
+        log_sum_exp([log_p + x * log_psi for x, log_p in parts]) for log_psi in question.logarithms
     )
+    return tuple(each - null for each in others)
 
 
 def _log_hypergeometric(canary: int, control: int, total: int) -> list[tuple[int, float]]:

@@ -22,7 +22,9 @@ class Policy:
         advance_alpha: how often, per step, a canary at the margin may be let through.
         error_margin: a canary's error rate may be this much above the control's.
         latency_ratio: its p95 may be this many times the control's.
-        slow_margin: how many more of its requests may be slower than that.
+        slow_margin: how many more of its requests may be slower than that; or, if that allows more,
+        slow_odds: how many times as large the odds of such a request may be. At 5% of the control's
+            both allow 8%.
         min_requests: the canary's requests before any verdict.
     """
 
@@ -33,6 +35,7 @@ class Policy:
     error_margin: float = 0.01
     latency_ratio: float = 1.25
     slow_margin: float = 0.03
+    slow_odds: float = 1.65
     min_requests: int = 50
 
     def rollback_threshold(self, signal: Signal) -> float:

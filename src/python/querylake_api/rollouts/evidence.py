@@ -1,23 +1,25 @@
 """What is known of a rollout's two arms: built up block by block, and kept in the database.
 
-A block is what all workers counted between two looks, of one stratum. The odds ratio tests, the
+A block is what all workers counted in a look or a few, of one stratum. The odds ratio tests, the
 excess beyond the margin and the totals of the keys run through the whole rollout; the tests for
 "not worse" and the arms' totals begin anew with every step, which has to earn its own advance.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from querylake_api.rollouts.open_block import OpenBlock
 from querylake_api.rollouts.outcomes import Kind
 from querylake_api.settings import Role
 from rollout_statistics.counts import Block, Counts
 from rollout_statistics.excess import Excess
 from rollout_statistics.half_plane import HalfPlaneTest
-from rollout_statistics.odds_ratio import OddsRatioTest
+from rollout_statistics.odds_ratio import OddsRatioTest, log_sum_exp, not_worse
 from rollout_statistics.policy import SIGNALS, Policy, Signal
 from rollout_statistics.running_quantile import RunningQuantile, buckets_in
 
@@ -46,7 +48,9 @@ class SignalEvidence:
 
     Attributes:
         worse: over the whole rollout.
-        not_worse: in this step.
+        not_worse: in this step, by a difference of rates.
+        odds_not_worse: likewise by an odds ratio, which bursts that strike both arms do not blur;
+            None for failed requests, of which there often are none to have odds.
         excess: beyond what the plan forgives, over the whole rollout.
         control: this step's totals.
         keys: over the whole rollout, by arm and key.
@@ -54,6 +58,7 @@ class SignalEvidence:
 
     worse: OddsRatioTest
     not_worse: HalfPlaneTest
+    odds_not_worse: OddsRatioTest | None
     excess: Excess = field(default_factory=Excess)
     control: Counts = field(default_factory=Counts)
     canary: Counts = field(default_factory=Counts)
@@ -65,9 +70,18 @@ class SignalEvidence:
         """Take one block into account."""
         self.worse.add(worse)
         self.not_worse.add(beyond)
+        if self.odds_not_worse is not None:
+            self.odds_not_worse.add(beyond)
         self.excess.add(beyond)
         self.control += worse.control
         self.canary += worse.canary
+
+    def log_e_not_worse(self, dispersion: float) -> float:
+        """Return the logarithm of the mean of the e-values for "not worse"."""
+        values = [self.not_worse.log_e(dispersion)]
+        if self.odds_not_worse is not None:
+            values.append(self.odds_not_worse.log_e(dispersion))
+        return log_sum_exp(values) - math.log(len(values))
 
 
 class Evidence:
@@ -76,6 +90,7 @@ class Evidence:
     Attributes:
         step: which step `not_worse` and the totals are of.
         durations: of each arm and stratum: what "slow" is drawn from, and what is shown.
+        open_blocks: by stratum; what is in them counts nowhere yet.
     """
 
     def __init__(self, policy: Policy, step: int = 0) -> None:
@@ -83,13 +98,16 @@ class Evidence:
         self.step = step
         self.signals = {signal: _fresh(policy, signal) for signal in SIGNALS}
         self.durations: dict[tuple[str, Role, Signal], RunningQuantile] = {}
+        self.open_blocks: dict[str, OpenBlock] = {}
 
     def begin_step(self, step: int) -> None:
         """Begin what every step has to earn for itself."""
         self.step = step
+        self.open_blocks = {}
         for signal, evidence in self.signals.items():
             fresh = _fresh(self.policy, signal)
             evidence.not_worse = fresh.not_worse
+            evidence.odds_not_worse = fresh.odds_not_worse
             evidence.control = evidence.canary = Counts()
 
     def fold(self, counts: Mapping[Kind, int]) -> None:
@@ -98,9 +116,16 @@ class Evidence:
         for kind, count in counts.items():
             by_stratum.setdefault(kind.stratum, []).append((kind, count))
         for stratum, kinds in by_stratum.items():
-            for signal in SIGNALS:
-                self._fold_signal(stratum, signal, kinds)
-            self._remember_durations(stratum, kinds)
+            block = self.open_blocks.setdefault(stratum, OpenBlock())
+            block.add(kinds)
+            if block.complete:
+                del self.open_blocks[stratum]
+                self._fold_block(stratum, block.counts)
+
+    def _fold_block(self, stratum: str, counts: Mapping[Kind, int]) -> None:
+        for signal in SIGNALS:
+            self._fold_signal(stratum, signal, counts.items())
+        self._remember_durations(stratum, counts.items())
 
     def _fold_signal(self, stratum: str, signal: Signal, kinds: Iterable[tuple[Kind, int]]) -> None:
         slow = self._slow_from(stratum, signal)
@@ -166,6 +191,10 @@ class Evidence:
                 [*place, sorted(durations.buckets.items())]
                 for place, durations in self.durations.items()
             ],
+            "open_blocks": {
+                stratum: [block.looks, [[*kind, count] for kind, count in block.counts.items()]]
+                for stratum, block in self.open_blocks.items()
+            },
         }
 
     @classmethod
@@ -179,6 +208,9 @@ class Evidence:
             evidence.signals[signal] = _signal_of(policy, signal, document["signals"][signal])
         for stratum, arm, signal, buckets in document["durations"]:
             evidence.durations[stratum, arm, signal] = RunningQuantile(Counter(dict(buckets)))
+        for stratum, (looks, kinds) in document.get("open_blocks", {}).items():
+            counts = Counter({Kind(*kind): count for *kind, count in kinds})
+            evidence.open_blocks[stratum] = OpenBlock(counts, looks)
         return evidence
 
 
@@ -187,13 +219,26 @@ def _margin(policy: Policy, signal: Signal) -> float:
 
 
 def _fresh(policy: Policy, signal: Signal) -> SignalEvidence:
-    return SignalEvidence(OddsRatioTest(), HalfPlaneTest("not_worse", _margin(policy, signal)))
+    return SignalEvidence(
+        OddsRatioTest(),
+        HalfPlaneTest("not_worse", _margin(policy, signal)),
+        _odds_not_worse(policy, signal),
+    )
+
+
+def _odds_not_worse(
+    policy: Policy, signal: Signal, log_ratios: list[float] | None = None
+) -> OddsRatioTest | None:
+    """Return the test; a step from before there was one begins it anew."""
+    return None if signal == "errors" else OddsRatioTest(log_ratios, not_worse(policy.slow_odds))
 
 
 def _signal_document(evidence: SignalEvidence) -> dict[str, Any]:
     test = evidence.not_worse
+    odds = evidence.odds_not_worse
     return {
         "worse": evidence.worse.log_ratios,
+        "odds_not_worse": None if odds is None else odds.log_ratios,
         "not_worse": [test.value, *_pair(test.control), *_pair(test.canary)],
         "excess": [evidence.excess.events, evidence.excess.weight],
         "control": _pair(evidence.control),
@@ -217,6 +262,7 @@ def _signal_of(policy: Policy, signal: Signal, document: Mapping[str, Any]) -> S
             control=step.control,
             canary=step.canary,
         ),
+        _odds_not_worse(policy, signal, document.get("odds_not_worse")),
         _excess_of(document.get("excess"), step),
         Counts(*document["control"]),
         Counts(*document["canary"]),

@@ -96,7 +96,7 @@ def _judge_signal(evidence: Evidence, signal: Signal, share: float) -> SignalVer
     seen = evidence.signals[signal]
     control_keys = KeySums.of(seen.keys["stable"].values())
     spread = dispersion(control_keys, KeySums.of(seen.keys["candidate"].values()))
-    log_worse, log_not_worse = seen.worse.log_e(spread), seen.not_worse.log_e(spread)
+    log_worse, log_not_worse = seen.worse.log_e(spread), seen.log_e_not_worse(spread)
     significant = log_worse >= policy.rollback_threshold(signal)
     forgiven = significant and signal != "errors" and seen.excess.events <= 0
     harmful = significant and not forgiven
