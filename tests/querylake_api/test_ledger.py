@@ -12,7 +12,7 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
-from querylake_api.usage.entry import EntryIds, end_entry
+from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, lost_entry
 from querylake_api.usage.insertion import Insertion, insert_entries
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.running import RunningApi, running_api
@@ -160,6 +160,29 @@ async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database
     finally:
         await database.close()
     assert len(await records(database_url)) == 9
+
+
+@pytest.mark.parametrize("end_first", [True, False])
+async def test_an_end_takes_the_place_of_the_same_request_lost(
+    database_url: str, end_first: bool
+) -> None:
+    ids = EntryIds()
+    record = RequestRecord("r", "POST", "/v1/chat/completions", ledger_id=ids.next(), key_id="k")
+    assert record.ledger_id is not None
+    lost = lost_entry(begin_entry(record.ledger_id, record))
+    record.settle(200, "success")
+    record.completion_tokens = 3
+    end = end_entry(record.ledger_id, record)
+    database = Database(asyncpg_url(database_url))
+    try:
+        for entry in (end, lost, end) if end_first else (lost, end, lost):
+            await insert_entries(database, [entry])
+        # An engine may have been asked twice by the same process too.
+        assert await insert_entries(database, [end, end]) == Insertion(0, [])
+    finally:
+        await database.close()
+    [kept] = await records(database_url)
+    assert (kept["outcome"], kept["status"], kept["completion_tokens"]) == ("success", 200, 3)
 
 
 @pytest.mark.parametrize(

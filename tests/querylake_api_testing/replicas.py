@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from querylake_api.ray_serve.deployment import APPLICATION
+from request_replay.agreement import APPLICATION
 
 
 def replicas() -> list[int]:

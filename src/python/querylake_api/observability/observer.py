@@ -16,6 +16,7 @@ from querylake_api.observability.request_record import (
     own_request_id,
 )
 from querylake_api.observability.tracing import Tracer
+from request_replay.agreement import IDENTITY
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Observer:
             # Some put their key where it does not belong, and a log is read by others.
             path=without_keys(scope["path"]),
             journal=self._journal,
+            ledger_id=scope.get(IDENTITY),
             trace=None if self._tracer is None else self._tracer.begin(scope["headers"]),
         )
 

@@ -61,7 +61,7 @@ class RequestRecord:
         finished_at: when the last byte had gone, in `perf_counter` seconds.
         metered: whether the ledger keeps it: it asks a model for work, with a key that is known.
         journal: is told before an engine gets the request.
-        ledger_id: its id there, once it has one.
+        ledger_id: its id there, once it has one; from the beginning if other processes may get it.
         trace: where it stands in a distributed trace; None if nobody traces.
     """
 

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import ray
 from ray import serve
 from ray.serve.config import AutoscalingConfig, HTTPOptions
 from ray.serve.exceptions import RayServeException
 
+import request_replay
 from querylake_api.configuration.loading import Configuration
 from querylake_api.ray_serve.errors import (
     ClusterMismatch,
@@ -25,9 +28,19 @@ from querylake_api.ray_serve.errors import (
     NotDeployed,
 )
 from querylake_api.ray_serve.replica import Replica
+from request_replay.agreement import APPLICATION
 
-APPLICATION = "querylake"
-"""Its name in the cluster."""
+_REPLAYING_PROXIES: dict[str, Any] = {
+    "py_modules": [str(Path(request_replay.__file__).parent)],
+    "env_vars": {
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "request_replay.middleware.middlewares"
+    },
+}
+"""The environment of all that our connection starts, so that proxies find what replays requests.
+
+Serve's controller is started by whoever starts Serve, and its proxies by the controller: they have
+the environment of that connection as long as they live. Where Serve runs already, nothing has it.
+"""
 
 _LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray takes 127.0.0.1 for `any address of mine`, and would listen where others can reach it."""
@@ -76,7 +89,12 @@ def connected(address: str) -> Iterator[None]:
         ClusterMismatch: it runs another Ray or Python.
     """
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        ray.init(
+            address=address,
+            runtime_env=_REPLAYING_PROXIES,
+            log_to_driver=False,
+            configure_logging=False,
+        )
     except ConnectionError as error:
         raise ClusterUnreachable(address, _first_line(error)) from None
     except RuntimeError as error:
@@ -103,6 +121,7 @@ def own_cluster(cpus: int) -> Iterator[None]:
         address="local",
         _node_ip_address=_LOOPBACK,
         num_cpus=cpus,
+        runtime_env=_REPLAYING_PROXIES,
         include_dashboard=False,
         log_to_driver=False,
         configure_logging=False,

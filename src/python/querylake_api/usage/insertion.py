@@ -10,14 +10,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
 
+_COLUMNS = (
+    *("began_at", "request_id", "route", "key_id", "model", "upstream", "assigned_stack", "stack"),
+    *("streamed", "attempts", "status", "outcome", "error_code", "ending", "prompt_tokens"),
+    *("completion_tokens", "content_chunks", "queued_seconds", "first_token_seconds"),
+    *("gap_p95_seconds", "seconds"),
+)
+
 # The entries travel as they are, and PostgreSQL reads them: nothing here looks into them.
-_INSERT = text("""
-    INSERT INTO usage_records (
-        id, began_at, request_id, route, key_id, model, upstream, assigned_stack, stack, streamed,
-        attempts, status, outcome, error_code, ending, prompt_tokens, completion_tokens,
-        content_chunks, queued_seconds, first_token_seconds, gap_p95_seconds, seconds
-    )
-    SELECT
+#
+# What another process was killed in may have gone on in this one, under the same id: an end takes
+# the place of the record that was made for want of it, whichever comes first.
+_INSERT = text(f"""
+    INSERT INTO usage_records (id, {", ".join(_COLUMNS)})
+    SELECT DISTINCT ON (id)
         id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
         stack, streamed, attempts, status, outcome, error_code, ending, prompt_tokens,
         completion_tokens, coalesce(content_chunks, 0), queued_seconds, first_token_seconds,
@@ -29,7 +35,9 @@ _INSERT = text("""
         completion_tokens integer, content_chunks integer, queued_seconds float8,
         first_token_seconds float8, gap_p95_seconds float8, seconds float8
     )
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT (id) DO UPDATE
+    SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
+    WHERE usage_records.outcome = 'lost_in_crash'
     """)
 
 _DATA_EXCEPTION = "22"
@@ -42,7 +50,7 @@ class Insertion:
     """What became of some entries.
 
     Attributes:
-        count: how many are new in the database.
+        count: how many were written, in the place of a lost one or as new.
         refused: those that it will never take, e.g. because a value is out of range.
     """
 
@@ -51,7 +59,7 @@ class Insertion:
 
 
 async def insert_entries(database: Database, entries: list[bytes]) -> Insertion:
-    """Insert entries and commit. Those that are there already stay as they are.
+    """Insert entries and commit. Ends that are there already stay as they are.
 
     Entries that are refused are found by halving, so that the others get in.
 

@@ -14,7 +14,8 @@ from querylake_api.persistence.base import Base
 class UsageRow(Base):
     """The table `usage_records`. What each column means is in `RequestRecord`.
 
-    Rows are never changed. They have no foreign key: a record outlives its key and its model.
+    Rows are never changed, except that an end takes the place of `lost_in_crash`. They have no
+    foreign key: a record outlives its key and its model.
     """
 
     __tablename__ = "usage_records"

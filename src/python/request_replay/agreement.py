@@ -1,0 +1,26 @@
+"""What a proxy and the application behind it agree on."""
+
+from __future__ import annotations
+
+import os
+import time
+
+APPLICATION = "querylake"
+"""Its name in the cluster. Requests of all others pass through as they are."""
+
+IDENTITY = "querylake.identity"
+"""Where the scope of a request tells which request it is, however many replicas get it.
+
+Scopes travel from proxies to replicas as they are, and nothing that a client sends comes into them
+under a name like this: it cannot pass off many requests as one.
+"""
+
+
+def new_identity() -> str:
+    """Return an identity that no other request has or will have: a UUID of version 7.
+
+    https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+    """
+    began = f"{time.time_ns() // 1_000_000:012x}"[-12:]
+    chance = os.urandom(9).hex()
+    return f"{began[:8]}-{began[8:]}-7{chance[:3]}-8{chance[3:6]}-{chance[6:]}"
