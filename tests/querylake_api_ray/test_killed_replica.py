@@ -117,7 +117,9 @@ async def test_no_request_fails_but_streams_that_had_begun_on_a_killed_replica(
         (home := folder / "killed").mkdir()
         home.chmod(0o755)
         configuration = _configuration(home, upstream.url)
-        await asyncio.to_thread(deploy, configuration, TWO, Listening("127.0.0.1", port))
+        listening = Listening("127.0.0.1", port)
+        deployed = await asyncio.to_thread(deploy, configuration, TWO, listening)
+        assert deployed.replaying
         first = replicas()
         assert len(first) == 2
         key = await create_key(configuration, scopes=(Scope.INFERENCE,))

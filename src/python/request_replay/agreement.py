@@ -8,6 +8,12 @@ import time
 APPLICATION = "querylake"
 """Its name in the cluster. Requests of all others pass through as they are."""
 
+CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+"""The variable that tells Serve whom to ask when a proxy starts."""
+
+REPLAYING = "request_replay.middleware.middlewares"
+"""What it says where requests are replayed."""
+
 IDENTITY = "querylake.identity"
 """Where the scope of a request tells which request it is, however many replicas get it.
 

@@ -90,7 +90,7 @@ class _Answer:
 def middlewares() -> list[Middleware]:
     """Return what Serve is to put before its proxy.
 
-    Serve calls it where `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names it.
+    Serve calls it where `CALLBACK` says `REPLAYING`.
     """
     return [Middleware(Replaying)]
 

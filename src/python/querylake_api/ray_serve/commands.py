@@ -84,11 +84,16 @@ def deploy(
             _until_signal()
         return
     with ray.connected(address):
-        told = ray.deploy(configuration, scale, listening, python or ray.node_python())
-    if told:
+        deployed = ray.deploy(configuration, scale, listening, python or ray.node_python())
+    if deployed.listening:
         typer.echo(f"QueryLake answers on {listening.url}.")
     else:
         typer.echo("QueryLake answers. Serve ran already, and listens where it did.")
+    if not deployed.replaying:
+        typer.echo(
+            "Serve's proxies are not ours to change: they answer 500 to requests whose "
+            "replica dies. docs/operations/ray-serve.md says how they can ask another one."
+        )
 
 
 def undeploy(address: AddressOption = "auto") -> None:

@@ -16,10 +16,10 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.config import AutoscalingConfig, HTTPOptions
 from ray.serve.exceptions import RayServeException
 
-import request_replay
 from querylake_api.configuration.loading import Configuration
 from querylake_api.ray_serve.errors import (
     ClusterMismatch,
@@ -28,22 +28,25 @@ from querylake_api.ray_serve.errors import (
     NotDeployed,
 )
 from querylake_api.ray_serve.replica import Replica
-from request_replay.agreement import APPLICATION
+from request_replay import middleware
+from request_replay.agreement import APPLICATION, CALLBACK, REPLAYING
 
 _REPLAYING_PROXIES: dict[str, Any] = {
-    "py_modules": [str(Path(request_replay.__file__).parent)],
-    "env_vars": {
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "request_replay.middleware.middlewares"
-    },
+    "py_modules": [str(Path(middleware.__file__).parent)],
+    "env_vars": {CALLBACK: REPLAYING},
 }
 """The environment of all that our connection starts, so that proxies find what replays requests.
 
 Serve's controller is started by whoever starts Serve, and its proxies by the controller: they have
-the environment of that connection as long as they live. Where Serve runs already, nothing has it.
+the environment of that connection as long as they live, and Ray takes the package to their nodes.
+Where Serve runs already, nothing has it.
 """
 
 _LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray takes 127.0.0.1 for `any address of mine`, and would listen where others can reach it."""
+
+ANSWER_SECONDS = 30.0
+"""For a replica that is ready to answer its first question."""
 
 _EXCEPTION = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*: ")
 """The last line of a trace, up to what the exception says."""
@@ -64,6 +67,19 @@ class Scale:
     target_requests: int = 64
     max_requests: int = 1024
     cpus: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """How Serve stands in front of the application.
+
+    Attributes:
+        listening: whether it listens where it was told to; if it ran already, it does where it did.
+        replaying: whether requests of a replica that dies are given to another one.
+    """
+
+    listening: bool
+    replaying: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ def own_cluster(cpus: int) -> Iterator[None]:
 
 def deploy(
     configuration: Configuration, scale: Scale, listening: Listening, python: str | None = None
-) -> bool:
+) -> Deployed:
     """Bring the application up, or bring the one that runs to this configuration, step by step.
 
     Serve replaces replicas one after another, and each ends when its requests have.
@@ -143,9 +159,6 @@ def deploy(
     Args:
         listening: used only where Serve does not run yet.
         python: the command that runs Python with QueryLake on a node; None for the node's own.
-
-    Returns:
-        Whether Serve listens where it was told to; if it ran already, it listens where it did.
 
     Raises:
         DeploymentFailed: the replicas do not come up, or another application answers on `/`.
@@ -171,16 +184,18 @@ def deploy(
     )
     deployment = configured(serve.ingress()(Replica))
     path = str(configuration.path.resolve())
+    bound = deployment.bind(path, configuration.digest)
     try:
-        serve.run(deployment.bind(path, configuration.digest), name=APPLICATION, route_prefix="/")
-    except RayServeException as error:
+        handle = serve.run(bound, name=APPLICATION, route_prefix="/")
+        replaying = handle.replaying.remote().result(timeout_s=ANSWER_SECONDS)
+    except (RayServeException, RayError, TimeoutError) as error:
         raise DeploymentFailed(_reason(error)) from None
     except RuntimeError as error:
         reason = _reason_of_replicas() or _reason(error)
         if APPLICATION not in running.applications:
             serve.delete(APPLICATION)  # or Serve would try for ever
         raise DeploymentFailed(reason) from None
-    return not running.proxies
+    return Deployed(listening=not running.proxies, replaying=replaying)
 
 
 def undeploy() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
 from querylake_api.app import Application, running_application
 from querylake_api.configuration.loading import Configuration, load_configuration
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import configure_logging
 from querylake_api.ray_serve.errors import ConfigurationDiffers
+from request_replay.agreement import CALLBACK, REPLAYING
 
 
 class Replica:
@@ -38,6 +42,14 @@ class Replica:
     def __serve_build_asgi_app__(self) -> Application:
         """Give Serve the application."""
         return self._application
+
+    def replaying(self) -> bool:
+        """Return whether proxies give a request to another replica if this one dies.
+
+        Serve's controller starts both, and gives both its environment. HAProxy, where Serve has it
+        in front instead of its own proxies, has rules of its own.
+        """
+        return os.environ.get(CALLBACK) == REPLAYING and not RAY_SERVE_ENABLE_HA_PROXY
 
     async def __del__(self) -> None:
         """Close what was opened. Serve waits for this, after requests have ended."""
