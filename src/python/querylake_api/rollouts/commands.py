@@ -174,7 +174,7 @@ def simulate(
     ] = 50_000,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     only: Annotated[
-        Table | None, typer.Option(help="One of the four tables; all take an hour or two.")
+        Table | None, typer.Option(help="One of the four tables; all take an hour.")
     ] = None,
 ) -> None:
     """Reproduce the tables of docs/rollout-statistics.md. Needs no server; takes its time."""
