@@ -151,6 +151,19 @@ def answering(
     return script
 
 
+def in_two_parts(finish: asyncio.Event) -> Script:
+    """Return a script that streams ` two` only once it is told to finish."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.token("one")
+        await finish.wait()
+        await exchange.token(" two", finish_reason="stop")
+        await exchange.end_stream()
+
+    return script
+
+
 def completion(model: str) -> dict[str, object]:
     """Return a chat completion."""
     message = {"role": "assistant", "content": "one two three"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, completion
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, completion, in_two_parts
 from querylake_api.limits.estimate import ANSWER_TOKENS, MEDIA_TOKENS, estimated_tokens
 from querylake_api.limits.headers import duration
 from querylake_api_testing.running import RunningApi
@@ -152,14 +152,7 @@ async def test_concurrency_counts_streams_until_their_last_byte(
     key = await key_with(api, concurrency=2)
     finish = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.token("one")
-        await finish.wait()
-        await exchange.token(" two", finish_reason="stop")
-        await exchange.end_stream()
-
-    engine.script = script
+    engine.script = in_two_parts(finish)
     headers = api.headers(key["key"])
     body = {**CHAT, "stream": True}
 

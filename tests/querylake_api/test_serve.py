@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from querylake_api_testing.process import environment, serve_process
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, in_two_parts
+from querylake_api_testing.process import accepts, environment, serve_process
 from querylake_api_testing.running import write_config
 
 CHAT = {"model": "m", "messages": []}
@@ -57,14 +57,7 @@ async def test_a_life_with_an_embedded_database(
     config = embedded_config(postgres_folder, engine, drain_seconds=10)
     finish = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.token("one")
-        await finish.wait()
-        await exchange.token(" two", finish_reason="stop")
-        await exchange.end_stream()
-
-    engine.script = script
+    engine.script = in_two_parts(finish)
     async with (
         serve_process(config) as server,
         httpx.AsyncClient(trust_env=False, timeout=60) as client,
@@ -98,17 +91,6 @@ async def test_a_life_with_an_embedded_database(
     async with serve_process(config) as server:
         assert await server.end(signal.SIGINT) == 0
     assert not postgres_running(config)
-
-
-async def accepts(url: str) -> bool:
-    """Return whether anything listens there."""
-    host, port = url.removeprefix("http://").split(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except ConnectionError:
-        return False
-    writer.close()
-    return True
 
 
 async def test_what_the_drain_timeout_cuts_is_told_so(

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
+from llm_provider_testing.scripted_engine import (
+    Exchange,
+    ScriptedEngine,
+    in_two_parts,
+    scripted_engine,
+)
 from querylake_api_testing.running import RunningApi, running_api, write_config
 
 PATIENCE = 60.0
@@ -215,14 +220,7 @@ async def test_what_the_supervisor_says(api: RunningApi, watched: Watched) -> No
 async def test_streams_under_way_are_left_alone(api: RunningApi, watched: Watched) -> None:
     finish = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.token("one")
-        await finish.wait()
-        await exchange.token(" two", finish_reason="stop")
-        await exchange.end_stream()
-
-    watched.engine.script = script
+    watched.engine.script = in_two_parts(finish)
     request = {**CHAT, "stream": True}
     async with api.client.stream(
         "POST", "/v1/chat/completions", json=request, headers=api.headers()

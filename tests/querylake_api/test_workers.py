@@ -9,11 +9,12 @@ from pathlib import Path
 
 import httpx
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, in_two_parts
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api_testing.process import (
     ServeProcess,
+    accepts,
     fresh_connections,
     serve_process,
     start_serve,
@@ -69,14 +70,7 @@ async def test_streams_finish_on_every_worker_before_the_end(
 ) -> None:
     finish = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
-        await exchange.begin_stream()
-        await exchange.token("one")
-        await finish.wait()
-        await exchange.token(" two", finish_reason="stop")
-        await exchange.end_stream()
-
-    engine.script = script
+    engine.script = in_two_parts(finish)
     headers = await inference_headers(config_file)
     async with (
         serve_process(config_file, "--port", "0", "--workers", "2") as server,
@@ -161,14 +155,3 @@ async def test_workers_that_cannot_start_are_one_sentence(tmp_path: Path) -> Non
     assert "the database at 127.0.0.1/nowhere cannot be used" in said
     assert "Traceback" not in said
     assert "hidden" not in said
-
-
-async def accepts(url: str) -> bool:
-    """Return whether anything listens there."""
-    host, port = url.removeprefix("http://").split(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except ConnectionError:
-        return False
-    writer.close()
-    return True

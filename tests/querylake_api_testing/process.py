@@ -87,6 +87,17 @@ def fresh_connections(url: str) -> httpx.AsyncClient:
     )
 
 
+async def accepts(url: str) -> bool:
+    """Return whether anything listens there."""
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
 def environment() -> dict[str, str]:
     """Return the environment for a child that imports what this process imports."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -78,7 +78,8 @@ def verify(
     (folder / "inference.lock").write_text(lock_text())
     pex = packed_pex(folder / "vllm.pex", versions or VERSIONS, source)
     done = run(
-        folder, "runtime", "verify", "--pex", str(pex), "--lock", "inference.lock", "--seconds", "5"
+        *(folder, "runtime", "verify", "--pex", str(pex), "--lock", "inference.lock"),
+        *("--seconds", "60"),
     )
     assert done.stderr == ""
     records = open_session(folder).store.read().records

@@ -152,6 +152,7 @@ def told(result: Result) -> list[Text]:
 
 
 def as_it_should(result: Result) -> bool:
+    """Return whether a trial ended as its fault, or the lack of one, demands, and cost no more."""
     expected = "promoted" if result.trial.fault is None else "rolled_back"
     return result.end == expected and result.unexplained == 0
 
@@ -178,6 +179,7 @@ def _address(api: Api) -> Text:
 
 
 def summary(results: Sequence[Result]) -> Table:
+    """Return a line for each trial."""
     table = Table("the new stack", "end", "after", "requests", "errors seen", "flip", title=None)
     for result in results:
         good = as_it_should(result)
