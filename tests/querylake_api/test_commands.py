@@ -164,6 +164,7 @@ def test_a_host_that_is_none(run: Run, config_file: Path) -> None:
     assert "server.host: 'no such host' cannot be resolved" in err
 
 
+@pytest.mark.parametrize("patience", [0.5])
 def test_doctor_ends_with_1_if_something_is_at_fault(run: Run, config_file: Path) -> None:
     code, out, err = run("doctor", "--config", str(config_file))
     assert (code, err) == (1, "")
