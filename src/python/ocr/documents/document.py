@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Protocol
 
 from ocr.engines.engine import Pixels
-from ocr.geometry import Box
 from ocr.text_layer.layer import TextLayer
 
 
@@ -66,15 +65,3 @@ class Document(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PictureArea:
-    """Where a page shows a raster image.
-
-    Attributes:
-        pixels: of the image, width times height; 0 if unknown.
-    """
-
-    box: Box
-    pixels: int
