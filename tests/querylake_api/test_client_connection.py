@@ -10,7 +10,8 @@ import pytest
 import uvicorn
 
 from querylake_api.asgi import Receive, Scope, Send
-from querylake_api.client_connection import BODY_COMPLETE, CONNECTION, ClientConnection
+from querylake_api.client_connection import ClientConnection
+from querylake_api.exchange import EXCHANGE
 from querylake_api.server import listen
 from querylake_api.serving import ApiServer
 
@@ -88,7 +89,7 @@ async def test_an_answer_that_closes_the_connection_is_complete(serve: Serve) ->
 
 async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        assert BODY_COMPLETE in scope
+        assert scope[EXCHANGE].body_complete
         body = (await receive())["body"]
         await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
         await send(_body(body, more=False))
@@ -106,7 +107,7 @@ async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> No
     begun, gone = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[CONNECTION].when_lost(gone.set)
+        scope[EXCHANGE].when_lost(gone.set)
         begun.set()
         await gone.wait()
 

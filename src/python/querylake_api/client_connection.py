@@ -1,99 +1,288 @@
-"""uvicorn's connection to a client, which tells by itself what ASGI's `receive` must be asked for.
+"""One HTTP/1.1 connection of a client: requests come in over it and are answered in their order.
 
-To wait in `receive` for a client that leaves takes a task of its own for every request. Under
-servers that are not ours, such as Ray Serve's, there is nothing else, and it works there too.
+uvicorn listens, keeps the connections and drains them; this is its `http` protocol. Its own one
+costs as much for a short answer as all that is done about usage and limits.
+
+https://www.rfc-editor.org/rfc/rfc9112
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections import deque
+from functools import lru_cache
 from typing import Any, cast
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-CONNECTION = "querylake.connection"
-"""Where a request's connection is found in its scope, under a server of ours."""
+from llm_provider.alarm import Alarm
+from querylake_api.dialects import error_body
+from querylake_api.errors import ApiError, head_too_large, not_http
+from querylake_api.exchange import EXCHANGE, Exchange, encoded_head
 
-BODY_COMPLETE = "querylake.body_complete"
-"""Is in the scope when all of the body is here, so that `receive` gives it without waiting."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a request's URL and headers."""
+
+_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
+
+_log = logging.getLogger(__name__)
 
 
-class ClientConnection(HttpToolsProtocol):
-    """One connection. Requests that come over it are served one after the other.
+class _HeadTooLarge(Exception):
+    """The head of a request is larger than `MAX_HEAD`."""
 
-    Attributes:
-        lost: whether it is gone.
+
+class ClientConnection(asyncio.Protocol):
+    """One connection.
+
+    A request that comes before the last one was answered waits, and nothing more is read meanwhile.
+
+    Args:
+        config: the server's.
+        server_state: where the server finds its connections, and what they are doing.
+        app_state: is uvicorn's, and not used.
     """
 
-    lost = False
-    _on_lost: Callable[[], None] | None = None
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any] | None = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._keep_alive = config.timeout_keep_alive
+        self._server = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop)
+        self._parser = httptools.HttpRequestParser(self)
+        self._exchanges: deque[Exchange] = deque()
+        self._incoming: Exchange | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._reading = True
+        self._writable: asyncio.Future[None] | None = None
+        self.transport: asyncio.Transport | None = None
+        self._standing: dict[str, Any] = {}
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection."""
-        whole = WholeAnswers(transport, asyncio.get_running_loop())
-        super().connection_made(cast("asyncio.Transport", whole))
+    # What the server calls.
 
-    def when_lost(self, call: Callable[[], None] | None) -> None:
-        """Have something called when the client goes away, instead of what was to be called."""
-        self._on_lost = call
+    def shutdown(self) -> None:
+        """Close, as soon as what has begun is answered."""
+        for exchange in self._exchanges:
+            exchange.keep_alive = False
+        if not self._exchanges and self.transport is not None:
+            self.transport.close()
+
+    # What an exchange calls.
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client does not take what was sent."""
+        return self._writable is not None
+
+    async def writable(self) -> None:
+        """Wait until the client takes what was sent, or is gone."""
+        while self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what every answer says, such as the date."""
+        return self._server.default_headers
+
+    def pause_reading(self) -> None:
+        """Make the client wait with what it sends."""
+        if self._reading and self.transport is not None:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take more from the client, unless it is ahead of its answers."""
+        if not self._reading and self.transport is not None and len(self._exchanges) <= 1:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def answered(self, exchange: Exchange) -> None:
+        """Go on with the next request."""
+        self._server.total_requests += 1
+        exchanges = self._exchanges
+        exchanges.popleft()
+        transport = self.transport
+        if transport is None:
+            return
+        if not exchange.keep_alive:
+            transport.close()
+            return
+        if not self._reading:
+            self.resume_reading()
+        if exchanges:
+            self._begin(exchanges[0])
+        else:
+            self._alarm.set(self, self._loop.time() + self._keep_alive)
+
+    def ring(self) -> None:
+        """Close: nothing has come for too long."""
+        if self.transport is not None and not self._exchanges:
+            self.transport.close()
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        # uvloop's is one in all but its class.
+        self.transport = cast("asyncio.Transport", transport)
+        self._server.connections.add(cast("Any", self))
+        self._standing = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
+            "server": _address(transport.get_extra_info("sockname")),
+            "client": _address(transport.get_extra_info("peername")),
+            "root_path": "",
+        }
+        self._alarm.set(self, self._loop.time() + self._keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell uvicorn, and whoever wanted to know."""
-        super().connection_lost(exc)
-        self.lost = True
-        call, self._on_lost = self._on_lost, None
-        if call is not None:
-            call()
+        """Tell whoever is at work for the client."""
+        self.transport = None
+        self._server.connections.discard(cast("Any", self))
+        self._alarm.stop()
+        self.resume_writing()
+        for exchange in self._exchanges:
+            exchange.lose()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # We speak nothing else, so we go on as if nobody had asked (RFC 9110, section 7.8).
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self.data_received(rest)
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, _HeadTooLarge):
+                self._refuse(head_too_large(MAX_HEAD))
+            else:
+                self._refuse(not_http(str(error) or type(error).__name__))
+
+    def pause_writing(self) -> None:
+        """Note that the client does not take what was sent."""
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Note that it has."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._url = b""
+        self._headers = []
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the URL."""
+        self._url += url
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers.append((name.lower(), value))
+        self._grow(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
-        """Begin a request. Its task sees the scope in the loop's next round."""
-        super().on_headers_complete()
-        self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        """Begin to answer, or put the request behind those that came before it."""
+        parser = self._parser
+        version = parser.get_http_version()
+        path, raw_path, query = _target(self._url)
+        scope = self._standing.copy()
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["path"] = path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        scope["headers"] = self._headers
+        persistent = version == "1.1"
+        exchange = Exchange(
+            self, scope, keep_alive=persistent and parser.should_keep_alive(), chunks=persistent
+        )
+        scope[EXCHANGE] = exchange
+        self._incoming = exchange
+        self._exchanges.append(exchange)
+        if len(self._exchanges) == 1:
+            self._alarm.clear()
+            self._begin(exchange)
+        else:
+            self.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        if self._incoming is not None:
+            self._incoming.feed(body)
 
     def on_message_complete(self) -> None:
-        """Note that the body is here."""
-        super().on_message_complete()
-        self.scope[BODY_COMPLETE] = True  # type: ignore[literal-required]
+        """End a request."""
+        exchange, self._incoming = self._incoming, None
+        if exchange is not None:
+            exchange.end_body()
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD:
+            raise _HeadTooLarge
+
+    def _begin(self, exchange: Exchange) -> None:
+        # Only the server's `cut` cancels tasks that have not begun, and it does not wait for them.
+        self._server.tasks.add(self._loop.create_task(self._serve(exchange)))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            await self._app(exchange.scope, exchange.receive, cast("Any", exchange.send))
+        except Exception:  # noqa: BLE001 - the application answers for all of its own
+            _log.exception("the application failed")
+        finally:
+            task = asyncio.current_task()
+            self._server.tasks.discard(cast("Any", task))
+            if not exchange.answered:
+                exchange.break_off()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Say what is wrong, if nothing else is being said, and close."""
+        transport = self.transport
+        if transport is None:
+            return
+        _log.info("a client was cut off: %s", error.message)
+        if not any(exchange.started for exchange in self._exchanges):
+            body = error_body(error, "openai")
+            length = (b"content-length", b"%d" % len(body))
+            headers = [*self.default_headers(), _JSON, length, _CLOSE]
+            transport.write(encoded_head(error.status, headers) + body)
+        transport.close()
 
 
-_HEAD = b"HTTP/1.1 "
+@lru_cache(maxsize=256)
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return a URL's path, decoded and as it came, and its query.
 
-
-class WholeAnswers:
-    """A transport that sends the head of an answer with the beginning of its body.
-
-    uvicorn writes them one after the other: twice the work in the kernel for a short answer, and
-    clients that wake up for a head that they can do nothing with. A head that nothing follows at
-    once goes out by itself in the loop's next round.
+    Raises:
+        httptools.HttpParserInvalidURLError: it is none.
     """
+    parsed = httptools.parse_url(url)
+    raw_path: bytes = parsed.path or b"/"
+    return unquote(raw_path.decode("ascii")), raw_path, parsed.query or b""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head: bytes | None = None
 
-    def write(self, data: bytes) -> None:
-        """Send, after what was held back."""
-        head, self._head = self._head, None
-        if head is not None:
-            self._transport.writelines((head, data))
-        elif data.startswith(_HEAD):
-            self._head = data
-            self._loop.call_soon(self._send_head)
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """Send what was held back, and close."""
-        self._send_head()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        """Return everything else as the transport has it."""
-        return getattr(self._transport, name)
-
-    def _send_head(self) -> None:
-        head, self._head = self._head, None
-        if head is not None:
-            self._transport.write(head)
+def _address(address: Any) -> tuple[str, int] | None:
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else None

@@ -91,6 +91,25 @@ def invalid_request(
     return ApiError(message, status=status, type="invalid_request_error", code=code, param=param)
 
 
+def not_http(reason: str) -> ApiError:
+    """What a client sent is no request."""
+    return invalid_request(
+        f"This is not a valid HTTP/1.1 request: {reason}. Use an HTTP client, and mind whether the "
+        "server expects http or https.",
+        code="invalid_http",
+    )
+
+
+def head_too_large(limit: int) -> ApiError:
+    """A client's URL and headers are more than anybody needs."""
+    return invalid_request(
+        f"The URL and the headers of this request are larger than {limit} bytes. Send what is long "
+        "in the body.",
+        status=431,
+        code="head_too_large",
+    )
+
+
 def internal_error(request_id: str) -> ApiError:
     """Return what a caller is told of a fault of ours; the log has the rest."""
     return ApiError(

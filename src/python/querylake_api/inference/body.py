@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from querylake_api.asgi import Receive, Scope
-from querylake_api.client_connection import BODY_COMPLETE
+from querylake_api.exchange import EXCHANGE, Exchange
 from querylake_api.inference.disconnect import ClientLeft
 from querylake_api.inference.errors import body_too_large, body_too_slow
 
@@ -19,8 +19,12 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
     """
     if declared_length(scope) > limit:
         raise body_too_large(limit)
-    if BODY_COMPLETE in scope:
-        return await _read(receive, limit)
+    exchange: Exchange | None = scope.get(EXCHANGE)
+    if exchange is not None and exchange.body_complete:
+        body = exchange.body()
+        if len(body) > limit:
+            raise body_too_large(limit)
+        return body
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from querylake_api.asgi import Receive
-from querylake_api.client_connection import ClientConnection
+from querylake_api.exchange import Exchange
 from querylake_api.observability.request_record import RequestRecord
 
 
@@ -21,23 +21,23 @@ class WhileConnected:
     body has been read, since from then on a disconnect is all that ASGI's `receive` can report.
 
     Args:
-        receive: asked where there is no connection.
+        receive: asked where there is no exchange.
         record: once it is settled, the answer is out but for its last bytes, and the block may end
             in its own time.
-        connection: tells by itself when it is lost; None under a server that is not ours.
+        exchange: tells by itself when the client is lost; None under a server that is not ours.
 
     Raises:
         ClientLeft: from the block's end.
     """
 
-    __slots__ = ("_connection", "_left", "_receive", "_record", "_task", "_watcher")
+    __slots__ = ("_exchange", "_left", "_receive", "_record", "_task", "_watcher")
 
     def __init__(
-        self, receive: Receive, record: RequestRecord, connection: ClientConnection | None = None
+        self, receive: Receive, record: RequestRecord, exchange: Exchange | None = None
     ) -> None:
         self._receive = receive
         self._record = record
-        self._connection = connection
+        self._exchange = exchange
         self._watcher: asyncio.Task[None] | None = None
         self._left = False
 
@@ -45,20 +45,20 @@ class WhileConnected:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        if self._connection is None:
+        if self._exchange is None:
             self._watcher = asyncio.create_task(self._watch())
-        elif self._connection.lost:
+        elif self._exchange.lost:
             self._end()
         else:
-            self._connection.when_lost(self._end)
+            self._exchange.when_lost(self._end)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: object
     ) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
-        elif self._connection is not None:
-            self._connection.when_lost(None)
+        elif self._exchange is not None:
+            self._exchange.when_lost(None)
         # With more cancellations than ours pending, somebody else wants the task to end too.
         ours = self._left and self._task.uncancel() == 0
         if ours and exc_type is not None and issubclass(exc_type, asyncio.CancelledError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llm_provider.errors import ProviderError
 from querylake_api.asgi import Receive, Scope, Send, tell
-from querylake_api.client_connection import CONNECTION
 from querylake_api.error_handlers import wrong_method
 from querylake_api.errors import ApiError
+from querylake_api.exchange import EXCHANGE
 from querylake_api.inference.body import read_body
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
@@ -68,7 +68,7 @@ class InferenceRoute:
             call = await self._understand(scope, receive, record)
             with self._limiter.admit(call.key, call.tokens, record):
                 async with (
-                    WhileConnected(receive, record, scope.get(CONNECTION)),
+                    WhileConnected(receive, record, scope.get(EXCHANGE)),
                     self._dispatcher.dispatch(call, record) as answer,
                 ):
                     record.upstream = answer.target.upstream
