@@ -1,44 +1,84 @@
-"""What a client sees of how an answer is sent."""
+"""What a client sees of how its requests are taken and answers are sent."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from querylake_api.asgi import Receive, Scope, Send
-from querylake_api.client_connection import ClientConnection
+from querylake_api.client_connection import MAX_HEAD, ClientConnection
 from querylake_api.exchange import EXCHANGE
 from querylake_api.server import listen
 from querylake_api.serving import ApiServer
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Serve = Callable[[App], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[App], Awaitable[Connection]]
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Serve applications, each to one client, and stop."""
-    running: list[tuple[ApiServer, asyncio.Task[None]]] = []
+async def servers() -> AsyncIterator[list[ApiServer]]:
+    """Those that run, to be stopped at the end."""
+    running: list[ApiServer] = []
+    return running
 
-    async def connected(app: App) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+
+@pytest.fixture
+async def serve(servers: list[ApiServer]) -> AsyncIterator[Serve]:
+    """Serve applications, each to one client, and stop."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def connected(app: App) -> Connection:
         listener = listen("127.0.0.1", 0)
         server = ApiServer(
-            uvicorn.Config(app, http=ClientConnection, lifespan="off", log_config=None)
+            uvicorn.Config(
+                app, http=ClientConnection, lifespan="off", log_config=None, timeout_keep_alive=1
+            )
         )
-        running.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
+        servers.append(server)
+        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
         return await asyncio.open_connection(*listener.getsockname())
 
     yield connected
-    for server, serving in running:
+    for server in servers:
         server.cut()
-        await asyncio.wait_for(serving, 60)
+    for task in tasks:
+        await asyncio.wait_for(task, 10)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body that came."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message["body"]
+        more = message["more_body"]
+    await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(_body(body, more=False))
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Read the head of an answer, and the body that its length tells of."""
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).lower()
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return head, await asyncio.wait_for(reader.readexactly(int(length or b"0")), 10)
+
+
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """Read until the server closes."""
+    return await asyncio.wait_for(reader.read(), 10)
 
 
 def _body(content: bytes, *, more: bool) -> dict[str, object]:
@@ -53,7 +93,7 @@ async def test_head_and_body_come_together(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        first = await asyncio.wait_for(reader.read(65536), 60)
+        first = await asyncio.wait_for(reader.read(65536), 10)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\nwhole")
 
@@ -69,10 +109,10 @@ async def test_a_head_that_nothing_follows_comes_alone(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 2")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 2")
         seen.set()
         assert (
-            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60) == b"4\r\nlate\r\n0\r\n\r\n"
+            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10) == b"4\r\nlate\r\n0\r\n\r\n"
         )
 
 
@@ -84,7 +124,7 @@ async def test_an_answer_that_closes_the_connection_is_complete(serve: Serve) ->
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 204")
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 204")
 
 
 async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) -> None:
@@ -99,8 +139,8 @@ async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) 
         for number in range(3):
             writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n#%d" % number)
         for number in range(3):
-            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-            assert await asyncio.wait_for(reader.readexactly(2), 60) == b"#%d" % number
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            assert await asyncio.wait_for(reader.readexactly(2), 10) == b"#%d" % number
 
 
 async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> None:
@@ -113,6 +153,255 @@ async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> No
 
     _, writer = await serve(app)
     writer.write(GET)
-    await asyncio.wait_for(begun.wait(), 60)
+    await asyncio.wait_for(begun.wait(), 10)
     writer.close()
-    await asyncio.wait_for(gone.wait(), 60)
+    await asyncio.wait_for(gone.wait(), 10)
+
+
+async def test_what_is_no_request_is_told_so(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    with closing(writer):
+        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        head, body = await answer(reader)
+        assert head.startswith(b"http/1.1 400 ")
+        assert b"connection: close" in head
+        assert json.loads(body)["error"]["code"] == "invalid_http"
+        assert await everything(reader) == b""
+
+
+async def test_a_head_without_end_is_refused(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    with closing(writer):
+        writer.write(GET[:-2] + b"X-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+        head, body = await answer(reader)
+    assert head.startswith(b"http/1.1 431 ")
+    assert json.loads(body)["error"]["code"] == "head_too_large"
+
+
+async def test_nonsense_in_the_middle_of_a_body_ends_the_request(serve: Serve) -> None:
+    left = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        writer.write(b"not a length\r\n")
+        assert (await answer(reader))[0].startswith(b"http/1.1 400 ")
+        await asyncio.wait_for(left.wait(), 10)
+
+
+async def test_an_offer_to_upgrade_is_passed_over(serve: Serve) -> None:
+    # As Java's HTTP client sends it with every first request, body and all.
+    reader, writer = await serve(echo)
+    offer = (
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n"
+    )
+    with closing(writer):
+        for _ in range(2):
+            writer.write(POST + offer + b"Content-Length: 3\r\n\r\none")
+            assert (await answer(reader))[1] == b"one"
+        writer.write(b"GET / HTTP/1.1\r\n" + offer + b"\r\n")
+        assert (await answer(reader))[1] == b""
+
+
+async def test_a_client_that_asks_first_is_told_to_go_on(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    with closing(writer):
+        writer.write(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == (
+            b"HTTP/1.1 100 Continue\r\n\r\n"
+        )
+        writer.write(b"ok")
+        assert (await answer(reader))[1] == b"ok"
+
+
+async def test_a_refusal_comes_before_the_body_and_the_connection_goes_on(serve: Serve) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "status": 413, "headers": [(b"content-length", b"0")]})
+        await send(_body(b"", more=False))
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        for _ in range(2):
+            writer.write(POST + b"Content-Length: 1000000\r\n\r\n")
+            assert (await answer(reader))[0].startswith(b"http/1.1 413 ")
+            writer.write(b"x" * 1_000_000)
+            await asyncio.wait_for(writer.drain(), 10)
+
+
+async def test_a_body_that_nobody_takes_makes_the_client_wait(serve: Serve) -> None:
+    take = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await take.wait()
+        await echo(scope, receive, send)
+
+    reader, writer = await serve(app)
+    body = b"x" * 32_000_000
+    with closing(writer):
+        writer.write(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(writer.drain(), 0.3)
+        take.set()
+        assert (await answer(reader))[1] == body
+
+
+async def test_a_client_that_does_not_read_makes_the_application_wait(serve: Serve) -> None:
+    sent = 0
+    piece = b"x" * 100_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send(START)
+        for _ in range(400):
+            await send(_body(piece, more=True))
+            sent += 1
+        await send(_body(b"", more=False))
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(GET)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        before = -1
+        while sent != before:
+            before = sent
+            await asyncio.sleep(0.1)
+        assert sent < 400
+        size = 0
+        while (line := await asyncio.wait_for(reader.readline(), 10)) != b"0\r\n":
+            size += len(await reader.readexactly(int(line, 16) + 2)) - 2
+    assert size == 400 * len(piece)
+
+
+async def test_clients_that_know_no_chunks_read_to_the_end(serve: Serve) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(_body(b"one ", more=True))
+        await send(_body(b"two", more=False))
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, body = (await everything(reader)).partition(b"\r\n\r\n")
+    assert body == b"one two"
+    assert b"transfer-encoding" not in head
+
+
+async def test_the_head_alone_is_sent_to_who_asks_for_it(serve: Serve) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [(b"content-length", b"5")]})
+        await send(_body(b"whole", more=False))
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        assert b"content-length: 5" in head
+        assert (await answer(reader))[1] == b"whole"
+
+
+async def test_a_client_that_wants_no_second_request_gets_none(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    with closing(writer):
+        writer.write(POST + b"Connection: close\r\nContent-Length: 2\r\n\r\nok")
+        content = await everything(reader)
+    assert content.endswith(b"\r\n\r\nok")
+    assert content.count(b"connection: close\r\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([(b"x-name", b"a\r\nset-cookie: b"), (b"content-length", b"2")], b"ok"),
+        ([(b"content-length", b"1")], b"longer"),
+        ([(b"content-length", b"9")], b"shorter"),
+    ],
+)
+async def test_an_answer_that_would_be_another_one_is_not_sent(
+    serve: Serve, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": headers})
+        await send(_body(body, more=False))
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(GET)
+        assert await everything(reader) == b""
+
+
+async def test_an_idle_client_is_let_go(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    with closing(writer):
+        writer.write(POST + b"Content-Length: 2\r\n\r\nok")
+        assert (await answer(reader))[1] == b"ok"
+        assert await everything(reader) == b""
+
+
+async def test_a_server_that_stops_answers_what_it_has_begun(
+    serve: Serve, servers: list[ApiServer]
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        writer.write(POST + b"Content-Length: 2\r\n\r\nok")
+        await asyncio.wait_for(begun.wait(), 10)
+        servers[0].drain()
+        go_on.set()
+        content = await everything(reader)
+    assert content.startswith(b"HTTP/1.1 200 ")
+    assert content.endswith(b"ok")
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_requests_are_the_same_however_they_are_cut(data: st.DataObject) -> None:
+    content = b"".join(
+        (
+            POST + b"Content-Length: 3\r\n\r\none",
+            POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nt\r\n2\r\nwo\r\n0\r\n\r\n",
+            POST + b"Content-Length: 0\r\n\r\n",
+            b"GET /a%20b?c=d HTTP/1.1\r\nhOST: y\r\n\r\n",
+        )
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=12)))
+    seen: list[tuple[str, bytes, bytes]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        seen.append((scope["path"], scope["query_string"], body))
+        await send({**START, "headers": [(b"content-length", b"0")]})
+        await send(_body(b"", more=False))
+
+    async def served() -> None:
+        listener = listen("127.0.0.1", 0)
+        server = ApiServer(
+            uvicorn.Config(app, http=ClientConnection, lifespan="off", log_config=None)
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        with closing(writer):
+            for start, end in itertools.pairwise([0, *cuts, len(content)]):
+                writer.write(content[start:end])
+                await asyncio.sleep(0)
+            for _ in range(4):
+                await answer(reader)
+        server.cut()
+        await asyncio.wait_for(serving, 10)
+
+    asyncio.run(served())
+    assert seen == [("/", b"", b"one"), ("/", b"", b"two"), ("/", b"", b""), ("/a b", b"c=d", b"")]

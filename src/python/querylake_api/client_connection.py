@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import deque
 from functools import lru_cache
 from typing import Any, cast
@@ -27,6 +28,7 @@ from querylake_api.exchange import EXCHANGE, Exchange, encoded_head
 MAX_HEAD = 64 * 1024
 """Bytes of a request's URL and headers."""
 
+_OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 
@@ -159,14 +161,12 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._incoming is None and b"pgrade" in data:
+            data = _without_offer(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # We speak nothing else, so we go on as if nobody had asked (RFC 9110, section 7.8).
-            self._parser = httptools.HttpRequestParser(self)
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
+        except httptools.HttpParserUpgrade:
+            self._refuse(not_http("it asks for another protocol"))
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, _HeadTooLarge):
                 self._refuse(head_too_large(MAX_HEAD))
@@ -270,6 +270,16 @@ class ClientConnection(asyncio.Protocol):
             headers = [*self.default_headers(), _JSON, length, _CLOSE]
             transport.write(encoded_head(error.status, headers) + body)
         transport.close()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """Return the beginning of a request without the offer to speak another protocol.
+
+    Java's HTTP client makes it with each first request. It may be passed over (RFC 9110, section
+    7.8), but the parser would take the body for the beginning of what was offered.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"\r\nx-upgrade-not-taken:", head) + end + rest
 
 
 @lru_cache(maxsize=256)
