@@ -29,10 +29,9 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 @pytest.fixture
-async def servers() -> AsyncIterator[list[ApiServer]]:
+def servers() -> list[ApiServer]:
     """Those that run, to be stopped at the end."""
-    running: list[ApiServer] = []
-    return running
+    return []
 
 
 @pytest.fixture
