@@ -6,12 +6,13 @@ https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import httptools
 
 from llm_provider.alarm import Alarm
+from llm_provider.provider import Sink
 
 _HIGH_WATER = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
@@ -36,7 +37,9 @@ class HTTPConnection(asyncio.Protocol):
     Attributes:
         status: of the answer.
         headers: of the answer, with lower-case names. Of several with one name, the last.
-        idle_since: when its last answer was complete, on the loop's clock.
+        taken: pieces of the body that were taken or delivered.
+        came_at: when anything came last, on the loop's clock.
+        idle_since: when its last answer was complete, likewise.
         alarm: rings for whoever waits too long for the answer.
     """
 
@@ -47,18 +50,23 @@ class HTTPConnection(asyncio.Protocol):
         "_head",
         "_head_size",
         "_held",
+        "_loop",
         "_lost",
         "_parser",
         "_paused",
+        "_patience",
         "_reusable",
+        "_sink",
         "_transport",
         "_until_eof",
         "_waiter",
         "_writable",
         "alarm",
+        "came_at",
         "headers",
         "idle_since",
         "status",
+        "taken",
     )
 
     def __init__(self, lost: Callable[[HTTPConnection], None]) -> None:
@@ -67,8 +75,10 @@ class HTTPConnection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         # Serves one answer after the other: the pool takes back only what ended as it should.
         self._parser = httptools.HttpResponseParser(self)
-        self.alarm = Alarm(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.alarm = Alarm(self._loop)
         self.idle_since = 0.0
+        self.came_at = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -84,6 +94,9 @@ class HTTPConnection(asyncio.Protocol):
         self._until_eof = False
         self._reusable = False
         self._error: Exception | None = None
+        self._sink: Sink | None = None
+        self._patience: Awaitable[None] | None = None
+        self.taken = 0
 
     @property
     def closed(self) -> bool:
@@ -101,7 +114,7 @@ class HTTPConnection(asyncio.Protocol):
         The future raises `Lost` or `NotHttp` if there will be none.
         """
         self._reset()
-        self._head = asyncio.get_running_loop().create_future()
+        self._head = self._loop.create_future()
         if self._transport is None:
             self._head.set_exception(Lost("the connection was closed"))
         else:
@@ -124,6 +137,7 @@ class HTTPConnection(asyncio.Protocol):
             if self._paused and self._transport is not None:
                 self._paused = False
                 self._transport.resume_reading()
+            self.taken += 1
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if self._error is not None:
             raise self._error
@@ -136,8 +150,26 @@ class HTTPConnection(asyncio.Protocol):
 
     def more(self) -> asyncio.Future[None]:
         """Return what is done once `take` has something to give or to raise."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         return self._waiter
+
+    def deliver(self, sink: Sink) -> asyncio.Future[None]:
+        """Give what comes of the body to `sink` at once, and return what is done when that ends.
+
+        It ends with the body, with what `take` then raises, or when `sink` wants something to be
+        waited for, which `patience` then returns. What `sink` raises, the future does.
+        """
+        self._sink = sink
+        return self.more()
+
+    def stop_delivering(self) -> None:
+        """Keep what comes for `take` again."""
+        self._sink = None
+
+    def patience(self) -> Awaitable[None] | None:
+        """Return what the sink wants to be waited for, if anything."""
+        patience, self._patience = self._patience, None
+        return patience
 
     def abort(self) -> None:
         """Close the connection at once, whatever is under way."""
@@ -155,16 +187,18 @@ class HTTPConnection(asyncio.Protocol):
         """Tell whoever waits."""
         self._transport = None
         self.alarm.stop()
-        if self._until_eof and exc is None and not self._complete:
-            self._end()
+        if self._until_eof and exc is None:
+            self._complete = True
         elif not self._complete:
             self._fail(Lost(_reason(exc)))
+        self._tell()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._lost(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on. After a complete answer nothing may come."""
+        self.came_at = self._loop.time()
         try:
             if self._head is None or self._complete:
                 raise NotHttp("more came than was asked for")
@@ -178,10 +212,11 @@ class HTTPConnection(asyncio.Protocol):
             )
         except NotHttp as error:
             self._break(error)
+        self._tell()
 
     def pause_writing(self) -> None:
         """Note that the engine does not take what was sent."""
-        self._writable = asyncio.get_running_loop().create_future()
+        self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """Note that it has."""
@@ -223,17 +258,30 @@ class HTTPConnection(asyncio.Protocol):
         if self._held > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        _done(self._waiter)
 
     def on_message_complete(self) -> None:
         """End the answer, unless it is an interim one."""
         if self.status:
             self._reusable = self._parser.should_keep_alive() and not self._until_eof
-            self._end()
+            self._complete = True
 
-    def _end(self) -> None:
-        self._complete = True
-        _done(self._waiter)
+    def _tell(self) -> None:
+        """Hand on what has come."""
+        if self._sink is not None and self._chunks:
+            self._hand_over(self._sink)
+        if self._chunks or self._complete or self._error is not None or self._patience is not None:
+            _done(self._waiter)
+
+    def _hand_over(self, sink: Sink) -> None:
+        try:
+            self._patience = sink(self.take())
+        except Exception as error:  # noqa: BLE001 - it is for whoever waits
+            self._sink = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+            return
+        if self._patience is not None:
+            self._sink = None
 
     def _break(self, error: Exception) -> None:
         self._fail(error)
@@ -244,7 +292,6 @@ class HTTPConnection(asyncio.Protocol):
             self._error = error
         if self._head is not None and not self._head.done():
             self._head.set_exception(error)
-        _done(self._waiter)
 
 
 def _done(future: asyncio.Future[None] | None) -> None:

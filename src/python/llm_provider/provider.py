@@ -6,13 +6,17 @@ needs no release of ours. Bodies are bytes: callers that must look inside parse 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llm_provider.engine_metrics import EngineMetrics
 
 JsonObject = dict[str, Any]
+
+
+Sink = Callable[[bytes], Awaitable[None] | None]
+"""Takes a piece. What it returns, if anything, is to be waited for before it gets the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +48,34 @@ class Relay(Protocol):
 
     async def __aexit__(self, *exc_info: object) -> None: ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield body bytes as they arrive, never joined or held back.
+    async def piece(self) -> bytes:
+        """Return what has come of the body since the last time, as it comes; nothing at its end.
 
         Raises:
-            UpstreamTimeout: phase `idle` or `total`.
+            UpstreamTimeout: phase `first_byte`, `idle` or `total`.
             StreamInterrupted: the connection ended before the body did.
         """
         ...
 
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield body bytes as they arrive. Raises as `piece` does."""
+        while piece := await self.piece():
+            yield piece
+
     async def read(self) -> bytes:
-        """Return the whole body. Raises as `chunks` does."""
-        ...
+        """Return the whole body. Raises as `piece` does."""
+        return b"".join([piece async for piece in self.chunks()])
+
+    async def pump(self, sink: Sink) -> None:
+        """Give the rest of the body to `sink`, each piece in the moment in which it comes.
+
+        Raises:
+            Exception: whatever `sink` raises, and what `piece` does.
+        """
+        async for piece in self.chunks():
+            patience = sink(piece)
+            if patience is not None:
+                await patience
 
 
 class LLMProvider(Protocol):

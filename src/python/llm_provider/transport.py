@@ -11,12 +11,13 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from llm_provider.config import UpstreamConfig
 from llm_provider.errors import (
+    ProviderError,
     StreamInterrupted,
     TimeoutPhase,
     UpstreamDisconnected,
@@ -26,6 +27,7 @@ from llm_provider.errors import (
 )
 from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.http_pool import Address, HTTPPool
+from llm_provider.provider import Relay, Sink
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
@@ -34,7 +36,7 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 class _Clock:
     """The deadlines of one call."""
 
-    __slots__ = ("_config", "_future", "_loop", "_phase", "_total_at")
+    __slots__ = ("_config", "_connection", "_future", "_loop", "_phase", "_total_at")
 
     def __init__(self, config: UpstreamConfig, loop: asyncio.AbstractEventLoop) -> None:
         self._config = config
@@ -42,6 +44,7 @@ class _Clock:
         total = config.timeouts.total
         self._total_at = None if total is None else loop.time() + total
         self._future: asyncio.Future[None] | None = None
+        self._connection: HTTPConnection | None = None
         self._phase: TimeoutPhase = "connect"
 
     async def wait(
@@ -57,6 +60,7 @@ class _Clock:
             return
         seconds, self._phase = self._left(phase)
         self._future = future
+        self._connection = connection
         connection.alarm.set(self, self._loop.time() + seconds)
         try:
             await future
@@ -64,7 +68,15 @@ class _Clock:
             connection.alarm.clear()
 
     def ring(self) -> None:
-        """End the wait: it has lasted too long."""
+        """End the wait: it has lasted too long, unless something has come meanwhile."""
+        connection = self._connection
+        if self._phase == "idle" and connection is not None:
+            at = connection.came_at + self._config.timeouts.idle
+            if self._total_at is not None and self._total_at < at:
+                self._phase, at = "total", self._total_at
+            if at > self._loop.time():
+                connection.alarm.set(self, at)
+                return
         future = self._future
         if future is not None and not future.done():
             future.set_exception(self._timeout(self._phase))
@@ -113,7 +125,7 @@ class _Clock:
                 return timeouts.total or 0.0
 
 
-class HTTPRelay:
+class HTTPRelay(Relay):
     """An answer whose head has arrived; see `llm_provider.provider.Relay`."""
 
     __slots__ = ("_clock", "_connection", "_name", "_pool", "headers", "status")
@@ -141,36 +153,47 @@ class HTTPRelay:
             # This is how an engine learns to stop.
             connection.abort()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield body bytes as they arrive; see `llm_provider.provider.Relay.chunks`."""
-        reads = 0
-        while (chunk := await self._next(reads)) != b"":
-            reads += 1
-            yield chunk
-
-    async def read(self) -> bytes:
-        """Return the whole body; see `llm_provider.provider.Relay.read`."""
-        pieces: list[bytes] = []
-        while (chunk := await self._next(len(pieces))) != b"":
-            pieces.append(chunk)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def _next(self, reads: int) -> bytes:
-        """Return what has come since the last time, waiting for it; nothing at the end."""
+    async def piece(self) -> bytes:
+        """Return what has come since the last time; see `llm_provider.provider.Relay.piece`."""
         connection = self._connection
         if connection is None:
             return b""
         try:
-            while True:
-                chunk = connection.take()
-                if chunk or connection.exhausted:
-                    return chunk
-                phase: TimeoutPhase = "idle" if reads else "first_byte"
+            while not (piece := connection.take()) and not connection.exhausted:
+                phase: TimeoutPhase = "idle" if connection.taken else "first_byte"
                 await self._clock.wait(connection, connection.more(), phase)
-        except Lost as error:
-            raise StreamInterrupted(self._name, reads, str(error)) from error
-        except NotHttp as error:
-            raise _not_http(self._name, error) from error
+        except (Lost, NotHttp) as error:
+            raise self._broken(error, connection.taken) from error
+        return piece
+
+    async def pump(self, sink: Sink) -> None:
+        """Give the rest to `sink`; see `llm_provider.provider.Relay.pump`."""
+        connection = self._connection
+        if connection is None:
+            return
+        patience: Awaitable[None] | None
+        try:
+            while True:
+                if piece := connection.take():
+                    patience = sink(piece)
+                elif connection.exhausted:
+                    return
+                else:
+                    delivering = connection.deliver(sink)
+                    try:
+                        await self._clock.wait(connection, delivering, "idle")
+                    finally:
+                        connection.stop_delivering()
+                    patience = connection.patience()
+                if patience is not None:
+                    await patience
+        except (Lost, NotHttp) as error:
+            raise self._broken(error, connection.taken) from error
+
+    def _broken(self, error: Lost | NotHttp, taken: int) -> ProviderError:
+        if isinstance(error, NotHttp):
+            return _not_http(self._name, error)
+        return StreamInterrupted(self._name, taken, str(error))
 
 
 @dataclass(frozen=True, slots=True)

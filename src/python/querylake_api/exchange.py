@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -201,6 +201,15 @@ class Exchange:
             self.answered = True
             self._wake()
             self._connection.answered(self)
+
+    def pass_on(self, piece: bytes) -> Awaitable[None] | None:
+        """Send a piece of the answer's body, and return what is to be waited for, if anything.
+
+        Raises:
+            RuntimeError: as `write`.
+        """
+        self.write(piece, more=True)
+        return self._connection.writable() if self._connection.blocked else None
 
     def break_off(self) -> None:
         """Leave the answer as it is. The client sees that it is not complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from llm_provider.errors import StreamInterrupted
@@ -17,14 +17,14 @@ class Answer(NamedTuple):
         target: who sent it.
         headers: with lower-case names.
         body: all of it; of a stream its first piece, which is never empty.
-        rest: the further pieces of a stream; None for a whole answer.
+        rest: what brings the further pieces of a stream; None for a whole answer.
     """
 
     target: Target
     status: int
     headers: Mapping[str, str]
     body: bytes
-    rest: AsyncIterator[bytes] | None
+    rest: Relay | None
 
 
 async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:
@@ -43,7 +43,7 @@ async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:
         and headers.get("content-type", "").startswith("text/event-stream")
     ):
         return Answer(target, relay.status, headers, await relay.read(), None)
-    rest = relay.chunks()
-    async for first in rest:
-        return Answer(target, relay.status, headers, first, rest)
+    first = await relay.piece()
+    if first:
+        return Answer(target, relay.status, headers, first, relay)
     raise StreamInterrupted(target.upstream, 0, "it ended before it began")

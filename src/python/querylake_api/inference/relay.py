@@ -5,6 +5,7 @@ from __future__ import annotations
 from llm_provider.model_rewrite import rewrite_response_model
 from llm_provider.token_usage import usage_in
 from querylake_api.asgi import Send, send_document
+from querylake_api.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import upstream_nonsense
@@ -13,8 +14,17 @@ from querylake_api.inference.stream import pass_on_stream
 from querylake_api.observability.request_record import RequestRecord
 
 
-async def pass_on(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+async def pass_on(
+    answer: Answer,
+    call: Call,
+    send: Send,
+    record: RequestRecord,
+    exchange: Exchange | None = None,
+) -> None:
     """Send the answer on: whole, or event by event as it comes.
+
+    Args:
+        exchange: takes the events of a stream at once; None under a server that is not ours.
 
     Raises:
         ApiError: the engine's answer is no success, and nothing was sent.
@@ -23,7 +33,7 @@ async def pass_on(answer: Answer, call: Call, send: Send, record: RequestRecord)
         record.detail = f"upstream status {answer.status}"
         raise refusal(answer.status, answer.headers, answer.body, call.name)
     if answer.rest is not None:
-        await pass_on_stream(answer, answer.rest, call, send, record)
+        await pass_on_stream(answer, answer.rest, call, send, record, exchange)
     else:
         await _pass_on_whole(answer, call, send, record)
 

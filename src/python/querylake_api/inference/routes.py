@@ -6,7 +6,7 @@ from llm_provider.errors import ProviderError
 from querylake_api.asgi import Receive, Scope, Send, tell
 from querylake_api.error_handlers import wrong_method
 from querylake_api.errors import ApiError
-from querylake_api.exchange import EXCHANGE
+from querylake_api.exchange import EXCHANGE, Exchange
 from querylake_api.inference.body import read_body
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
@@ -64,16 +64,17 @@ class InferenceRoute:
         """Handle one request to its end, whatever that is."""
         record.route = self._endpoint.path
         record.dialect = self._endpoint.protocol.dialect
+        exchange: Exchange | None = scope.get(EXCHANGE)
         try:
             call = await self._understand(scope, receive, record)
             with self._limiter.admit(call.key, call.tokens, record):
                 async with (
-                    WhileConnected(receive, record, scope.get(EXCHANGE)),
+                    WhileConnected(receive, record, exchange),
                     self._dispatcher.dispatch(call, record) as answer,
                 ):
                     record.upstream = answer.target.upstream
                     record.stack = answer.target.stack
-                    await pass_on(answer, call, send, record)
+                    await pass_on(answer, call, send, record, exchange)
         except ApiError as error:
             await tell(send, error, record)
         except ProviderError as failure:

@@ -7,16 +7,18 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Awaitable, Iterable
 
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
+from llm_provider.provider import Relay, Sink
 from llm_provider.sse import EventSplitter
 from llm_provider.stream_observer import Ending
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.asgi import EVENT_STREAM, Message, Send
 from querylake_api.dialects import error_event
+from querylake_api.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import from_provider
@@ -32,16 +34,26 @@ _OUTCOMES: dict[Ending, Outcome] = {
 
 
 async def pass_on_stream(
-    answer: Answer, rest: AsyncIterator[bytes], call: Call, send: Send, record: RequestRecord
+    answer: Answer,
+    rest: Relay,
+    call: Call,
+    send: Send,
+    record: RequestRecord,
+    exchange: Exchange | None = None,
 ) -> None:
     """Send every event on, then end the stream in a way that tells how it went.
 
     The head goes out with the first piece: until then, the request can go to another engine. The
     client's last event is the protocol's last one if the engine's was, and otherwise an error.
+
+    Args:
+        exchange: takes events at once, without a task that wakes for each; None where there is
+            only `send`.
     """
     await send(_head(record))
     record.streaming = True
-    passage = _Passage(answer, call, send, record)
+    pass_event = _through(send) if exchange is None else exchange.pass_on
+    passage = _Passage(answer, call, pass_event, record)
     observer = passage.observer
     protocol = call.endpoint.protocol
     failure: ProviderError | None = None
@@ -76,15 +88,15 @@ class _Passage:
         "_protocol",
         "_record",
         "_rewriter",
-        "_send",
+        "_sink",
         "_splitter",
         "observer",
     )
 
-    def __init__(self, answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+    def __init__(self, answer: Answer, call: Call, sink: Sink, record: RequestRecord) -> None:
         self._answer = answer
         self._hides_usage = call.hides_usage
-        self._send = send
+        self._sink = sink
         self._record = record
         self._protocol = call.endpoint.protocol
         self._splitter = EventSplitter(answer.target.upstream)
@@ -92,17 +104,18 @@ class _Passage:
         self._last = 0.0
         self.observer = self._protocol.observer(answer.target.upstream)
 
-    async def of(self, rest: AsyncIterator[bytes]) -> None:
+    async def of(self, rest: Relay) -> None:
         """Pass everything on. Raises what `rest` does, and `EventTooLarge`."""
-        splitter = self._splitter
-        await self._forward(splitter.feed(self._answer.body))
-        async for chunk in rest:
-            await self._forward(splitter.feed(chunk))
-        left = splitter.finish().rstrip()
+        patience = self._take(self._answer.body)
+        if patience is not None:
+            await patience
+        await rest.pump(self._take)
+        left = self._splitter.finish().rstrip()
         if left and left == self._protocol.unended:
             # Half an event by the standard, since the empty line is missing; it says what it says.
-            self.observer.see(left + b"\n\n")
-            await self._send(_body(left + b"\n\n", more=True))
+            patience = self._take(left + b"\n\n")
+            if patience is not None:
+                await patience
 
     def close(self) -> None:
         """Note in the record what the events told, however far they came."""
@@ -114,10 +127,9 @@ class _Passage:
         record.content_chunks = observer.content_chunks
         record.ending = observer.ending
 
-    async def _forward(self, blocks: Iterable[bytes]) -> None:
-        events = self._seen(blocks)
-        if events:
-            await self._send(_body(events, more=True))
+    def _take(self, piece: bytes) -> Awaitable[None] | None:
+        events = self._seen(self._splitter.feed(piece))
+        return self._sink(events) if events else None
 
     def _seen(self, blocks: Iterable[bytes]) -> bytes:
         """Take note of some blocks, and return what the client gets of them."""
@@ -141,6 +153,10 @@ class _Passage:
                 record.gaps = Gaps()
             record.gaps.add(now - self._last)
         self._last = now
+
+
+def _through(send: Send) -> Sink:
+    return lambda events: send(_body(events, more=True))
 
 
 def _outcome(failure: ProviderError) -> Outcome:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -134,7 +134,7 @@ class RayServeProvider(RelayingProvider):
         )
 
 
-class _Whole:
+class _Whole(Relay):
     """An answer that is here already."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -148,16 +148,13 @@ class _Whole:
     async def __aexit__(self, *exc_info: object) -> None:
         return None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body."""
-        yield self._body
-
-    async def read(self) -> bytes:
-        """Return the body."""
-        return self._body
+    async def piece(self) -> bytes:
+        """Return the body, and then nothing."""
+        body, self._body = self._body, b""
+        return body
 
 
-class _Streamed:
+class _Streamed(Relay):
     """An answer whose events are still to come."""
 
     def __init__(self, upstream: str, strings: Strings) -> None:
@@ -165,6 +162,7 @@ class _Streamed:
         self.headers: Mapping[str, str] = {"content-type": "text/event-stream"}
         self._upstream = upstream
         self._strings = strings
+        self._taken = 0
 
     async def __aenter__(self) -> _Streamed:
         return self
@@ -173,22 +171,16 @@ class _Streamed:
         # Before the last string, this is how the engine learns to stop.
         self._strings.cancel()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the strings as they come; see `Relay.chunks`."""
-        reads = 0
-        while True:
-            try:
-                piece = await self._strings.next("idle" if reads else "first_byte")
-            except (UpstreamDisconnected, UpstreamFailed) as error:
-                raise StreamInterrupted(self._upstream, reads, str(error)) from error
-            if piece is None:
-                return
-            reads += 1
-            yield piece.encode()
-
-    async def read(self) -> bytes:
-        """Return all that comes."""
-        return b"".join([chunk async for chunk in self.chunks()])
+    async def piece(self) -> bytes:
+        """Return the next string that is not empty; see `Relay.piece`."""
+        string: str | None = ""
+        try:
+            while string == "":
+                string = await self._strings.next("idle" if self._taken else "first_byte")
+        except (UpstreamDisconnected, UpstreamFailed) as error:
+            raise StreamInterrupted(self._upstream, self._taken, str(error)) from error
+        self._taken += 1
+        return b"" if string is None else string.encode()
 
 
 def _status(document: str) -> int:
