@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, id_of
 from querylake_api.usage.frames import Frame, Kind, decode, encode
-from querylake_api.usage.orphans import orphans, portions
+from querylake_api.usage.orphans import Orphan, orphans, portions
 from querylake_api.usage.spool import Spool
 from querylake_api.usage.tail import read_ends
 
@@ -91,7 +92,8 @@ class Writer:
 
     def die(self) -> None:
         # The kernel closes what a process had open, and the locks go with it.
-        os.close(self.spool._file)
+        if self.spool._file is not None:
+            os.close(self.spool._file)
         os.close(self.spool._lock)
 
 
@@ -189,18 +191,52 @@ def file_size_limit(limit: int) -> Iterator[None]:
 
 
 def test_a_full_disk_costs_what_it_refuses_and_no_more(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, segment_bytes=10**6)
-    good = [writer.begin() for _ in range(3)]
-    [segment] = writer.spool.segments
-    with file_size_limit(segment.size + 100):
-        writer.end(good[0])  # cut short after 100 bytes
-        writer.end(good[1])  # nothing at all
-    assert writer.spool.refused == 2
-    writer.end(good[2])
-    assert writer.spool.fault is None
-    tail = read_ends(segment.path, 0, segment.size)
-    assert ([id_of(entry) for entry in tail.entries], tail.damaged) == ([good[2]], 1)
-    assert tail.taken == segment.size == segment.path.stat().st_size
+    writer = Writer(tmp_path, segment_bytes=1000)
+    with file_size_limit(500):
+        lost = writer.begin()
+    assert (writer.spool.refused, writer.spool.fault) == (1, os.strerror(errno.EFBIG))
+    good = writer.begin()
+    assert writer.spool.refused == 1
+    with file_size_limit(500):
+        while writer.spool.refused == 1:  # there is room for some more in what was allocated
+            writer.begin()
+    refused = writer.spool.refused
+    writer.end(good)
+    writer.end(lost)
+    assert writer.spool.refused == refused
+    assert not list(tmp_path.glob("*.tmp"))
+    writer.die()
+    found = outcomes(tmp_path)
+    assert (found[good], found[lost]) == ("server_error", "server_error")
+    assert set(found.values()) == {"server_error", "lost_in_crash"}
+
+
+def test_room_that_was_not_used_is_given_back(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, segment_bytes=1000)
+    while len(writer.spool.segments) < 3:
+        writer.end(writer.begin())
+    kept = list(writer.spool.segments)
+    writer.spool.close()
+    assert [segment.path.stat().st_size for segment in kept] == [segment.size for segment in kept]
+    tail = read_ends(kept[0].path, 0, kept[0].size)
+    assert (tail.taken, tail.damaged) == (kept[0].size, 0)
+
+
+@given(st.lists(PAYLOADS, min_size=1, max_size=6), st.integers(1, 5000), st.data())
+def test_holes_cost_the_lines_that_they_touch(
+    payloads: list[bytes], zeros: int, data: st.DataObject
+) -> None:
+    # As a power failure leaves pages that were never written to the disk.
+    lines = [encode(Kind.END, b'{"id":"%036d","p":%b}' % (n, p)) for n, p in enumerate(payloads)]
+    hole = data.draw(st.integers(0, len(lines) - 1))
+    content = [bytes(len(line)) if n == hole else line for n, line in enumerate(lines)]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "x.00000001.spool")
+        path.write_bytes(b"".join(content) + bytes(zeros))
+        found = list(portions(Orphan(Path(name, "x.lock"), (path,))))
+    entries = [entry for portion in found for entry in portion.entries]
+    assert entries == [line[10:-1] for n, line in enumerate(lines) if n != hole]
+    assert not any(portion.damaged for portion in found)
 
 
 def test_ids_are_uuids_that_grow() -> None:

@@ -64,7 +64,10 @@ class Relay(Protocol):
 
     async def read(self) -> bytes:
         """Return the whole body. Raises as `piece` does."""
-        return b"".join([piece async for piece in self.chunks()])
+        pieces: list[bytes] = []
+        while piece := await self.piece():
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def pump(self, sink: Sink) -> None:
         """Give the rest of the body to `sink`, each piece in the moment in which it comes.

@@ -245,7 +245,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         # Only the server's `cut` cancels tasks that have not begun, and it does not wait for them.
-        self._server.tasks.add(self._loop.create_task(self._serve(exchange)))
+        task = exchange.task = self._loop.create_task(self._serve(exchange))
+        self._server.tasks.add(task)
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
@@ -253,8 +254,7 @@ class ClientConnection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - the application answers for all of its own
             _log.exception("the application failed")
         finally:
-            task = asyncio.current_task()
-            self._server.tasks.discard(cast("Any", task))
+            self._server.tasks.discard(cast("Any", exchange.task))
             if not exchange.answered:
                 exchange.break_off()
 

@@ -41,6 +41,7 @@ class Exchange:
         chunks: whether the client understands an answer in chunks.
 
     Attributes:
+        task: what answers it.
         lost: whether the client is gone.
         body_complete: whether all of the request is here.
         started: whether something of the answer has gone out.
@@ -66,6 +67,7 @@ class Exchange:
         "lost",
         "scope",
         "started",
+        "task",
     )
 
     def __init__(
@@ -78,6 +80,7 @@ class Exchange:
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
+        self.task: asyncio.Task[None] | None = None
         self.lost = False
         self.body_complete = False
         self.started = False

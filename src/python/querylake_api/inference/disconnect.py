@@ -42,15 +42,17 @@ class WhileConnected:
         self._left = False
 
     async def __aenter__(self) -> None:
-        task = asyncio.current_task()
+        exchange = self._exchange
+        # To ask for it costs more than all the rest of this.
+        task = asyncio.current_task() if exchange is None else exchange.task
         assert task is not None
         self._task = task
-        if self._exchange is None:
+        if exchange is None:
             self._watcher = asyncio.create_task(self._watch())
-        elif self._exchange.lost:
+        elif exchange.lost:
             self._end()
         else:
-            self._exchange.when_lost(self._end)
+            exchange.when_lost(self._end)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: object

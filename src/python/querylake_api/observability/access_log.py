@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import orjson
+
 from querylake_api.observability.log_writer import LogWriter
-from querylake_api.observability.logs import access_line
+from querylake_api.observability.logs import timestamp
 from querylake_api.observability.request_record import RequestRecord
 
 MAX_LOGGED_PATH = 200
@@ -24,32 +26,37 @@ class AccessLog:
         """Queue the line of a request."""
         if record.route in _SILENT_ROUTES and record.outcome == "success":
             return
-        self._writer.write(access_line(time.time(), _fields(record)))
+        self._writer.write(_line(record))
 
 
-def _fields(record: RequestRecord) -> dict[str, object]:
-    return {
-        "request_id": record.request_id,
-        "method": record.method,
-        "path": record.path[:MAX_LOGGED_PATH],
-        "status": record.status,
-        "outcome": record.outcome,
-        "error": record.error_code,
-        "detail": record.detail,
-        "key": record.key_id,
-        "model": record.model,
-        "upstream": record.upstream,
-        "assigned_stack": record.assigned_stack,
-        "stack": record.stack,
-        "attempts": record.attempts,
-        "queued_seconds": round(record.queued_seconds, 6),
-        "stream": record.streamed,
-        "seconds": round(record.duration, 6),
-        "first_token_seconds": _rounded(record.time_to_first_token),
-        "gap_p95_seconds": _rounded(record.gap_p95),
-        "prompt_tokens": record.prompt_tokens,
-        "completion_tokens": record.completion_tokens,
-    }
+def _line(record: RequestRecord) -> bytes:
+    return orjson.dumps(
+        {
+            "time": timestamp(time.time()),
+            "level": "info",
+            "event": "request",
+            "request_id": record.request_id,
+            "method": record.method,
+            "path": record.path[:MAX_LOGGED_PATH],
+            "status": record.status,
+            "outcome": record.outcome,
+            "error": record.error_code,
+            "detail": record.detail,
+            "key": record.key_id,
+            "model": record.model,
+            "upstream": record.upstream,
+            "assigned_stack": record.assigned_stack,
+            "stack": record.stack,
+            "attempts": record.attempts,
+            "queued_seconds": round(record.queued_seconds, 6),
+            "stream": record.streamed,
+            "seconds": round(record.duration, 6),
+            "first_token_seconds": _rounded(record.time_to_first_token),
+            "gap_p95_seconds": _rounded(record.gap_p95),
+            "prompt_tokens": record.prompt_tokens,
+            "completion_tokens": record.completion_tokens,
+        }
+    )
 
 
 def _rounded(seconds: float | None) -> float | None:

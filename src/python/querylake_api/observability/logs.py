@@ -27,7 +27,7 @@ class JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record. A fault is never told to the caller of a log function."""
         line: dict[str, Any] = {
-            "time": _timestamp(record.created),
+            "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "logger": record.name,
@@ -46,14 +46,8 @@ def configure_logging(writer: LineSink, level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def access_line(moment: float, fields: dict[str, Any]) -> bytes:
-    """Return the line for one finished request."""
-    return orjson.dumps(
-        {"time": _timestamp(moment), "level": "info", "event": "request", **fields}, default=str
-    )
-
-
-def _timestamp(moment: float) -> str:
+def timestamp(moment: float) -> str:
+    """Return Unix seconds as every line of the log has them."""
     second = math.floor(moment)
     return f"{_second(second)}.{math.floor((moment - second) * 1000):03d}+00:00"
 

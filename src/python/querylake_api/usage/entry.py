@@ -50,22 +50,15 @@ def begin_entry(entry_id: str, record: RequestRecord) -> bytes:
     )
 
 
-def end_entry(entry_id: str, record: RequestRecord) -> bytes:
-    """Return what is known of a request at its end."""
-    return orjson.dumps(
+def end_entry(entry_id: str, record: RequestRecord, begun: bytes | None = None) -> bytes:
+    """Return what is known of a request at its end.
+
+    Args:
+        begun: what `begin_entry` has said of it last, if it has: that is still so.
+    """
+    begun = begun or begin_entry(entry_id, record)
+    end = orjson.dumps(
         {
-            "id": entry_id,
-            "began_at": record.began_at,
-            "request_id": record.request_id,
-            "route": record.route,
-            "key_id": record.key_id,
-            "model": record.model,
-            "upstream": record.upstream,
-            "assigned_stack": record.assigned_stack,
-            "stack": record.stack,
-            "streamed": record.streamed,
-            "attempts": record.attempts,
-            "queued_seconds": round(record.queued_seconds, 6),
             "status": record.status,
             "outcome": record.outcome or "server_error",
             "error_code": record.error_code,
@@ -78,6 +71,7 @@ def end_entry(entry_id: str, record: RequestRecord) -> bytes:
             "seconds": round(record.duration, 6),
         }
     )
+    return b"%b,%b" % (begun[:-1], end[1:])
 
 
 def lost_entry(begin: bytes) -> bytes:

@@ -56,6 +56,11 @@ def encode(kind: Kind, payload: bytes) -> bytes:
     return b"%c%08x %b\n" % (kind, zlib.crc32(payload, kind), payload)
 
 
+def payload_of(line: bytes) -> bytes:
+    """Return what a line holds that `encode` has made."""
+    return line[_HEAD:-1]
+
+
 def decode(content: bytes) -> Frames:
     """Return every whole line, whatever else there is."""
     taken = content.rfind(b"\n") + 1

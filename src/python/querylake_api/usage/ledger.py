@@ -80,7 +80,7 @@ class Ledger:
         if not record.metered:
             return
         entry_id = record.ledger_id or self._ids.next()
-        self._spool.end(entry_id, end_entry(entry_id, record))
+        self._spool.end(entry_id, end_entry(entry_id, record, self._spool.begun(entry_id)))
 
     def state(self) -> LedgerState:
         """Return how far it has come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from querylake_api.usage.entry import id_of, lost_entry
 from querylake_api.usage.frames import Kind, decode
 
 CHUNK_BYTES = 1024 * 1024
+_HOLES = re.compile(rb"\0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def _read(path: Path, begun: dict[str, bytes]) -> Iterator[tuple[list[bytes], in
     rest = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
+            # Room that was never used, or that a power failure emptied; no line holds a zero.
+            chunk = _HOLES.sub(b"\n", chunk)
             frames = decode(rest + chunk)
             rest = (rest + chunk)[frames.taken :]
             ends: list[bytes] = []

@@ -1,26 +1,31 @@
 """The writing side of the ledger: files that a process appends to, and that outlive it.
 
-Each line is one `write` of its own, so what was written is the kernel's, and survives the process
-however that ends. A spool's files are `SOURCE.NUMBER.spool`, and `SOURCE.lock` is locked for as
-long as their writer lives. A file that is full is left and another one begun, with the requests
-that are under way written into it again: so files can go, oldest first, as soon as the ends that
-they hold are in the database.
+The file that is written is mapped into memory, so a line is the kernel's as soon as it is there,
+for less than a system call, and survives the process however that ends. Its room is allocated
+beforehand: a disk that fills up is found when a file begins, never in the middle of a line. What
+follows the last line are zeros.
+
+A spool's files are `SOURCE.NUMBER.spool`, and `SOURCE.lock` is locked for as long as their writer
+lives. A file that is full is left and another one begun, with the requests that are under way
+written into it again: so files can go, oldest first, as soon as the ends that they hold are in the
+database.
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from querylake_api.usage.errors import SpoolUnusable
-from querylake_api.usage.frames import Kind, encode
+from querylake_api.usage.frames import Kind, encode, payload_of
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -28,7 +33,7 @@ class Segment:
     """One file of a spool.
 
     Attributes:
-        size: bytes that have been written.
+        size: bytes that have been written; the file may be longer.
         taken: bytes that are in the database.
         forced: bytes that a power failure would leave too.
     """
@@ -61,7 +66,7 @@ class Spool:
 
     Attributes:
         segments: the files, oldest first; the last one is written.
-        refused: entries that were not taken, because of the bound or a fault of the disk.
+        refused: entries that were not taken, because of the bound or for want of room on the disk.
         fault: why the last one was not; None if it was.
 
     Raises:
@@ -77,8 +82,9 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._open: dict[str, bytes] = {}
         self._number = 0
-        self._turn_at = 0
-        self._torn = False
+        self._file: int | None = None
+        self._map: mmap.mmap | None = None
+        self._room = 0
         self.segments: deque[Segment] = deque()
         self.bytes = 0
         self.refused = 0
@@ -86,7 +92,6 @@ class Spool:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             self._lock = _locked(folder, source)
-            self._file = self._begin_segment()
         except OSError as error:
             raise SpoolUnusable(folder, error) from None
 
@@ -94,6 +99,11 @@ class Spool:
     def under_way(self) -> int:
         """How many entries have begun and not ended."""
         return len(self._open)
+
+    def begun(self, entry_id: str) -> bytes | None:
+        """Return what was noted last of a request that has not ended."""
+        line = self._open.get(entry_id)
+        return None if line is None else payload_of(line)
 
     def begin(self, entry_id: str, payload: bytes) -> None:
         """Note that a request goes to an engine; again, if it goes to another one."""
@@ -116,7 +126,7 @@ class Spool:
 
     def close(self) -> None:
         """End the spool. Files that are in the database go; others are for the next process."""
-        os.close(self._file)
+        self._leave_segment()
         if not self._open and all(segment.taken == segment.size for segment in self.segments):
             for segment in self.segments:
                 segment.path.unlink(missing_ok=True)
@@ -126,20 +136,18 @@ class Spool:
     def _append(self, line: bytes, *, bounded: bool = True) -> bool:
         if bounded and self.bytes >= self._max_bytes:
             return self._refuse(f"the spool has reached its {self._max_bytes} bytes")
-        if self._torn:
-            line = b"\n" + line
-        try:
-            if self.segments[-1].size >= self._turn_at:
-                self._turn()
-            written = os.write(self._file, line)
-        except OSError as error:
-            return self._refuse(os.strerror(error.errno or 0))
-        self.segments[-1].size += written
-        self.bytes += written
-        # The disk is full in the middle of a line: a line feed makes the rest of it harmless.
-        self._torn = written < len(line)
-        if self._torn:
-            return self._refuse("the disk is full")
+        size = len(line)
+        if size > self._room:
+            try:
+                self._begin_segment(size)
+            except OSError as error:
+                return self._refuse(os.strerror(error.errno or 0))
+        assert self._map is not None, "where there is room, there is a file"
+        segment = self.segments[-1]
+        self._map[segment.size : segment.size + size] = line
+        segment.size += size
+        self._room -= size
+        self.bytes += size
         self.fault = None
         return True
 
@@ -148,30 +156,42 @@ class Spool:
         self.fault = fault
         return False
 
-    def _turn(self) -> None:
-        """Leave the file that is full."""
-        full, self._file = self._file, self._begin_segment()
-        os.close(full)
+    def _begin_segment(self, size: int) -> None:
+        """Leave the file that is full, for one that has room for `size` bytes and more.
 
-    def _begin_segment(self) -> int:
-        self._number += 1
-        path = self._folder / f"{self._source}.{self._number:08d}.spool"
+        Raises:
+            OSError: there is none, and nothing has changed.
+        """
+        path = self._folder / f"{self._source}.{self._number + 1:08d}.spool"
         unfinished = path.with_suffix(".tmp")
-        file = os.open(unfinished, _FLAGS | os.O_TRUNC, 0o600)
         carried = b"".join(self._open.values())
+        # Beyond what is carried, or many requests under way would make every line begin a file.
+        room = max(self._segment_bytes, size)
+        file = os.open(unfinished, _FLAGS, 0o600)
         try:
-            if carried and os.write(file, carried) < len(carried):
-                raise OSError(28, os.strerror(28))
+            os.posix_fallocate(file, 0, len(carried) + room)
+            mapped = mmap.mmap(file, len(carried) + room)
+            mapped[: len(carried)] = carried
             unfinished.rename(path)
         except OSError:
             os.close(file)
             unfinished.unlink(missing_ok=True)
             raise
-        # Beyond what is carried, or many requests under way would make every line begin a file.
-        self._turn_at = len(carried) + self._segment_bytes
+        self._leave_segment()
+        self._number += 1
+        self._file, self._map, self._room = file, mapped, room
         self.segments.append(Segment(path, size=len(carried)))
         self.bytes += len(carried)
-        return file
+
+    def _leave_segment(self) -> None:
+        """Give back the room that is left."""
+        if self._file is None or self._map is None:
+            return
+        self._map.close()
+        os.ftruncate(self._file, self.segments[-1].size)
+        os.close(self._file)
+        self._file = self._map = None
+        self._room = 0
 
 
 def _locked(folder: Path, source: str) -> int:
