@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,43 @@ def greedy(state: Path, key: str, limit: int, told: Connection) -> None:
         told.recv()
         taken = sum(take(table, key, limit) is not None for _ in range(limit))
         told.send(taken)
+
+
+def test_only_who_is_not_alone_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = 0
+    lockf = fcntl.lockf
+
+    def counted(*arguments: int) -> None:
+        nonlocal locks
+        locks += 1
+        lockf(*arguments)
+
+    monkeypatch.setattr("querylake_api.limits.table.fcntl.lockf", counted)
+    with opened(tmp_path) as first:
+        assert take(first, "key", 10) is not None
+        assert locks == 0
+        with opened(tmp_path) as second:
+            assert take(first, "key", 10) is not None
+            assert take(second, "key", 10) is not None
+            assert locks == 4
+        assert take(first, "key", 10) is not None
+        assert locks == 4
+        # One that is killed counts as there until the next one comes.
+        child = fork.Process(target=die_holding, args=(tmp_path,))
+        child.start()
+        child.join()
+        assert take(first, "key", 10) is not None
+        assert locks == 6
+        with opened(tmp_path):
+            pass
+        assert take(first, "key", 10) is not None
+        assert locks == 6
+
+
+def die_holding(state: Path) -> None:
+    """Come, and be killed."""
+    with opened(state):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_processes_never_take_more_than_there_is(tmp_path: Path) -> None:

@@ -28,10 +28,15 @@ class HTTPPool:
 
     Args:
         limit: how many at most; 0 for no limit.
+
+    Attributes:
+        loop: that the connections belong to.
     """
 
     def __init__(self, address: Address, limit: int) -> None:
         self._address = address
+        # Kept, since to ask for it is a system call: CPython looks whether the process has forked.
+        self.loop = asyncio.get_running_loop()
         self._limit = limit
         self._tls = ssl.create_default_context() if address.tls else None
         # The last one that came back is the first to go out, so that the others may age.
@@ -57,7 +62,7 @@ class HTTPPool:
 
     def release(self, connection: HTTPConnection) -> None:
         """Take a connection back, whose answer is complete."""
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         connection.idle_since = loop.time()
         self._idle.append(connection)
         if self._sweep is None:
@@ -77,7 +82,7 @@ class HTTPPool:
 
     def idle(self) -> HTTPConnection | None:
         """Return a connection that is open and free, if there is one; as `acquire`."""
-        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE_SECONDS
+        oldest = self.loop.time() - KEEP_ALIVE_SECONDS
         while self._idle:
             connection = self._idle.pop()
             if connection.closed:
@@ -91,7 +96,7 @@ class HTTPPool:
         address = self._address
         self._opening += 1
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
+            _, connection = await self.loop.create_connection(
                 lambda: HTTPConnection(self._lost),
                 address.host,
                 address.port,
@@ -106,7 +111,7 @@ class HTTPPool:
         return connection
 
     async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] = self.loop.create_future()
         self._waiters.append(waiter)
         try:
             await waiter
@@ -132,7 +137,7 @@ class HTTPPool:
 
     def _close_old(self) -> None:
         self._sweep = None
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         oldest = loop.time() - KEEP_ALIVE_SECONDS
         old = [connection for connection in self._idle if connection.idle_since <= oldest]
         for connection in old:

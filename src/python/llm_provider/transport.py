@@ -235,7 +235,7 @@ class HTTPTransport:
         """
         name = self._config.name
         target = self._targets.get((method, url)) or self._target(method, url)
-        clock = _Clock(self._config, asyncio.get_running_loop())
+        clock = _Clock(self._config, target.pool.loop)
         try:
             connection = await clock.connected(target.pool)
         except OSError as error:

@@ -45,6 +45,19 @@ class Worker:
                 if lock is not None:
                     os.close(lock)
 
+    @contextmanager
+    def roll(self) -> Iterator[set[int]]:
+        """Give the numbers of all living processes; until the end, none is taken."""
+        with _roll(self.state):
+            living = set()
+            for index in range(MAX_WORKERS):
+                lock = _try_lock(self.state, index)
+                if lock is None:
+                    living.add(index)
+                else:
+                    os.close(lock)
+            yield living
+
 
 @contextmanager
 def claim_worker(state: Path) -> Iterator[Worker]:
