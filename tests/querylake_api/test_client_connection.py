@@ -54,7 +54,7 @@ async def serve(servers: list[ApiServer]) -> AsyncIterator[Serve]:
     for server in servers:
         server.cut()
     for task in tasks:
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,14 +70,14 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Read the head of an answer, and the body that its length tells of."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).lower()
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).lower()
     length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
-    return head, await asyncio.wait_for(reader.readexactly(int(length or b"0")), 10)
+    return head, await asyncio.wait_for(reader.readexactly(int(length or b"0")), 60)
 
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
     """Read until the server closes."""
-    return await asyncio.wait_for(reader.read(), 10)
+    return await asyncio.wait_for(reader.read(), 60)
 
 
 def _body(content: bytes, *, more: bool) -> dict[str, object]:
@@ -92,7 +92,7 @@ async def test_head_and_body_come_together(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        first = await asyncio.wait_for(reader.read(65536), 10)
+        first = await asyncio.wait_for(reader.read(65536), 60)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\nwhole")
 
@@ -108,10 +108,10 @@ async def test_a_head_that_nothing_follows_comes_alone(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 2")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 2")
         seen.set()
         assert (
-            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10) == b"4\r\nlate\r\n0\r\n\r\n"
+            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60) == b"4\r\nlate\r\n0\r\n\r\n"
         )
 
 
@@ -123,7 +123,7 @@ async def test_an_answer_that_closes_the_connection_is_complete(serve: Serve) ->
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 204")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 204")
 
 
 async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) -> None:
@@ -138,8 +138,8 @@ async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) 
         for number in range(3):
             writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n#%d" % number)
         for number in range(3):
-            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            assert await asyncio.wait_for(reader.readexactly(2), 10) == b"#%d" % number
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+            assert await asyncio.wait_for(reader.readexactly(2), 60) == b"#%d" % number
 
 
 async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> None:
@@ -152,9 +152,9 @@ async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> No
 
     _, writer = await serve(app)
     writer.write(GET)
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), 60)
     writer.close()
-    await asyncio.wait_for(gone.wait(), 10)
+    await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_what_is_no_request_is_told_so(serve: Serve) -> None:
@@ -190,7 +190,7 @@ async def test_nonsense_in_the_middle_of_a_body_ends_the_request(serve: Serve) -
         writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
         writer.write(b"not a length\r\n")
         assert (await answer(reader))[0].startswith(b"http/1.1 400 ")
-        await asyncio.wait_for(left.wait(), 10)
+        await asyncio.wait_for(left.wait(), 60)
 
 
 async def test_an_offer_to_upgrade_is_passed_over(serve: Serve) -> None:
@@ -211,7 +211,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on(serve: Serve) -> None:
     reader, writer = await serve(echo)
     with closing(writer):
         writer.write(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == (
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60) == (
             b"HTTP/1.1 100 Continue\r\n\r\n"
         )
         writer.write(b"ok")
@@ -229,7 +229,7 @@ async def test_a_refusal_comes_before_the_body_and_the_connection_goes_on(serve:
             writer.write(POST + b"Content-Length: 1000000\r\n\r\n")
             assert (await answer(reader))[0].startswith(b"http/1.1 413 ")
             writer.write(b"x" * 1_000_000)
-            await asyncio.wait_for(writer.drain(), 10)
+            await asyncio.wait_for(writer.drain(), 60)
 
 
 async def test_a_body_that_nobody_takes_makes_the_client_wait(serve: Serve) -> None:
@@ -264,14 +264,14 @@ async def test_a_client_that_does_not_read_makes_the_application_wait(serve: Ser
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(GET)
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         before = -1
         while sent != before:
             before = sent
             await asyncio.sleep(0.1)
         assert sent < 400
         size = 0
-        while (line := await asyncio.wait_for(reader.readline(), 10)) != b"0\r\n":
+        while (line := await asyncio.wait_for(reader.readline(), 60)) != b"0\r\n":
             size += len(await reader.readexactly(int(line, 16) + 2)) - 2
     assert size == 400 * len(piece)
 
@@ -298,7 +298,7 @@ async def test_the_head_alone_is_sent_to_who_asks_for_it(serve: Serve) -> None:
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         assert b"content-length: 5" in head
         assert (await answer(reader))[1] == b"whole"
 
@@ -354,7 +354,7 @@ async def test_a_server_that_stops_answers_what_it_has_begun(
     reader, writer = await serve(app)
     with closing(writer):
         writer.write(POST + b"Content-Length: 2\r\n\r\nok")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         servers[0].drain()
         go_on.set()
         content = await everything(reader)
@@ -400,7 +400,7 @@ def test_requests_are_the_same_however_they_are_cut(data: st.DataObject) -> None
             for _ in range(4):
                 await answer(reader)
         server.cut()
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 60)
 
     asyncio.run(served())
     assert seen == [("/", b"", b"one"), ("/", b"", b"two"), ("/", b"", b""), ("/a b", b"c=d", b"")]

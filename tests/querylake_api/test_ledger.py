@@ -78,12 +78,15 @@ async def test_a_client_that_leaves_is_charged_for_what_it_got(
     assert (record["completion_tokens"], record["content_chunks"]) == (None, 2)
 
 
+async def told(api: RunningApi, words: bytes) -> None:
+    """Wait until the log says something."""
+    async with asyncio.timeout(60):
+        while words not in api.log.getvalue():
+            await asyncio.sleep(0.05)
+
+
 async def test_the_database_goes_away_under_load(
-    config_file: Path,
-    engine: ScriptedEngine,
-    postgres: TestPostgres,
-    database_url: str,
-    caplog: pytest.LogCaptureFixture,
+    config_file: Path, engine: ScriptedEngine, postgres: TestPostgres, database_url: str
 ) -> None:
     async with running_api(config_file) as api:
         traffic = Traffic(api.url, api.headers())
@@ -92,9 +95,7 @@ async def test_the_database_goes_away_under_load(
             await postgres.set_reachable(database_url, False)
             away = len(traffic.answered)
             await traffic.reaches(away + 100)
-            async with asyncio.timeout(60):
-                while "usage records wait" not in caplog.text:
-                    await asyncio.sleep(0.05)
+            await told(api, b"usage records wait on disk")
             await postgres.set_reachable(database_url, True)
             await traffic.reaches(away + 150)
         served = {request.headers["x-request-id"] for request in engine.requests}
