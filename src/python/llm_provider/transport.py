@@ -304,13 +304,13 @@ def _request(head: bytes, body: bytes | None, headers: bytes) -> bytes:
 
 def _headers(request_id: str | None, trace: Mapping[str, str] | None) -> bytes:
     """Return the headers that differ between requests."""
-    lines = [] if request_id is None else [f"X-Request-Id: {request_id}"]
+    lines = "" if request_id is None else f"X-Request-Id: {request_id}\r\n"
     if trace:
-        lines += [f"{name}: {value}" for name, value in trace.items()]
-    for line in lines:
-        if not line.isascii() or not line.isprintable():
-            raise ValueError(f"a header must be printable ASCII, not {line!r}")
-    return "".join([f"{line}\r\n" for line in lines]).encode()
+        lines += "".join([f"{name}: {value}\r\n" for name, value in trace.items()])
+    count = (request_id is not None) + len(trace or ())
+    if not lines.isascii() or not lines.replace("\r\n", "", count).isprintable():
+        raise ValueError(f"headers must be printable ASCII, not {lines!r}")
+    return lines.encode()
 
 
 def _not_http(name: str, error: NotHttp) -> UpstreamFailed:
