@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
 from querylake_api.cli import main
@@ -49,6 +50,13 @@ async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
     database = Database(asyncpg_url(database_url))
     yield RolloutRepository(database)
     await database.close()
+
+
+@pytest.fixture(params=["ours", "another"])
+def _any_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the API served by our own protocol, and by one that has ASGI alone, as Ray's does."""
+    if request.param == "another":
+        monkeypatch.setattr("querylake_api.serving.ClientConnection", HttpToolsProtocol)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, answe
 from querylake_api_testing.client import Client
 from querylake_api_testing.running import RunningApi
 
+pytestmark = pytest.mark.usefixtures("_any_server")
+
 PATIENCE = 30.0
 """Seconds; sooner than any timeout of the API."""
 

@@ -51,6 +51,7 @@ def outcome(api: RunningApi) -> tuple[object, object]:
     return line["outcome"], line["error"]
 
 
+@pytest.mark.usefixtures("_any_server")
 async def test_a_stream_as_clients_expect_it(api: RunningApi) -> None:
     async with streamed(api) as response:
         body = await response.aread()
@@ -65,6 +66,7 @@ async def test_a_stream_as_clients_expect_it(api: RunningApi) -> None:
     assert outcome(api) == ("success", None)
 
 
+@pytest.mark.usefixtures("_any_server")
 async def test_each_event_goes_out_before_the_next_comes_in(
     api: RunningApi, engine: ScriptedEngine
 ) -> None:
@@ -106,6 +108,7 @@ async def test_bytes_pass_unchanged_but_for_the_model(
     assert await whole_stream(api) == expected
 
 
+@pytest.mark.usefixtures("_any_server")
 async def test_an_engine_that_dies_mid_event(api: RunningApi, engine: ScriptedEngine) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.begin_stream()

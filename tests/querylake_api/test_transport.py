@@ -294,7 +294,7 @@ def test_a_sink_that_asks_for_patience_slows_the_engine_down(run: Run) -> None:
         async def patience() -> None:
             await go_on.wait()
 
-        def sink(piece: bytes) -> Awaitable[None]:
+        def sink(piece: bytes) -> Coroutine[Any, Any, None]:
             delivered.append(piece)
             return patience()
 

@@ -6,13 +6,13 @@ https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import cast
 
 import httptools
 
 from llm_provider.alarm import Alarm
-from llm_provider.provider import Sink
+from llm_provider.provider import Patience, Sink
 
 _HIGH_WATER = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
@@ -95,7 +95,7 @@ class HTTPConnection(asyncio.Protocol):
         self._reusable = False
         self._error: Exception | None = None
         self._sink: Sink | None = None
-        self._patience: Awaitable[None] | None = None
+        self._patience: Patience | None = None
         self.taken = 0
 
     @property
@@ -163,10 +163,13 @@ class HTTPConnection(asyncio.Protocol):
         return self.more()
 
     def stop_delivering(self) -> None:
-        """Keep what comes for `take` again."""
+        """Keep what comes for `take` again, and wait for nothing."""
         self._sink = None
+        if self._patience is not None:
+            self._patience.close()
+            self._patience = None
 
-    def patience(self) -> Awaitable[None] | None:
+    def patience(self) -> Patience | None:
         """Return what the sink wants to be waited for, if anything."""
         patience, self._patience = self._patience, None
         return patience

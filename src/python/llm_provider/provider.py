@@ -6,7 +6,7 @@ needs no release of ours. Bodies are bytes: callers that must look inside parse 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +15,9 @@ from llm_provider.engine_metrics import EngineMetrics
 JsonObject = dict[str, Any]
 
 
-Sink = Callable[[bytes], Awaitable[None] | None]
+Patience = Coroutine[Any, Any, None]
+
+Sink = Callable[[bytes], Patience | None]
 """Takes a piece. What it returns, if anything, is to be waited for before it gets the next one."""
 
 

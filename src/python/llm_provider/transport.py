@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -27,7 +27,7 @@ from llm_provider.errors import (
 )
 from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.http_pool import Address, HTTPPool
-from llm_provider.provider import Relay, Sink
+from llm_provider.provider import Patience, Relay, Sink
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
@@ -171,7 +171,7 @@ class HTTPRelay(Relay):
         connection = self._connection
         if connection is None:
             return
-        patience: Awaitable[None] | None
+        patience: Patience | None
         try:
             while True:
                 if piece := connection.take():
@@ -182,9 +182,9 @@ class HTTPRelay(Relay):
                     delivering = connection.deliver(sink)
                     try:
                         await self._clock.wait(connection, delivering, "idle")
+                        patience = connection.patience()
                     finally:
                         connection.stop_delivering()
-                    patience = connection.patience()
                 if patience is not None:
                     await patience
         except (Lost, NotHttp) as error:

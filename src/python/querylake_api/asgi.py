@@ -5,7 +5,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from querylake_api.dialects import error_body, error_event
@@ -19,7 +19,7 @@ from querylake_api.observability.request_record import (
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Route = Callable[[Scope, Receive, Send, RequestRecord], Awaitable[None]]
 """Serves requests ahead of FastAPI."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+from llm_provider.provider import Patience
 
 if TYPE_CHECKING:
     from querylake_api.client_connection import ClientConnection
@@ -205,7 +207,7 @@ class Exchange:
             self._wake()
             self._connection.answered(self)
 
-    def pass_on(self, piece: bytes) -> Awaitable[None] | None:
+    def pass_on(self, piece: bytes) -> Patience | None:
         """Send a piece of the answer's body, and return what is to be waited for, if anything.
 
         Raises:

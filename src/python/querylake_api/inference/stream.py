@@ -7,11 +7,11 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.model_rewrite import StreamModelRewriter
-from llm_provider.provider import Relay, Sink
+from llm_provider.provider import Patience, Relay, Sink
 from llm_provider.sse import EventSplitter
 from llm_provider.stream_observer import Ending
 from llm_provider.stream_usage import is_usage_chunk
@@ -127,7 +127,7 @@ class _Passage:
         record.content_chunks = observer.content_chunks
         record.ending = observer.ending
 
-    def _take(self, piece: bytes) -> Awaitable[None] | None:
+    def _take(self, piece: bytes) -> Patience | None:
         events = self._seen(self._splitter.feed(piece))
         return self._sink(events) if events else None
 
