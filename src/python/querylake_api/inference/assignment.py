@@ -16,11 +16,3 @@ class Assignment(Protocol):
         """Return the stack for a request. A model without candidates is served by `stable` all the
         same."""
         ...
-
-
-class AlwaysStable:
-    """No rollout: candidates get nothing."""
-
-    def stack_for(self, model: Model, key: ApiKey, request_id: str) -> Role:
-        """Return `stable`."""
-        return "stable"

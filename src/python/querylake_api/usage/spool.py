@@ -95,11 +95,6 @@ class Spool:
         except OSError as error:
             raise SpoolUnusable(folder, error) from None
 
-    @property
-    def under_way(self) -> int:
-        """How many entries have begun and not ended."""
-        return len(self._open)
-
     def begun(self, entry_id: str) -> bytes | None:
         """Return what was noted last of a request that has not ended."""
         line = self._open.get(entry_id)
