@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from querylake_api.asgi import Receive, Scope, Send
 from querylake_api.client_connection import MAX_HEAD, ClientConnection
-from querylake_api.exchange import EXCHANGE
+from querylake_api.exchange import EXCHANGE, Exchange
 from querylake_api.server import listen
 from querylake_api.serving import ApiServer
 
@@ -331,6 +332,26 @@ async def test_an_answer_that_would_be_another_one_is_not_sent(
     with closing(writer):
         writer.write(GET)
         assert await everything(reader) == b""
+
+
+async def test_a_request_is_forgotten_without_the_garbage_collector(serve: Serve) -> None:
+    reader, writer = await serve(echo)
+    gc.collect()
+    before = _exchanges()
+    gc.disable()
+    try:
+        with closing(writer):
+            for _ in range(5):
+                writer.write(POST + b"Content-Length: 2\r\n\r\nok")
+                assert (await answer(reader))[1] == b"ok"
+            # The last one's task may not have ended yet.
+            assert _exchanges() <= before + 1
+    finally:
+        gc.enable()
+
+
+def _exchanges() -> int:
+    return sum(isinstance(each, Exchange) for each in gc.get_objects())
 
 
 async def test_an_idle_client_is_let_go(serve: Serve) -> None:

@@ -255,6 +255,8 @@ class ClientConnection(asyncio.Protocol):
             _log.exception("the application failed")
         finally:
             self._server.tasks.discard(cast("Any", exchange.task))
+            # Each would keep the other until the garbage collector came by.
+            exchange.scope.pop(EXCHANGE, None)
             if not exchange.answered:
                 exchange.break_off()
 
