@@ -158,14 +158,26 @@ async def test_the_connection_tells_that_the_client_has_gone(serve: Serve) -> No
     await asyncio.wait_for(gone.wait(), 60)
 
 
-async def test_what_is_no_request_is_told_so(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "Invalid method"),  # TLS
+        (b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n", "its target is no path"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its target is no path"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "it is HTTP/2"),
+        (POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "Content-Length"),
+    ],
+)
+async def test_what_is_no_request_is_told_so(serve: Serve, content: bytes, reason: str) -> None:
     reader, writer = await serve(echo)
     with closing(writer):
-        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        writer.write(content)
         head, body = await answer(reader)
         assert head.startswith(b"http/1.1 400 ")
         assert b"connection: close" in head
-        assert json.loads(body)["error"]["code"] == "invalid_http"
+        error = json.loads(body)["error"]
+        assert error["code"] == "invalid_http"
+        assert reason in error["message"]
         assert await everything(reader) == b""
 
 

@@ -171,7 +171,7 @@ class ClientConnection(asyncio.Protocol):
             if isinstance(error.__context__, _HeadTooLarge):
                 self._refuse(head_too_large(MAX_HEAD))
             else:
-                self._refuse(not_http(str(error) or type(error).__name__))
+                self._refuse(not_http(_reason(error)))
 
     def pause_writing(self) -> None:
         """Note that the client does not take what was sent."""
@@ -251,7 +251,7 @@ class ClientConnection(asyncio.Protocol):
     async def _serve(self, exchange: Exchange) -> None:
         try:
             await self._app(exchange.scope, exchange.receive, cast("Any", exchange.send))
-        except Exception:  # noqa: BLE001 - the application answers for all of its own
+        except Exception:  # noqa: BLE001 - whatever gets through, the client must see an end
             _log.exception("the application failed")
         finally:
             self._server.tasks.discard(cast("Any", exchange.task))
@@ -272,6 +272,14 @@ class ClientConnection(asyncio.Protocol):
             headers = [*self.default_headers(), _JSON, length, _CLOSE]
             transport.write(encoded_head(error.status, headers) + body)
         transport.close()
+
+
+def _reason(error: httptools.HttpParserError) -> str:
+    """Return a clause that says what is wrong with a request."""
+    if isinstance(error.__context__, httptools.HttpParserInvalidURLError):
+        return "its target is no path"
+    reason = str(error)
+    return "it is HTTP/2, which is not spoken here" if "PRI" in reason else reason or "it is broken"
 
 
 def _without_offer(data: bytes) -> bytes:
