@@ -73,7 +73,8 @@ async def matrix(
         say=lambda what: console.print(f"starting {what}"),
     ) as site:
         print(_described(site, old, new))
-        delay = max(0.05, 2 * site.speed.first)
+        # An engine that answers one request at a time makes first tokens wait for whole answers.
+        delay = max(0.05, 2 * site.speed.whole)
         chosen = [
             each for each in trials(delay, supervised=vllm is not None) if chosen_by(only, each)
         ]
