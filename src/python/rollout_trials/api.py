@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from rollout_trials.errors import ApiRefused, ProgramFailed
-from rollout_trials.programs import Program, free_port, pex, plain_environment
+from rollout_trials.programs import Program, pex, plain_environment
 from rollout_trials.waiting import until
 
 MODEL = "assistant"
@@ -60,7 +60,7 @@ class Api:
     """`querylake_api serve`, running.
 
     Attributes:
-        url: where it answers.
+        url: where it answers, once it does.
         admin_key: opens administration.
     """
 
@@ -68,7 +68,7 @@ class Api:
         self._file = file
         self._folder = folder
         self._workers = workers
-        self._port = port or free_port()
+        self._port = port
         self._log = folder / "api.log"
         self._program = Program(
             "the API",
@@ -77,7 +77,7 @@ class Api:
             plain_environment(),
         )
         self._session: aiohttp.ClientSession | None = None
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = ""
         self.admin_key = ""
 
     async def start(self, old: Place, new: Place, concurrency: int) -> None:
@@ -104,7 +104,9 @@ class Api:
             )
         )
         await self._program.start()
-        await self._program.said("listening on ")
+        # A port that was free when the engines began to start may be one of theirs by now.
+        announced = await self._program.said("listening on ")
+        self.url = announced.partition("listening on ")[2].partition('"')[0].strip()
         self.admin_key = await self._first_key()
         self._session = aiohttp.ClientSession(
             headers={"authorization": f"Bearer {self.admin_key}"},
