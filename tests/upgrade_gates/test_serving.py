@@ -164,15 +164,15 @@ def write_baseline(folder: Path, figures: dict[str, float]) -> None:
 
 
 def test_a_baseline_is_measured_and_a_regression_is_named(tmp_path: Path, recorded: Replay) -> None:
-    options = ("--seconds", "4", "--no-gpu")
-    recorded.delay = 0.003
+    options = ("--seconds", "1", "--no-gpu")
+    recorded.delay = 0.001
     write_baseline(tmp_path, SLOW)
     code, records = verify(tmp_path, recorded, *options)
     assert code == 0, reason(records, "3.baseline.ttft")
     figures = records["3.baseline.ttft"].statement.predicate.figures
     first = figures["ttft_p50_c1_ms"]
     assert isinstance(first, float)
-    assert first >= 3
+    assert first >= 1
     rates = records["3.baseline.throughput"].statement.predicate.figures
     assert all(rates[f"tokens_per_second_c{level}"] for level in (1, 4, 16))
     assert "no worse than record 1" in reason(records, "3.baseline.ttft")[1]
