@@ -61,11 +61,6 @@ class HostFacts:
         return self.module.version or self.report.driver or self.table.driver
 
     @property
-    def userspace(self) -> str | None:
-        """The version of the installed libraries, by the tool that comes with them."""
-        return self.table.smi
-
-    @property
     def driver_packages(self) -> tuple[Package, ...]:
         """The parts of the installed driver."""
         return tuple(each for each in self.packages.installed if each.is_driver)
