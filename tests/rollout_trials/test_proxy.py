@@ -83,16 +83,6 @@ async def test_slow_answers_are_whole(proxy: Proxy) -> None:
     assert time.monotonic() - began >= 0.3
 
 
-async def test_an_engine_that_is_held_back_says_the_same_later(
-    engine: ScriptedEngine, proxy: Proxy
-) -> None:
-    direct = await ask(engine.url.removesuffix("/v1"))
-    proxy.pace = (0.1, 0.05)
-    began = time.monotonic()
-    assert await ask(proxy.url) == direct
-    assert time.monotonic() - began >= 0.1 + 3 * 0.05
-
-
 async def test_an_engine_that_is_gone_is_seen_to_be_gone(
     engine: ScriptedEngine, proxy: Proxy
 ) -> None:

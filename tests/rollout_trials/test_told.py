@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from rollout_trials.cli import alone
-from rollout_trials.demo import TRIALS, as_it_should, summary, told
+from rollout_trials.demo import TRIALS, summary, told
 from rollout_trials.errors import TrialError
 from rollout_trials.faults import Sabotage
 from rollout_trials.matrix import promise, trials
@@ -26,6 +26,7 @@ HEALTHY = Result(
     faults={},
     unexplained=0,
     flip_seconds=0.21,
+    rules=(),
     rates=None,
 )
 FAULTY = replace(
@@ -33,6 +34,7 @@ FAULTY = replace(
     trial=Trial("5% errors", {}, Sabotage("errors", 0.05)),
     end="rolled_back",
     faults={"status 500": 11},
+    rules=("errors",),
     rates=(0.0, 0.05),
 )
 
@@ -56,10 +58,22 @@ def test_what_happened_is_told_in_words() -> None:
 def test_an_error_that_the_fault_does_not_explain_is_a_failure() -> None:
     strange = replace(FAULTY, unexplained=1)
     assert "1 of those errors did not come of the fault" in said(strange)
-    verdicts = [as_it_should(each) for each in (HEALTHY, FAULTY, strange)]
-    assert verdicts == [True, True, False]
-    assert not as_it_should(replace(HEALTHY, end="rolled_back"))
-    assert not as_it_should(replace(FAULTY, end="promoted"))
+    assert [each.right for each in (HEALTHY, FAULTY, strange)] == [True, True, False]
+
+
+def test_only_the_end_that_the_fault_demands_is_right() -> None:
+    assert not replace(HEALTHY, end="rolled_back", rules=("slow pauses",)).right
+    assert not replace(FAULTY, end="promoted", rules=()).right
+    assert not replace(FAULTY, end="aborted", rules=()).right
+
+
+def test_a_rollback_by_another_rule_than_the_faults_is_not_right() -> None:
+    assert not replace(FAULTY, rules=("slow pauses",)).right
+    assert not replace(FAULTY, rules=("truncation",)).right
+    assert replace(FAULTY, rules=("errors", "slow pauses")).right
+    killed = replace(FAULTY, trial=Trial("killed", {}, "killed"))
+    assert not killed.right
+    assert replace(killed, rules=("hard trigger",)).right
 
 
 def test_the_summary_has_a_line_for_each() -> None:
@@ -67,6 +81,7 @@ def test_the_summary_has_a_line_for_each() -> None:
     Console(file=out, width=120).print(summary([HEALTHY, FAULTY]))
     assert "a healthy new stack" in out.getvalue()
     assert "rolled back" in out.getvalue()
+    assert "errors" in out.getvalue().splitlines()[-2]
 
 
 def test_the_promise_is_the_simulations_for_the_rates_that_there_were() -> None:

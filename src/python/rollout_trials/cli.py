@@ -64,7 +64,7 @@ def matrix(
     vllm: Annotated[
         Path | None,
         typer.Option(
-            help="The new stack is vLLM, from the folder that build-support/vllm-cpu made."
+            help="Both stacks are vLLM, from the folder that build-support/vllm-cpu made."
         ),
     ] = None,
     only: Annotated[

@@ -94,7 +94,7 @@ async def demo(
     finally:
         with console.status("Stopping everything ..."):
             await site_context.__aexit__(None, None, None)
-    return 0 if all(as_it_should(result) for result in results) else 1
+    return 0 if all(result.right for result in results) else 1
 
 
 def _numbered(trials: Sequence[Trial]) -> list[tuple[str, Trial]]:
@@ -151,12 +151,6 @@ def told(result: Result) -> list[Text]:
     return lines
 
 
-def as_it_should(result: Result) -> bool:
-    """Return whether a trial ended as its fault, or the lack of one, demands, and cost no more."""
-    expected = "promoted" if result.trial.fault is None else "rolled_back"
-    return result.end == expected and result.unexplained == 0
-
-
 def _introduction() -> Panel:
     return Panel(
         "Two real engines answer the same model, one as the old stack and one as the new one. "
@@ -180,12 +174,12 @@ def _address(api: Api) -> Text:
 
 def summary(results: Sequence[Result]) -> Table:
     """Return a line for each trial."""
-    table = Table("the new stack", "end", "after", "requests", "errors seen", "flip", title=None)
+    table = Table("the new stack", "end", "because of", "after", "requests", "errors seen", "flip")
     for result in results:
-        good = as_it_should(result)
         table.add_row(
             result.trial.title,
-            Text(result.end.replace("_", " "), "green" if good else "bold red"),
+            Text(result.end.replace("_", " "), "green" if result.right else "bold red"),
+            ", ".join(result.rules),
             f"{result.seconds:.1f} s",
             str(result.requests),
             str(sum(result.faults.values())),

@@ -125,7 +125,7 @@ class SupervisedVllm:
         self.kind = "vLLM 0.13 under vllm_runtime"
         self.slots = 16
         self.batching = 4.0
-        home = folder / "vllm-home"
+        home = folder / f"{name}-home"
         home.mkdir(exist_ok=True)
         environment = plain_environment(
             PYTHONPATH=str(sources),
@@ -140,7 +140,7 @@ class SupervisedVllm:
         command = (
             *(str(made / "venv/bin/python"), "-m", "vllm_runtime", "serve", str(made / "smollm2")),
             *("--port", str(port), "--runtime-port", str(runtime_port)),
-            *("--state-dir", str(folder / "vllm-state"), "--drain-notice-seconds", "1"),
+            *("--state-dir", str(folder / f"{name}-state"), "--drain-notice-seconds", "1"),
             *("--drain-seconds", "5", "--max-restarts", "20"),
             *("--", "--served-model-name", self.model, "--max-model-len", "1024"),
             *("--max-num-seqs", str(self.slots), "--enforce-eager", "--dtype", "float32"),

@@ -13,6 +13,7 @@ from rollout_statistics.simulation.traffic import Traffic
 from rollout_trials.api import Api
 from rollout_trials.engines import CpuRuntime, Engine, SupervisedVllm
 from rollout_trials.faults import Sabotage
+from rollout_trials.rule import rule_of
 from rollout_trials.site import running_site
 from rollout_trials.trial import Result, Site, Trial
 
@@ -61,10 +62,13 @@ async def matrix(
 ) -> int:
     """Try everything, print the table as Markdown, and return 0 if all ended as it should."""
     api = Api(api_pex, folder)
-    old = CpuRuntime("old", runtime_pex, folder)
-    new: Engine = CpuRuntime("new", runtime_pex, folder)
-    if vllm is not None:
-        new = SupervisedVllm("new", vllm.resolve(), Path("src/python").resolve(), folder)
+
+    def engine(name: str) -> Engine:
+        if vllm is None:
+            return CpuRuntime(name, runtime_pex, folder)
+        return SupervisedVllm(name, vllm.resolve(), Path("src/python").resolve(), folder)
+
+    old, new = engine("old"), engine("new")
     fine = True
     async with running_site(
         *(api, old, new),
@@ -72,20 +76,19 @@ async def matrix(
         tokens=3,
         say=lambda what: console.print(f"starting {what}"),
     ) as site:
-        print(_described(site, old, new))
+        print(_described(site, new))
         # An engine that answers one request at a time makes first tokens wait for whole answers.
-        delay = max(0.05, 2 * site.speed.whole)
+        delay = max(0.05, 2 * site.answer_seconds)
         chosen = [
             each for each in trials(delay, supervised=vllm is not None) if chosen_by(only, each)
         ]
-        print(_row("the new stack", "end", "seconds", "requests", *_MORE), flush=True)
-        print(_row(*["---"] * 2, *["---:"] * 7), flush=True)
+        print(_row("the new stack", "end", "because of", "seconds", "requests", *_MORE), flush=True)
+        print(_row(*["---"] * 3, *["---:"] * 7), flush=True)
         for trial in chosen:
             result = await site.run(trial, lambda rollout: None, "whoever ran this")
             console.print(f"{trial.title}: {result.sentence}")
             print(_line(result), flush=True)
-            expected = "promoted" if trial.fault is None else "rolled_back"
-            fine = fine and result.end == expected and not result.unexplained
+            fine = fine and result.right
     return 0 if fine else 1
 
 
@@ -94,11 +97,9 @@ def chosen_by(only: str, trial: Trial) -> bool:
     return any(word in trial.title for word in only.split(","))
 
 
-def _described(site: Site, old: Engine, new: Engine) -> str:
-    first, each = (round(1000 * seconds) for seconds in site.pace)
-    held = f" (held back by {first} ms, and {each} ms for each event)" if first or each else ""
+def _described(site: Site, engine: Engine) -> str:
     load = f"{USERS} keys, {site.users.per_second:.1f} requests a second"
-    return f"Old: {old.kind}{held}. New: {new.kind}. {load}.\n"
+    return f"Old and new: {engine.kind}. {load}.\n"
 
 
 _MORE = ("promised: median / 90%", "good answers", "errors seen", "not of the fault", "flip, s")
@@ -108,6 +109,7 @@ def _line(result: Result) -> str:
     return _row(
         result.trial.title,
         result.end.replace("_", " "),
+        ", ".join(result.rules) or "-",
         f"{result.seconds:.1f}",
         f"{result.requests}",
         promise(result),
@@ -125,7 +127,9 @@ def promise(result: Result) -> str:
     if result.rates is None:
         return "5 s"
     rate, canary_rate = result.rates
-    signal: Signal = "first_token" if "first tokens" in result.trial.title else "errors"
+    signal: Signal = (
+        "first_token" if rule_of(result.trial.fault) == "slow first tokens" else "errors"
+    )
     policy = Policy()
     forgiven = 1.0 if signal == "errors" else policy.latency_ratio
     traffic = Traffic(max(rate, 1e-4), min(canary_rate, 0.9), SHARE, keys=USERS, forgiven=forgiven)

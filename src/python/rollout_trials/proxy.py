@@ -26,8 +26,6 @@ class Proxy:
         url: where it listens, without `/v1`.
         target: the engine's, likewise.
         sabotage: what it does now; None for nothing.
-        pace: seconds that each answer, and each of its events, is held back, for an engine that is
-            too fast to be compared with another one.
         spoilt: ids of the requests into which it has put a fault.
     """
 
@@ -35,7 +33,6 @@ class Proxy:
         self.url = ""
         self.target = target
         self.sabotage: Sabotage | None = None
-        self.pace = (0.0, 0.0)
         self.spoilt: set[str] = set()
         self._random = random.Random(seed)
         self._session: aiohttp.ClientSession | None = None
@@ -99,24 +96,21 @@ class Proxy:
         headers = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP}
         response = web.StreamResponse(status=answer.status, headers=headers)
         stream = answer.content_type == "text/event-stream"
-        first, each = self.pace if request.method == "POST" else (0.0, 0.0)
-        await asyncio.sleep(first)
         await response.prepare(request)
-        if not stream or (spoil is None and not each):
+        if not stream or spoil is None:
             async for piece in answer.content.iter_any():
                 await response.write(piece)
             await response.write_eof()
             return response
         passed = 0
         async for event in _events(answer):
-            if spoil is not None and passed >= EVENTS_BEFORE_FAULT:
+            if passed >= EVENTS_BEFORE_FAULT:
                 if spoil.fault == "in-band errors":
                     await response.write(b'data: {"error": {"message": "put in", "code": 500}}\n\n')
                     await response.write(b"data: [DONE]\n\n")
                     break
                 if spoil.fault == "truncation":
                     break
-            await asyncio.sleep(each)
             await response.write(event)
             passed += 1
         await response.write_eof()

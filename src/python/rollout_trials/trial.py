@@ -13,7 +13,7 @@ from rollout_trials.api import MODEL, Api
 from rollout_trials.engines import Engine
 from rollout_trials.faults import EngineFault, Sabotage
 from rollout_trials.proxy import Proxy
-from rollout_trials.speed import Speed
+from rollout_trials.rule import Rule, rates_of, rule_of, rules_of
 from rollout_trials.users import Users
 from rollout_trials.waiting import until
 
@@ -57,6 +57,7 @@ class Result:
             request any more, by kind.
         unexplained: those of them that the faulty stack did not produce.
         flip_seconds: until every worker had followed.
+        rules: by which it was rolled back.
         rates: of the signal that decided, on the stable stack and on the candidate; None if it was
             none.
     """
@@ -70,7 +71,19 @@ class Result:
     faults: Mapping[str, int]
     unexplained: int
     flip_seconds: float
+    rules: tuple[Rule, ...]
     rates: tuple[float, float] | None
+
+    @property
+    def right(self) -> bool:
+        """Whether it ended as its fault demands, by the rule that the fault is about, and cost no
+        more; or was promoted without one."""
+        if self.unexplained:
+            return False
+        rule = rule_of(self.trial.fault)
+        if rule is None:
+            return self.end == "promoted"
+        return self.end == "rolled_back" and rule in self.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +92,14 @@ class Site:
 
     Attributes:
         proxy: in front of the new engine.
-        pace: by which the old engine is held back, see `Proxy.pace`.
-        speed: of the new engine when it was started.
+        answer_seconds: that the new engine takes for an answer when it has nothing else to do.
     """
 
     api: Api
     users: Users
     proxy: Proxy
     new: Engine
-    pace: tuple[float, float]
-    speed: Speed
+    answer_seconds: float
 
     async def run(self, trial: Trial, told: Callable[[Any], None], promoter: str) -> Result:
         """Run a trial to its end, and leave both stacks healthy.
@@ -115,7 +126,7 @@ class Site:
                 await self.new.hurt(fault)
             decision = await self._decision(rollout, told, promoter)
             seconds = time.monotonic() - begun.at
-            requests = begun.requests_since()
+            outcomes = begun.outcomes_since()
             answers = self.users.seen.answers - begun.answers
             flip = await self._flip(rollout, decision["id"])
         finally:
@@ -130,12 +141,13 @@ class Site:
             end=decision["kind"],
             sentence=decision["sentence"],
             seconds=seconds,
-            requests=requests,
+            requests=len(outcomes),
             answers=answers,
             faults=faults,
             unexplained=unexplained,
             flip_seconds=flip,
-            rates=_deciding_rates(decision),
+            rules=rules_of(decision, outcomes),
+            rates=rates_of(decision),
         )
 
     async def _decision(
@@ -195,10 +207,10 @@ class _Mark:
         self._faults = set(site.users.seen.faults)
         self._lines = len(site.api.access_lines())
 
-    def requests_since(self) -> int:
-        """Return how many requests the new stack has finished."""
+    def outcomes_since(self) -> list[str]:
+        """Return what became of the requests that the new stack has finished."""
         lines = self._site.api.access_lines()[self._lines :]
-        return sum(line["stack"] == "candidate" for line in lines)
+        return [line["outcome"] for line in lines if line["stack"] == "candidate"]
 
     def faults_since(self, *, everything: bool) -> tuple[dict[str, int], int]:
         """Return what users saw, by kind, and how much of it the new stack did not produce.
@@ -216,10 +228,3 @@ class _Mark:
             if stacks.get(name) == "candidate" and (everything or name in self._site.proxy.spoilt)
         }
         return dict(Counter(fresh.values())), len(fresh) - len(explained)
-
-
-def _deciding_rates(decision: Mapping[str, Any]) -> tuple[float, float] | None:
-    for signal in decision["figures"].get("signals", []):
-        if signal["word"] == "worse":
-            return signal["stable"]["rate"], signal["candidate"]["rate"]
-    return None
