@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,15 @@ PLAN = RolloutPlan(
 
 
 def controller(
-    repository: RolloutRepository, name: str, clock: Callable[[], float] = time.monotonic
+    repository: RolloutRepository,
+    name: str,
+    clock: Callable[[], float] = time.monotonic,
+    gates: Sequence[str] = GATES_HOLD,
 ) -> Controller:
     """Return a controller that nobody runs; a test has it look."""
     lease = Lease(repository.database, name)
-    gates = Gates(GATES_HOLD, Path())
-    return Controller(repository, lease, lambda: gates, lambda _: [], clock=clock)
+    asked = Gates(gates, Path())
+    return Controller(repository, lease, lambda: asked, lambda _: [], clock=clock)
 
 
 async def drafted(
