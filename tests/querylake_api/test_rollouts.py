@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from llm_provider_testing.scripted_engine import (
     Exchange,
@@ -18,7 +16,6 @@ from llm_provider_testing.scripted_engine import (
     answer_probe,
     scripted_engine,
 )
-from querylake_api.cli import app
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.rollout_stage import (
     PATIENCE,
@@ -206,31 +203,6 @@ async def test_a_model_without_a_candidate_has_no_rollout(api: RunningApi) -> No
     answer = await api.post("/admin/rollouts", {"model": "embedder"}, key=api.admin_key)
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "no_candidate"
-
-
-async def test_the_command_line_does_what_the_routes_do(stage: Stage, tmp_path: Path) -> None:
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps(PLAN))
-    environment = {"QUERYLAKE_URL": stage.api.url, "QUERYLAKE_ADMIN_KEY": stage.api.admin_key}
-
-    async def rollout(*words: str) -> str:
-        runner = CliRunner()
-        result = await asyncio.to_thread(
-            runner.invoke, app, ["rollout", *words], env=environment, catch_exceptions=False
-        )
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    created = json.loads(await rollout("create", str(plan), "--json"))["id"]
-    assert "is running" in await rollout("start", created, "--reason", "new engine")
-    await stage.event(created, "flipped")
-    assert "failed requests" in await rollout("status", created)
-    assert "is paused" in await rollout("pause", created)
-    assert "is running" in await rollout("resume", created)
-    assert "is rolled back" in await rollout("rollback", created)
-    assert "New engine." in await rollout("history", created)
-    assert "rolled back" in await rollout("list")
-    assert "rolled back" in await rollout("status", created, "--watch")
 
 
 def embedder(*vectors: list[float], order: tuple[int, ...] = (0, 1, 2)) -> Script:
