@@ -64,8 +64,11 @@ class Exchange:
         await self.raw(b"%x\r\n%b\r\n" % (len(content), content))
 
     async def token(self, text: str, *, finish_reason: str | None = None) -> None:
+        """Send a piece of text."""
+        await self.chunk({"content": text}, finish_reason=finish_reason)
+
+    async def chunk(self, delta: object, *, finish_reason: str | None = None) -> None:
         """Send one chunk of a chat answer."""
-        delta = {"content": text}
         chunk = {
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",

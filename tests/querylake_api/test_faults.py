@@ -308,18 +308,41 @@ async def test_when_the_client_has_something(
         assert outcome in ("", line["outcome"]), name
 
 
+async def reconfigured(api: RunningApi, config: Path, old: str, new: str) -> None:
+    """Have the configuration with one text in another's place."""
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+    answer = await api.client.post("/admin/config/reload", headers=api.headers(api.admin_key))
+    assert answer.json()["changed"] is True
+
+
 async def test_nobody_there(api: RunningApi, engine: ScriptedEngine, tmp_path: Path) -> None:
-    config = tmp_path / "querylake.toml"
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-    text = config.read_text(encoding="utf-8")
-    config.write_text(
-        text.replace(f'"{engine.url}"', f'"{nobody}"\nactive_health = false'), encoding="utf-8"
-    )
-    await api.client.post("/admin/config/reload", headers=api.headers(api.admin_key))
+    unseen = f'"{nobody}"\nactive_health = false'
+    await reconfigured(api, tmp_path / "querylake.toml", f'"{engine.url}"', unseen)
     response = await api.post(PATH, {"model": "m", "messages": []})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     error = response.json()["error"]
     assert (error["type"], error["code"]) == ("upstream_error", "upstream_unavailable")
     assert error["message"] == "The engine of 'm' cannot be reached. Try again shortly."
+
+
+async def test_a_host_that_swallows_every_packet(
+    api: RunningApi, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    config = tmp_path / "querylake.toml"
+    unseen = f'"{engine.url}"\nactive_health = false'
+    await reconfigured(api, config, f'"{engine.url}"', unseen)
+    await reconfigured(api, config, "connect = 60.0", "connect = 0.5")
+    engine.swallow()
+    for stream in (False, True):
+        response = await api.post(PATH, {"model": "m", "messages": [], "stream": stream})
+        assert response.status_code == 504
+        error = response.json()["error"]
+        assert (error["type"], error["code"]) == ("upstream_error", "upstream_timeout")
+        assert error["message"] == (
+            "The engine of 'm' did not answer in time (connect timeout after 0.5 s)."
+        )

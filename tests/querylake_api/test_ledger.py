@@ -98,6 +98,7 @@ async def test_the_database_goes_away_under_load(
             await told(api, b"usage records wait on disk")
             await postgres.set_reachable(database_url, True)
             await traffic.reaches(away + 150)
+        assert traffic.other == {}, "no client notices"
         served = {request.headers["x-request-id"] for request in engine.requests}
         found = await eventually(database_url, lambda found: served <= set(ids(found)))
     assert len(found) == len(set(ids(found)))

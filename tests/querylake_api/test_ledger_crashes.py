@@ -172,6 +172,7 @@ async def test_postgres_is_killed_under_load(
                 await traffic.reaches(len(traffic.answered) + 60)
                 await asyncio.to_thread(own_postgres.restart)
                 await traffic.reaches(len(traffic.answered) + 40)
+            assert traffic.other == {}, "no client notices"
             found = await eventually(
                 url,
                 lambda found: served.asked <= {str(record["request_id"]) for record in found},

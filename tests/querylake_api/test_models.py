@@ -37,6 +37,19 @@ async def test_an_unknown_model(api: RunningApi) -> None:
     assert "org/chatty, default, embedder, gone" in response.json()["error"]["message"]
 
 
+async def test_what_a_key_may_not_use_is_not_there_for_it(api: RunningApi) -> None:
+    narrow = {"name": "narrow", "models": ["embedder"]}
+    key = (await api.post("/admin/keys", narrow, key=api.admin_key)).json()["key"]
+    assert [each["id"] for each in (await api.get("/v1/models", key=key)).json()["data"]] == [
+        "embedder"
+    ]
+    for name in ("org/chatty", "default"):
+        response = await api.get(f"/v1/models/{name}", key=key)
+        assert response.status_code == 403
+        assert response.json()["error"]["code"] == "model_not_allowed"
+        assert "gone" not in response.text
+
+
 async def test_a_key_is_needed(api: RunningApi) -> None:
     response = await api.client.get("/v1/models")
     assert response.status_code == 401

@@ -7,6 +7,7 @@ import asyncio
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletionFunctionToolParam
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api_testing.running import RunningApi
@@ -32,6 +33,60 @@ async def test_streamed_chat(client: AsyncOpenAI) -> None:
     chunks = [chunk async for chunk in stream]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "one two three"
     assert {chunk.model for chunk in chunks} == {"org/chatty"}
+
+
+CALL = {"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": ""}}
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+TOOL: ChatCompletionFunctionToolParam = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+
+
+async def test_tools_and_pictures_reach_the_engine_and_calls_come_back_in_pieces(
+    client: AsyncOpenAI, engine: ScriptedEngine
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.chunk({"tool_calls": [CALL]})
+        for piece in ('{"city":', '"Paris"}'):
+            part = {"index": 0, "function": {"arguments": piece}}
+            await exchange.chunk({"tool_calls": [part]})
+        await exchange.chunk({}, finish_reason="tool_calls")
+        await exchange.end_stream()
+
+    engine.script = script
+    stream = await client.chat.completions.create(
+        model="default",
+        messages=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is the weather there?"},
+                    {"type": "image_url", "image_url": {"url": PICTURE}},
+                ],
+            }
+        ],
+        tools=[TOOL],
+        tool_choice={"type": "function", "function": {"name": "weather"}},
+        stream=True,
+    )
+    calls = [
+        call
+        async for chunk in stream
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or ()
+    ]
+    assert (calls[0].id, calls[0].function and calls[0].function.name) == ("call_1", "weather")
+    arguments = [call.function.arguments or "" for call in calls if call.function]
+    assert "".join(arguments) == '{"city":"Paris"}'
+    sent = engine.requests[0].json()
+    assert sent["messages"][0]["content"][1]["image_url"]["url"] == PICTURE
+    assert sent["tools"] == [TOOL]
+    assert sent["tool_choice"]["function"]["name"] == "weather"
 
 
 async def test_the_synchronous_client(api: RunningApi) -> None:

@@ -23,11 +23,13 @@ class Traffic:
     Attributes:
         url: where they go; may change at any time.
         answered: ids of requests whose answer came whole.
+        other: statuses of the others, where there was one.
     """
 
     url: str
     headers: dict[str, str]
     answered: set[str] = field(default_factory=set)
+    other: Counter[int] = field(default_factory=Counter)
     _numbers: count[int] = field(default_factory=count)
 
     async def ask(self, client: httpx.AsyncClient, name: str) -> None:
@@ -41,6 +43,8 @@ class Traffic:
         )
         if answer.status_code == 200 and (not stream or answer.content.endswith(b"[DONE]\n\n")):
             self.answered.add(request_id)
+        else:
+            self.other[answer.status_code] += 1
 
     @asynccontextmanager
     async def running(self, clients: int, name: str = "r") -> AsyncIterator[None]:
