@@ -13,7 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
+from llm_provider_testing.scripted_engine import (
+    Exchange,
+    ScriptedEngine,
+    in_two_parts,
+    scripted_engine,
+)
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api_testing.process import fresh_connections, serve_process
@@ -136,8 +141,12 @@ async def listings(client: httpx.AsyncClient, headers: dict[str, str]) -> list[s
     return [(await client.get("/v1/models", headers=headers)).text for _ in range(20)]
 
 
-async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> None:
+async def test_one_request_or_signal_reloads_every_worker(
+    config_file: Path, engine: ScriptedEngine
+) -> None:
     headers = await admin_headers(config_file)
+    finish = asyncio.Event()
+    engine.script = in_two_parts(finish)
     options = ("--port", "0", "--workers", "2")
     async with (
         serve_process(config_file, *options) as server,
@@ -156,6 +165,16 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
                     if [each["generation"] for each in document["workers"]] == [generation] * 2:
                         return document
                     await asyncio.sleep(0.05)
+
+        async def stream(begun: asyncio.Semaphore) -> bytes:
+            body = {**CHAT, "stream": True}
+            async with client.stream(
+                "POST", "/v1/chat/completions", json=body, headers=headers
+            ) as response:
+                pieces = response.aiter_bytes()
+                whole = await anext(pieces)
+                begun.release()
+                return whole + b"".join([piece async for piece in pieces])
 
         before = await settled(1)
         assert {worker["digest"] for worker in before["workers"]} == {before["digest"]}
@@ -176,11 +195,18 @@ async def test_one_request_or_signal_reloads_every_worker(config_file: Path) -> 
         assert response.status_code == 422
         assert "not valid TOML" in response.json()["error"]["message"]
 
+        begun = asyncio.Semaphore(0)
+        streams = [asyncio.create_task(stream(begun)) for _ in range(6)]
+        for _ in streams:
+            await begun.acquire()
         config_file.write_text(good.replace('"arrived"', '"again"'), encoding="utf-8")
         server.process.send_signal(signal.SIGHUP)
         await server.logged("adopted the configuration")
         after = await settled(3)
         assert after["digest"] != before["digest"]
+        finish.set()
+        for answer in await asyncio.gather(*streams):
+            assert answer.endswith(b"data: [DONE]\n\n")
         assert all("again" in names for names in await listings(client, headers))
 
         # A worker that takes a dead one's place begins with what the others run, not with a file
