@@ -178,3 +178,13 @@ def test_doctor_reads_a_bad_configuration_too(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("doctor", "-c", str(path), "--json")
     assert code == 1
     assert [finding["verdict"] for finding in json.loads(out)] == ["fault"]
+
+
+def test_a_simulation_needs_no_server(run: Run) -> None:
+    options = ("--only", "faulty", "--runs", "1", "--workers", "1")
+    code, out, err = run("rollout", "simulate", *options)
+    head, rule, *lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert head.startswith("| Canary requests until the roll back: median / 90th percentile | ")
+    assert len(lines) == 12
+    assert {line.count("|") for line in (head, rule, *lines)} == {10}
