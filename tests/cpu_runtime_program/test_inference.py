@@ -13,6 +13,9 @@ from e2e_testing.cpu_engine import CpuEngine
 
 CHAT = "smollm2-135m-instruct"
 EMBED = "all-minilm-l6-v2"
+TOKENS = [101, 1037, 4937, 25126, 1012, 102]
+"""What its tokenizer makes of `A cat sleeps.`"""
+
 QUESTION = {
     "model": CHAT,
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -66,10 +69,12 @@ def test_vectors_are_the_same_in_both_encodings_and_for_tokens_batches_and_singl
     texts = ["A cat sleeps.", "The rate rose."]
     batch = _post(engine, "/v1/embeddings", model=EMBED, input=texts)
     coded = _post(engine, "/v1/embeddings", model=EMBED, input=texts[0], encoding_format="base64")
+    tokens = _post(engine, "/v1/embeddings", model=EMBED, input=TOKENS, dimensions=384)
 
     one, other = (entry["embedding"] for entry in batch["data"])
     raw = base64.b64decode(coded["data"][0]["embedding"])
     assert struct.unpack(f"<{len(one)}f", raw) == pytest.approx(one, abs=1e-3)
+    assert tokens["data"][0]["embedding"] == pytest.approx(one, abs=1e-3)
     assert sum(a * b for a, b in zip(one, other, strict=True)) < 0.5
     assert batch["usage"]["prompt_tokens"] > 0
 

@@ -117,6 +117,19 @@ def test_embeddings_as_numbers_and_as_bytes_agree(client: openai.OpenAI) -> None
     assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-6)
 
 
+def test_embeddings_of_tokens_are_those_of_their_text(client: openai.OpenAI) -> None:
+    a_lake = [101, 1037, 2697, 102]  # as the model's own tokenizer has it
+    text = client.embeddings.create(model=EMBEDDING_MODEL, input="a lake")
+    tokens = client.embeddings.create(model=EMBEDDING_MODEL, input=[a_lake], dimensions=384)
+    assert tokens.data[0].embedding == pytest.approx(text.data[0].embedding, abs=1e-3)
+
+
+def test_dimensions_that_the_model_lacks_are_the_caller_s_error(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.embeddings.create(model=EMBEDDING_MODEL, input="a lake", dimensions=8)
+    assert refused.value.param == "dimensions"
+
+
 def test_a_prompt_that_is_too_long_is_the_caller_s_error(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(
