@@ -25,7 +25,7 @@ def chat_engine(folder: Path) -> Iterator[ChatEngine | None]:
         yield None
         return
     with running_vllm(vllm_cpu("stable"), folder) as vllm:
-        yield ChatEngine(vllm.url, MODEL)
+        yield ChatEngine(vllm.url, MODEL, ("chat", "completions", "responses", "messages"))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ base_url = "{chat_url}/v1"
 api_key_env = "CPU_RUNTIME_API_KEY"
 
 [models."smollm2-135m-instruct"]
-capabilities = ["chat", "completions"]
+capabilities = {capabilities}
 aliases = ["default"]
 targets = [{targets}]
 
@@ -104,10 +104,12 @@ class ChatEngine:
     Attributes:
         url: without `/v1`.
         model: its name there.
+        capabilities: of the model.
     """
 
     url: str
     model: str
+    capabilities: tuple[str, ...] = ("chat", "completions")
 
 
 @contextmanager
@@ -133,6 +135,7 @@ def running_stack(
         runtime_url=runtime_url,
         port=port,
         chat_url=chat.url,
+        capabilities=json.dumps(chat.capabilities),
         targets=f"{stable}, {candidate}" if whole else stable,
     )
     if whole:
