@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import httpx
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from sqlalchemy import text
 from llm_provider_testing.scripted_engine import Exchange, answer_chat, scripted_engine
 from querylake_api.configuration.loading import Configuration, load_configuration
 from querylake_api.keys.models import Scope
+from querylake_api.limits.window import WINDOW_SECONDS
 from querylake_api.persistence.database import open_database
 from querylake_api.ray_serve.deployment import Listening, Scale, deploy, undeploy
 from querylake_api_testing.replicas import replicas
@@ -25,6 +27,9 @@ from querylake_api_testing.running import create_key, write_config
 
 TWO = Scale(min_replicas=2, max_replicas=2, cpus=0.1)
 SECONDS = 150
+A_MINUTE = 1_000_000
+"""Requests that a key may send."""
+
 SORTS = ("begun", "late", "whole")
 """Streams that their client has the beginning of, streams of which it has nothing yet, and
 requests for a whole answer."""
@@ -77,12 +82,14 @@ class Clients:
 
     Attributes:
         answers: status and body by the request's id; what broke off has None for its status.
+        left: what the last answer said of requests that the key may still send in this minute.
     """
 
     client: httpx.AsyncClient
     answers: dict[str, tuple[int | None, bytes]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     quick: int = 0
+    left: int = 0
 
     async def ask(self, name: str) -> None:
         stream = not name.startswith(("quick", "whole"))
@@ -92,6 +99,8 @@ class Clients:
             async with self.client.stream(
                 "POST", "/v1/chat/completions", json=body, headers={"x-request-id": name}
             ) as answer:
+                assert answer.headers.get_list("x-request-id") == [name]
+                self.left = int(answer.headers["x-ratelimit-remaining-requests"])
                 async for piece in answer.aiter_bytes():
                     received += piece
                     self.begun.add(name)
@@ -131,7 +140,11 @@ async def test_no_request_fails_but_streams_that_had_begun_on_a_killed_replica(
             trust_env=False,
         ) as client:
             clients = Clients(client)
+            began = monotonic()
             lost = await _killed_under_load(engine, clients, *first)
+            await clients.ask("quick-last")
+        if monotonic() - began < WINDOW_SECONDS:
+            assert A_MINUTE - clients.left <= len(clients.answers), "none is counted twice"
 
         failed = {name for name, answer in clients.answers.items() if not _is_good(name, answer)}
         assert failed == {name for name in lost if name.startswith("begun")}
@@ -230,6 +243,7 @@ def _configuration(folder: Path, engine: str) -> Configuration:
             folder,
             database="embedded:postgres",
             server={"drain_seconds": 5},
+            limits={"requests_per_minute": A_MINUTE},
             upstreams={"engine": {"base_url": engine}},
             models={"chatty": {"capabilities": ["chat"], "targets": [target]}},
         )

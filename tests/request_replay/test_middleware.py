@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from ray.serve._private.http_util import _apply_middlewares, validate_http_proxy_callback_return
 from ray.serve.context import _RequestContext, _serve_request_context
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from request_replay.agreement import APPLICATION, IDENTITY, new_identity
+from request_replay.agreement import APPLICATION, IDENTITY, REPLAYED, new_identity
 from request_replay.middleware import Replaying, middlewares
 
 Attempt = Callable[[Receive, Send], Awaitable[None]]
@@ -62,7 +62,7 @@ class Proxy:
         await self._replicas.pop(0)(receive, send)
 
 
-async def asked(proxy: Proxy, *, left: bool = False) -> list[Message]:
+async def asked(proxy: ASGIApp, *, left: bool = False) -> list[Message]:
     """Ask, and return what the client gets."""
     coming = [BODY, LEFT] if left else [BODY]
     sent: list[Message] = []
@@ -88,8 +88,24 @@ async def test_a_request_without_an_answer_is_given_again(death: Attempt) -> Non
     assert await asked(proxy) == [HEAD, END]
     first, second = proxy.scopes
     assert first[IDENTITY] == second[IDENTITY]
+    assert (REPLAYED in first, second[REPLAYED]) == (False, True)
     assert second["headers"] == [(b"x-request-id", b"r-1")]
     assert "root_path" not in second
+
+
+@pytest.mark.parametrize("application", [APPLICATION, "theirs"])
+async def test_an_answer_of_ours_has_one_id(application: str) -> None:
+    async def answers_with_an_id(receive: Receive, send: Send) -> None:
+        await send({**HEAD, "headers": [(b"x-request-id", b"ours"), (b"a", b"b")]})
+        await send(END)
+
+    proxy = Proxy(answers_with_an_id, application=application)
+    # Which puts an id of Serve's between the proxy and our middleware.
+    head, _ = await asked(_apply_middlewares(proxy, []))
+    ids = [value for name, value in head["headers"] if name == b"x-request-id"]
+    assert ids[0] == b"ours"
+    assert len(ids) == (1 if application == APPLICATION else 2)
+    assert (b"a", b"b") in head["headers"]
 
 
 async def test_not_more_than_once() -> None:

@@ -21,6 +21,10 @@ Scopes travel from proxies to replicas as they are, and nothing that a client se
 under a name like this: it cannot pass off many requests as one.
 """
 
+REPLAYED = "querylake.replayed"
+"""There, and true, in the scope of a request that an earlier replica has died of. It comes into
+scopes as `IDENTITY` does, so no client can pass a request off as one that was admitted before."""
+
 
 def new_identity() -> str:
     """Return an identity that no other request has or will have: a UUID of version 7.

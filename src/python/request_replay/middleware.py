@@ -13,11 +13,13 @@ from ray.serve.context import _get_serve_request_context
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from request_replay.agreement import APPLICATION, IDENTITY, new_identity
+from request_replay.agreement import APPLICATION, IDENTITY, REPLAYED, new_identity
 from request_replay.kept_request import KeptRequest, Room
 
 REPLAYS = 1
 """A request that two replicas have died of may be what kills them."""
+
+_REQUEST_ID = b"x-request-id"
 
 # Serve writes what comes under this name to the proxy's own log.
 _log = logging.getLogger("ray.serve.request_replay")
@@ -52,6 +54,7 @@ class Replaying:
                     answer.withdraw_head()
                     # With the id that it got, so that both replicas' logs name it alike.
                     scope["headers"] = offered["headers"]
+                    scope[REPLAYED] = True
                     _log.warning("%s %s: its replica died, the next gets it", *_named(scope))
         finally:
             request.forget()
@@ -73,7 +76,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Send a part of it, as ASGI has it."""
         if message["type"] == "http.response.start" and _is_ours():
-            self._head = message
+            self._head = _with_one_id(message)
             return
         self.begun = True
         self._request.forget()
@@ -100,7 +103,16 @@ def _is_ours() -> bool:
     return bool(_get_serve_request_context().app_name == APPLICATION)
 
 
+def _with_one_id(head: Message) -> Message:
+    """Return a head without the id that Serve adds to the application's own, which comes first."""
+    headers = list(head["headers"])
+    ids = [index for index, (name, _) in enumerate(headers) if name.lower() == _REQUEST_ID]
+    for index in reversed(ids[1:]):
+        del headers[index]
+    return {**head, "headers": headers}
+
+
 def _named(scope: Scope) -> tuple[str, str]:
     """Return the method and the id of a request."""
-    ids = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
+    ids = [value.decode("latin-1") for name, value in scope["headers"] if name == _REQUEST_ID]
     return scope["method"], ids[0] if ids else scope[IDENTITY]

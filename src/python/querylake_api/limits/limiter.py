@@ -73,6 +73,9 @@ class Limiter:
     def admit(self, key: ApiKey, tokens: int, record: RequestRecord) -> Admission:
         """Admit a request, or refuse it. A refused one uses nothing up.
 
+        A replayed one has used up what it uses when it came first. Only its place among the key's
+        concurrent requests went with the process that held it.
+
         Args:
             tokens: an estimate; see `limits.estimate`.
             record: gets the headers that tell the client how the key stands.
@@ -94,11 +97,13 @@ class Limiter:
             # More than the limit is never available: the largest request has to wait until
             # nothing else was used in a minute, and is admitted then.
             tokens = min(tokens, limits.tokens_per_minute or 0)
-            refusal = self._refusal(row, limits, tokens, now)
+            refusal = self._place_taken(row, limits)
+            if refusal is None and not record.replayed:
+                refusal = _minute_used_up(row, limits, tokens, now)
             if refusal is None:
-                if limits.requests_per_minute:
+                if limits.requests_per_minute and not record.replayed:
                     row.requests.add(1, now)
-                if tokens:
+                if tokens and not record.replayed:
                     row.tokens.add(tokens, now)
                 table.begin(row)
             record.headers = rate_limit_headers(limits, row, now)
@@ -106,40 +111,43 @@ class Limiter:
             table.unlock(bucket)
         if refusal is not None:
             raise refusal
-        reserved = tokens if limits.tokens_per_minute else None
+        reserved = tokens if limits.tokens_per_minute and not record.replayed else None
         return Admission(TableLease(table, bucket, row, reserved, now), record)
 
-    def _refusal(self, row: Row, limits: Limits, tokens: int, now: float) -> ApiError | None:
+    def _place_taken(self, row: Row, limits: Limits) -> ApiError | None:
         limit = limits.concurrency
-        if limit:
+        if not limit:
+            return None
+        running = self._table.in_progress(row)
+        if running >= limit:
+            self._table.clear_the_dead(row)
             running = self._table.in_progress(row)
-            if running >= limit:
-                self._table.clear_the_dead(row)
-                running = self._table.in_progress(row)
-            if running >= limit:
-                return too_many_at_once(limit, running)
-        limit = limits.requests_per_minute
-        if limit:
-            used = row.requests.used(now)
-            if used + 1 > limit:
-                return rate_limited(
-                    "requests",
-                    "requests_per_minute",
-                    limit=limit,
-                    used=used,
-                    requested=1,
-                    seconds=row.requests.seconds_until(limit - 1, now),
-                )
-        limit = limits.tokens_per_minute
-        if limit:
-            used = row.tokens.used(now)
-            if used + tokens > limit:
-                return rate_limited(
-                    "tokens",
-                    "tokens_per_minute",
-                    limit=limit,
-                    used=used,
-                    requested=tokens,
-                    seconds=row.tokens.seconds_until(limit - tokens, now),
-                )
-        return None
+        return too_many_at_once(limit, running) if running >= limit else None
+
+
+def _minute_used_up(row: Row, limits: Limits, tokens: int, now: float) -> ApiError | None:
+    limit = limits.requests_per_minute
+    if limit:
+        used = row.requests.used(now)
+        if used + 1 > limit:
+            return rate_limited(
+                "requests",
+                "requests_per_minute",
+                limit=limit,
+                used=used,
+                requested=1,
+                seconds=row.requests.seconds_until(limit - 1, now),
+            )
+    limit = limits.tokens_per_minute
+    if limit:
+        used = row.tokens.used(now)
+        if used + tokens > limit:
+            return rate_limited(
+                "tokens",
+                "tokens_per_minute",
+                limit=limit,
+                used=used,
+                requested=tokens,
+                seconds=row.tokens.seconds_until(limit - tokens, now),
+            )
+    return None

@@ -16,7 +16,7 @@ from querylake_api.observability.request_record import (
     own_request_id,
 )
 from querylake_api.observability.tracing import Tracer
-from request_replay.agreement import IDENTITY
+from request_replay.agreement import IDENTITY, REPLAYED
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Observer:
             path=without_keys(scope["path"]),
             journal=self._journal,
             ledger_id=scope.get(IDENTITY),
+            replayed=scope.get(REPLAYED, False),
             trace=None if self._tracer is None else self._tracer.begin(scope["headers"]),
         )
 

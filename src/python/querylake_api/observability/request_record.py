@@ -62,6 +62,7 @@ class RequestRecord:
         metered: whether the ledger keeps it: it asks a model for work, with a key that is known.
         journal: is told before an engine gets the request.
         ledger_id: its id there, once it has one; from the beginning if other processes may get it.
+        replayed: whether a Ray replica that had it has died, so that it was admitted before.
         trace: where it stands in a distributed trace; None if nobody traces.
     """
 
@@ -97,6 +98,7 @@ class RequestRecord:
     metered: bool = False
     journal: Journal | None = None
     ledger_id: str | None = None
+    replayed: bool = False
     trace: Trace | None = None
 
     def sent_to(self, upstream: str) -> None:

@@ -1,0 +1,73 @@
+"""A request that goes on in another Ray replica, see `request_replay`, was admitted before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from querylake_api.errors import ApiError
+from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.limits.limiter import Limiter
+from querylake_api.limits.models import Limits
+from querylake_api.limits.table import LimitsTable
+from querylake_api.observability.observer import Observer
+from querylake_api.observability.request_record import RequestRecord
+from querylake_api.workers.worker import claim_worker
+from request_replay.agreement import REPLAYED
+
+KEY = ApiKey(
+    id="key_1",
+    name="n",
+    hint="",
+    scopes=frozenset({Scope.INFERENCE}),
+    models=None,
+    created_at=datetime.now(UTC),
+    expires_at=None,
+    revoked_at=None,
+    limits=Limits(requests_per_minute=2, tokens_per_minute=100, concurrency=1),
+)
+
+
+@pytest.fixture
+def limiter(tmp_path: Path) -> Iterator[Limiter]:
+    with claim_worker(tmp_path) as worker:
+        table = LimitsTable(worker)
+        yield Limiter(table, Limits())
+        table.close()
+
+
+def arrived(**scope: object) -> RequestRecord:
+    """Return the record of a request whose client claims that it was replayed."""
+    headers = [(REPLAYED.encode(), b"true"), (b"x-" + REPLAYED.encode(), b"1")]
+    return Observer(()).begin({"method": "POST", "path": "/", "headers": headers, **scope})
+
+
+def remaining(record: RequestRecord) -> list[bytes]:
+    return [value for name, value in record.headers if b"-remaining-" in name]
+
+
+def test_neither_requests_nor_tokens_are_counted_again(limiter: Limiter) -> None:
+    first, again = arrived(), arrived(**{REPLAYED: True})
+    with limiter.admit(KEY, 90, first):
+        pass
+    with limiter.admit(KEY, 90, again):
+        again.completion_tokens = 40
+    assert remaining(first) == remaining(again) == [b"1", b"10"]
+
+
+def test_what_was_admitted_is_not_refused_later(limiter: Limiter) -> None:
+    for _ in range(2):
+        with limiter.admit(KEY, 50, arrived()):
+            pass
+    with pytest.raises(ApiError, match="requests per minute"):
+        limiter.admit(KEY, 1, arrived())
+    with limiter.admit(KEY, 50, arrived(**{REPLAYED: True})):
+        pass
+
+
+def test_its_place_is_asked_for_again(limiter: Limiter) -> None:
+    with limiter.admit(KEY, 1, arrived()), pytest.raises(ApiError, match="concurrent requests"):
+        limiter.admit(KEY, 1, arrived(**{REPLAYED: True}))
