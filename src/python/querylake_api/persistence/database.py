@@ -35,6 +35,7 @@ class Database:
         lookout: for looks that are repeated all the time, beside the pool.
         heartbeat: likewise, for what each process asks and says once a second. What is late there
             does not hold up what must be seen at once.
+        delivery: likewise, for what is brought to it all the time and takes longer than a look.
     """
 
     def __init__(self, url: URL, *, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
@@ -53,6 +54,7 @@ class Database:
         )
         self.lookout = Lookout(single, self.where)
         self.heartbeat = Lookout(single, self.where)
+        self.delivery = Lookout(single, self.where)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -78,6 +80,7 @@ class Database:
         """Close every connection."""
         await self.lookout.close()
         await self.heartbeat.close()
+        await self.delivery.close()
         await self.engine.dispose()
 
 

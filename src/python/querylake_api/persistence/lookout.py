@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,8 +31,13 @@ class Lookout:
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
 
-    async def look(self, query: Executable) -> Sequence[Row[Any]]:
+    async def look(
+        self, query: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
         """Return the rows of a statement that waits for nobody, and that may be made twice.
+
+        Args:
+            query: best made once for all times: to put it together costs more than the look.
 
         Raises:
             DatabaseUnavailable: no connection, or it broke.
@@ -40,12 +45,12 @@ class Lookout:
         async with self._lock:
             kept = self._connection is not None
             try:
-                return await self._look(query)
+                return await self._look(query, parameters)
             except CONNECTION_FAILURES as error:
                 if not kept:
                     raise DatabaseUnavailable(self._where, reason_of(error)) from error
             try:
-                return await self._look(query)
+                return await self._look(query, parameters)
             except CONNECTION_FAILURES as error:
                 raise DatabaseUnavailable(self._where, reason_of(error)) from error
 
@@ -54,11 +59,13 @@ class Lookout:
         await self._drop()
         await self._engine.dispose()
 
-    async def _look(self, query: Executable) -> Sequence[Row[Any]]:
+    async def _look(
+        self, query: Executable, parameters: Mapping[str, Any] | None
+    ) -> Sequence[Row[Any]]:
         try:
             if self._connection is None:
                 self._connection = await self._engine.connect()
-            return (await self._connection.execute(query)).all()
+            return (await self._connection.execute(query, parameters)).all()
         except BaseException:
             # Also when cancelled: an answer may still come that belongs to nobody.
             await self._drop()

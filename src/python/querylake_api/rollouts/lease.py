@@ -8,13 +8,35 @@ database's clock alone.
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from querylake_api.persistence.database import Database
 from querylake_api.rollouts.models import RolloutLeaseRow
 
 LEASE_SECONDS = 5
+
+
+_NOW = func.clock_timestamp()
+_TERM = text(f"interval '{LEASE_SECONDS} seconds'")
+
+_FREE = or_(
+    RolloutLeaseRow.holder == bindparam("me"),
+    RolloutLeaseRow.expires_at < _NOW,
+    # Further away than a lease lasts: the database's clock was set back meanwhile.
+    RolloutLeaseRow.expires_at > _NOW + _TERM,
+)
+_IS_FREE = select(RolloutLeaseRow.token).where(_FREE)
+_CLAIM = (
+    update(RolloutLeaseRow)
+    .where(_FREE)
+    .values(
+        token=text("CASE WHEN holder = :me THEN token ELSE token + 1 END"),
+        holder=bindparam("me"),
+        expires_at=_NOW + _TERM,
+    )
+    .returning(RolloutLeaseRow.token)
+)
 
 
 class LeaseLost(Exception):
@@ -39,30 +61,13 @@ class Lease:
         Raises:
             DatabaseUnavailable: nobody can say who has it, so this process does not.
         """
-        row = RolloutLeaseRow
-        now, term = func.clock_timestamp(), text(f"interval '{LEASE_SECONDS} seconds'")
-        # Further away than a lease lasts: the database's clock was set back meanwhile.
-        free = or_(row.holder == self._holder, row.expires_at < now, row.expires_at > now + term)
+        me = {"me": self._holder}
         # Whoever does not have it mostly finds that somebody has, and a look costs little.
-        if self.token is None and not await self._database.heartbeat.look(
-            select(row.token).where(free)
-        ):
+        if self.token is None and not await self._database.heartbeat.look(_IS_FREE, me):
             return False
-        query = (
-            update(row)
-            .where(free)
-            .values(
-                token=text("CASE WHEN holder = :me THEN token ELSE token + 1 END").bindparams(
-                    me=self._holder
-                ),
-                holder=self._holder,
-                expires_at=now + term,
-            )
-            .returning(row.token)
-        )
         self.token = None
         async with self._database.begin() as connection:
-            self.token = (await connection.execute(query)).scalar_one_or_none()
+            self.token = (await connection.execute(_CLAIM, me)).scalar_one_or_none()
         return self.token is not None
 
     async def check(self, connection: AsyncConnection) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple, Unpack
 
-from sqlalchemy import Select, delete, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Float, Select, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import Insert, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -139,21 +139,7 @@ class RolloutRepository:
 
     async def unannounced(self) -> list[Event]:
         """Return what happened and was not announced yet, oldest first."""
-        cursor = select(RolloutLeaseRow.announced).scalar_subquery()
-        query = (
-            select(RolloutEventRow.__table__)
-            .where(
-                RolloutEventRow.id > cursor,
-                # Numbers become visible in the order of commits; let a slower one come first. What
-                # lies in the future was written before the database's clock was set back.
-                ~RolloutEventRow.at.between(
-                    func.clock_timestamp() - text("interval '1 second'"), func.clock_timestamp()
-                ),
-            )
-            .order_by(RolloutEventRow.id)
-            .limit(100)
-        )
-        return [_event(row) for row in await self.database.heartbeat.look(query)]
+        return [_event(row) for row in await self.database.heartbeat.look(_UNANNOUNCED)]
 
     async def announced(self, event_id: int) -> None:
         """Note that everything up to an event was announced."""
@@ -179,8 +165,7 @@ class RolloutRepository:
 
     async def live(self) -> list[str]:
         """Return the ids of the rollouts that are judged."""
-        query = select(RolloutRow.id).where(RolloutRow.status.in_(("running", "paused")))
-        return [row.id for row in await self.database.heartbeat.look(query)]
+        return [row.id for row in await self.database.heartbeat.look(_LIVE)]
 
     async def report(
         self,
@@ -199,38 +184,14 @@ class RolloutRepository:
             number: of the batch; grows by one with each. A worker that does not know whether a
                 batch arrived sends it again under the same number.
         """
-        now = func.clock_timestamp()
-        said = upsert(RolloutWorkerRow).values(
-            id=worker,
-            seen_at=now,
-            flushed=0,
-            version=version,
-            acknowledged_at=now - func.make_interval(0, 0, 0, 0, 0, 0, age),
-            alarms=alarms,
-        )
-        said = said.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                "seen_at": now,
-                "version": version,
-                "alarms": said.excluded.alarms,
-                "acknowledged_at": text(
-                    "CASE WHEN rollout_workers.version = excluded.version "
-                    "THEN rollout_workers.acknowledged_at ELSE excluded.acknowledged_at END"
-                ),
-            },
-        )
-        fresh = (
-            update(RolloutWorkerRow)
-            .where(RolloutWorkerRow.id == worker, RolloutWorkerRow.flushed < number)
-            .values(flushed=number)
-        )
+        said = {"worker": worker, "routes_by": version, "age": age, "alarms": alarms}
         if not batches:
-            await self.database.heartbeat.look(said.returning(RolloutWorkerRow.id))
+            await self.database.heartbeat.look(_SAID, said)
             return
         async with self.database.begin() as connection:
-            await connection.execute(said)
-            if not (await connection.execute(fresh)).rowcount:
+            await connection.execute(_SAID, said)
+            fresh = {"worker": worker, "number": number}
+            if not (await connection.execute(_FRESH, fresh)).rowcount:
                 return
             await connection.execute(
                 insert(RolloutOutcomeRow),
@@ -246,12 +207,7 @@ class RolloutRepository:
 
     async def alarms(self) -> list[Mapping[str, list[str]]]:
         """Return the alarms of each living worker, by rollout."""
-        now, alive = func.clock_timestamp(), text(f"interval '{ALIVE_SECONDS} seconds'")
-        # One that was seen in the future died before the database's clock was set back.
-        query = select(RolloutWorkerRow.alarms).where(
-            RolloutWorkerRow.seen_at.between(now - alive, now + alive)
-        )
-        return [row.alarms for row in await self.database.heartbeat.look(query)]
+        return [row.alarms for row in await self.database.heartbeat.look(_ALARMS)]
 
     async def forget_dead_workers(self) -> None:
         """Remove what processes said that ended long ago."""
@@ -324,7 +280,65 @@ def _last_of_each_model(query: Select[Unpack[Columns]]) -> Select[Unpack[Columns
     )
 
 
+# What is asked and said all the time is put together once.
+
+_NOW = func.clock_timestamp()
+_ALIVE = text(f"interval '{ALIVE_SECONDS} seconds'")
+
 _VERSIONS = _last_of_each_model(select(RolloutRow.id, RolloutRow.version))
+
+_LIVE = select(RolloutRow.id).where(RolloutRow.status.in_(("running", "paused")))
+
+_UNANNOUNCED = (
+    select(RolloutEventRow.__table__)
+    .where(
+        RolloutEventRow.id > select(RolloutLeaseRow.announced).scalar_subquery(),
+        # Numbers become visible in the order of commits; let a slower one come first. What lies in
+        # the future was written before the database's clock was set back.
+        ~RolloutEventRow.at.between(_NOW - text("interval '1 second'"), _NOW),
+    )
+    .order_by(RolloutEventRow.id)
+    .limit(100)
+)
+
+# One that was seen in the future died before the database's clock was set back.
+_ALARMS = select(RolloutWorkerRow.alarms).where(
+    RolloutWorkerRow.seen_at.between(_NOW - _ALIVE, _NOW + _ALIVE)
+)
+
+
+def _said() -> Insert:
+    said = upsert(RolloutWorkerRow).values(
+        id=bindparam("worker"),
+        seen_at=_NOW,
+        flushed=0,
+        version=bindparam("routes_by"),
+        acknowledged_at=_NOW - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("age", type_=Float)),
+        alarms=bindparam("alarms"),
+    )
+    return said.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "seen_at": _NOW,
+            "version": said.excluded.version,
+            "alarms": said.excluded.alarms,
+            "acknowledged_at": text(
+                "CASE WHEN rollout_workers.version = excluded.version "
+                "THEN rollout_workers.acknowledged_at ELSE excluded.acknowledged_at END"
+            ),
+        },
+    )
+
+
+_SAID = _said().returning(RolloutWorkerRow.id)
+
+_FRESH = (
+    update(RolloutWorkerRow)
+    .where(
+        RolloutWorkerRow.id == bindparam("worker"), RolloutWorkerRow.flushed < bindparam("number")
+    )
+    .values(flushed=bindparam("number"))
+)
 
 
 def _rollout(row: Any) -> Rollout:

@@ -36,6 +36,8 @@ _UNMEASURED = """
     )
     """
 
+_TO_MEASURE = text(f"SELECT 1 FROM rollout_events e WHERE {_UNMEASURED} LIMIT 1")
+
 _ENDED = frozenset({Status.PROMOTED, Status.ROLLED_BACK, Status.ABORTED})
 
 
@@ -115,8 +117,7 @@ def as_sentence(clause: str) -> str:
 
 async def flips_to_measure(database: Database) -> bool:
     """Return whether `measure_flips` has something to do, at the price of a look."""
-    query = text(f"SELECT 1 FROM rollout_events e WHERE {_UNMEASURED} LIMIT 1")
-    return bool(await database.heartbeat.look(query.bindparams(kinds=sorted(FLIPS))))
+    return bool(await database.heartbeat.look(_TO_MEASURE, {"kinds": sorted(FLIPS)}))
 
 
 async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
@@ -22,26 +22,30 @@ _COLUMNS = (
 # What another process was killed in may have gone on in this one, under the same id: an end takes
 # the place of the record that was made for want of it, whichever comes first.
 _INSERT = text(f"""
-    INSERT INTO usage_records (id, {", ".join(_COLUMNS)})
-    SELECT DISTINCT ON (id)
-        id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
-        stack, streamed, attempts, status, outcome, error_code, ending, prompt_tokens,
-        completion_tokens, coalesce(content_chunks, 0), queued_seconds, first_token_seconds,
-        gap_p95_seconds, seconds
-    FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (
-        id uuid, began_at float8, request_id text, route text, key_id text, model text,
-        upstream text, assigned_stack text, stack text, streamed boolean, attempts integer,
-        status integer, outcome text, error_code text, ending text, prompt_tokens integer,
-        completion_tokens integer, content_chunks integer, queued_seconds float8,
-        first_token_seconds float8, gap_p95_seconds float8, seconds float8
+    WITH written AS (
+        INSERT INTO usage_records (id, {", ".join(_COLUMNS)})
+        SELECT DISTINCT ON (id)
+            id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
+            stack, streamed, attempts, status, outcome, error_code, ending, prompt_tokens,
+            completion_tokens, coalesce(content_chunks, 0), queued_seconds, first_token_seconds,
+            gap_p95_seconds, seconds
+        FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (
+            id uuid, began_at float8, request_id text, route text, key_id text, model text,
+            upstream text, assigned_stack text, stack text, streamed boolean, attempts integer,
+            status integer, outcome text, error_code text, ending text, prompt_tokens integer,
+            completion_tokens integer, content_chunks integer, queued_seconds float8,
+            first_token_seconds float8, gap_p95_seconds float8, seconds float8
+        )
+        ON CONFLICT (id) DO UPDATE
+        SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
+        WHERE usage_records.outcome = 'lost_in_crash'
+        RETURNING 1
     )
-    ON CONFLICT (id) DO UPDATE
-    SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
-    WHERE usage_records.outcome = 'lost_in_crash'
+    SELECT count(*) FROM written
     """)
 
-_DATA_EXCEPTION = "22"
-"""Class of SQLSTATE: a value that no column takes.
+_REFUSALS = ("22", "23")
+"""Classes of SQLSTATE: a value that no column takes, or a constraint forbids.
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
@@ -69,17 +73,14 @@ async def insert_entries(database: Database, entries: list[bytes]) -> Insertion:
     if not entries:
         return Insertion(0, [])
     try:
-        async with database.begin() as connection:
-            document = b"[" + b",".join(entries) + b"]"
-            parameters = {"entries": document.decode("utf-8", "replace")}
-            count = (await connection.execute(_INSERT, parameters)).rowcount
-    except IntegrityError:
-        pass
+        document = b"[" + b",".join(entries) + b"]"
+        parameters = {"entries": document.decode("utf-8", "replace")}
+        rows = await database.delivery.look(_INSERT, parameters)
     except DatabaseUnavailable as error:
         if not _is_refusal(error):
             raise
     else:
-        return Insertion(count, [])
+        return Insertion(rows[0][0], [])
     if len(entries) == 1:
         return Insertion(0, entries)
     middle = len(entries) // 2
@@ -91,4 +92,4 @@ async def insert_entries(database: Database, entries: list[bytes]) -> Insertion:
 def _is_refusal(error: DatabaseUnavailable) -> bool:
     cause = error.__cause__
     state = getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
-    return isinstance(state, str) and state.startswith(_DATA_EXCEPTION)
+    return isinstance(state, str) and state.startswith(_REFUSALS)
