@@ -117,7 +117,7 @@ def test_what_is_taken_back_can_be_used_again(
         gate.window.take_back(amount, at, now)
     assert gate.window.used(now) == 0
     assert gate.window.is_empty(now)
-    assert gate.window.seconds_until_empty(now) == 0
+    assert gate.window.standing(now) == (0, 0.0)
 
 
 @given(beginnings, attempts)
@@ -128,7 +128,7 @@ def test_it_is_empty_when_it_says_and_not_before(
     for pause, amount in steps:
         now += pause
         gate.ask(amount, now)
-    wait = gate.window.seconds_until_empty(now)
+    _, wait = gate.window.standing(now)
     if wait > 1e-3:
         assert gate.window.used(max(now, now + wait - 1e-3)) > 0
     assert gate.window.used(now + wait + 1e-6) == 0

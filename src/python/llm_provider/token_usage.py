@@ -35,8 +35,7 @@ def token_usage(usage: object) -> TokenUsage:
         return NOTHING_TOLD
     prompt = _count(usage, "prompt_tokens", "input_tokens")
     completion = _count(usage, "completion_tokens", "output_tokens")
-    total = _count(usage, "total_tokens")
-    if prompt is None and total is not None:
+    if prompt is None and (total := _count(usage, "total_tokens")) is not None:
         prompt = total - (completion or 0)
     return TokenUsage(prompt, completion)
 

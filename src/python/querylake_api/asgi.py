@@ -10,6 +10,7 @@ from typing import Any
 
 from querylake_api.dialects import error_body, error_event
 from querylake_api.errors import ApiError
+from querylake_api.exchange import Exchange
 from querylake_api.observability.request_record import (
     Outcome,
     RequestRecord,
@@ -39,20 +40,19 @@ async def send_document(
     request_id: str,
     content_type: bytes = JSON,
     headers: tuple[tuple[bytes, bytes], ...] = (),
+    exchange: Exchange | None = None,
 ) -> None:
-    """Send a whole answer."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id.encode()),
-                *headers,
-            ],
-        }
-    )
+    """Send a whole answer.
+
+    Args:
+        exchange: takes it in one; None under a server that is not ours.
+    """
+    lines = [(b"content-type", content_type), (b"x-request-id", request_id.encode()), *headers]
+    if exchange is not None:
+        exchange.answer(status, lines, body)
+        return
+    lines.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -195,12 +195,16 @@ class ClientConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
         self._url += url
-        self._grow(len(url))
+        self._head_size += len(url)
+        if self._head_size > MAX_HEAD:
+            raise _HeadTooLarge
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         self._headers.append((name.lower(), value))
-        self._grow(len(name) + len(value))
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEAD:
+            raise _HeadTooLarge
 
     def on_headers_complete(self) -> None:
         """Begin to answer, or put the request behind those that came before it."""
@@ -237,11 +241,6 @@ class ClientConnection(asyncio.Protocol):
         exchange, self._incoming = self._incoming, None
         if exchange is not None:
             exchange.end_body()
-
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > MAX_HEAD:
-            raise _HeadTooLarge
 
     def _begin(self, exchange: Exchange) -> None:
         # Only the server's `cut` cancels tasks that have not begun, and it does not wait for them.

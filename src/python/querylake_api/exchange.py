@@ -24,10 +24,10 @@ _HIGH_WATER = 64 * 1024
 _FRAMING = frozenset({b"content-length", b"connection"})
 _DISCONNECT = {"type": "http.disconnect"}
 _WITHOUT_BODY = frozenset({204, 304})
+_COLON = b": "
 
 _STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-    for status in http.HTTPStatus
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
 }
 
 
@@ -175,6 +175,26 @@ class Exchange:
         else:
             raise RuntimeError(f"{kind} cannot be sent now")
 
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole answer, whether the client takes it or not.
+
+        Args:
+            headers: without `content-length` and `connection`.
+
+        Raises:
+            RuntimeError: something has been sent, or it cannot be sent over HTTP.
+        """
+        if self.lost:
+            return
+        if self.started or self._head is not None:
+            raise RuntimeError("an answer has begun")
+        lines = [*self._connection.default_headers(), *headers]
+        lines.append((b"content-length", b"%d" % len(body)))
+        if not self.keep_alive:
+            lines.append((b"connection", b"close"))
+        head = encoded_head(status, lines)
+        self._finish(head if self._without_body else head + body)
+
     def write(self, piece: bytes, *, more: bool) -> None:
         """Send a piece of the answer's body, whether the client takes it or not.
 
@@ -199,13 +219,21 @@ class Exchange:
                 if self._left < 0 or (self._left and not more):
                     raise RuntimeError("the body has not the length that its head says")
             data = head + piece if head else piece
+        if not more:
+            self._finish(data)
+            return
         transport = self._connection.transport
         if data and transport is not None:
             transport.write(data)
-        if not more:
-            self.answered = True
-            self._wake()
-            self._connection.answered(self)
+
+    def _finish(self, data: bytes) -> None:
+        transport = self._connection.transport
+        if data and transport is not None:
+            transport.write(data)
+        self.started = True
+        self.answered = True
+        self._wake()
+        self._connection.answered(self)
 
     def pass_on(self, piece: bytes) -> Patience | None:
         """Send a piece of the answer's body, and return what is to be waited for, if anything.
@@ -263,11 +291,8 @@ def encoded_head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
     Raises:
         RuntimeError: a header would not be one header.
     """
-    pieces = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    for name, value in headers:
-        pieces += (name, b": ", value, b"\r\n")
-    pieces.append(b"\r\n")
-    head = b"".join(pieces)
+    status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+    head = b"\r\n".join([status_line, *map(_COLON.join, headers), b"\r\n"])
     if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
         raise RuntimeError("a header holds the end of a line")
     return head

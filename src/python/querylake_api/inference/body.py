@@ -17,14 +17,14 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
         ApiError: 413 when it is larger than `limit` bytes, 408 when it takes longer than `seconds`.
         ClientLeft: the client went away in the middle of it.
     """
-    if declared_length(scope) > limit:
-        raise body_too_large(limit)
     exchange: Exchange | None = scope.get(EXCHANGE)
     if exchange is not None and exchange.body_complete:
         body = exchange.body()
         if len(body) > limit:
             raise body_too_large(limit)
         return body
+    if declared_length(scope) > limit:
+        raise body_too_large(limit)
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)

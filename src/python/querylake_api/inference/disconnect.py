@@ -41,7 +41,7 @@ class WhileConnected:
         self._watcher: asyncio.Task[None] | None = None
         self._left = False
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         exchange = self._exchange
         # To ask for it costs more than all the rest of this.
         task = asyncio.current_task() if exchange is None else exchange.task
@@ -54,7 +54,7 @@ class WhileConnected:
         else:
             exchange.when_lost(self._end)
 
-    async def __aexit__(
+    def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: object
     ) -> None:
         if self._watcher is not None:

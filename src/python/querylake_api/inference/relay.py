@@ -24,7 +24,7 @@ async def pass_on(
     """Send the answer on: whole, or event by event as it comes.
 
     Args:
-        exchange: takes the events of a stream at once; None under a server that is not ours.
+        exchange: takes what is to be sent at once; None under a server that is not ours.
 
     Raises:
         ApiError: the engine's answer is no success, and nothing was sent.
@@ -35,10 +35,12 @@ async def pass_on(
     if answer.rest is not None:
         await pass_on_stream(answer, answer.rest, call, send, record, exchange)
     else:
-        await _pass_on_whole(answer, call, send, record)
+        await _pass_on_whole(answer, call, send, record, exchange)
 
 
-async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: RequestRecord) -> None:
+async def _pass_on_whole(
+    answer: Answer, call: Call, send: Send, record: RequestRecord, exchange: Exchange | None
+) -> None:
     body = answer.body
     if not body.lstrip().startswith(b"{"):
         record.detail = "upstream status 200 without a JSON object"
@@ -51,8 +53,18 @@ async def _pass_on_whole(answer: Answer, call: Call, send: Send, record: Request
         body = rewrite_response_model(body, call.name)
     if call.rerank is not None:
         body = call.rerank.shaped(body)
-    usage = usage_in(body)
-    record.prompt_tokens = usage.prompt
-    record.completion_tokens = usage.completion
     record.settle(200, "success")
-    await send_document(send, 200, body, request_id=record.request_id, headers=record.headers)
+    try:
+        await send_document(
+            send,
+            200,
+            body,
+            request_id=record.request_id,
+            headers=record.headers,
+            exchange=exchange,
+        )
+    finally:
+        # When the client has its answer, or cannot have it: what was used was used.
+        usage = usage_in(body)
+        record.prompt_tokens = usage.prompt
+        record.completion_tokens = usage.completion

@@ -67,11 +67,11 @@ class InferenceRoute:
         exchange: Exchange | None = scope.get(EXCHANGE)
         try:
             call = await self._understand(scope, receive, record)
-            with self._limiter.admit(call.key, call.tokens, record):
-                async with (
-                    WhileConnected(receive, record, exchange),
-                    self._dispatcher.dispatch(call, record) as answer,
-                ):
+            with (
+                self._limiter.admit(call.key, call.tokens, record),
+                WhileConnected(receive, record, exchange),
+            ):
+                async with self._dispatcher.dispatch(call, record) as answer:
                     record.upstream = answer.target.upstream
                     record.stack = answer.target.stack
                     await pass_on(answer, call, send, record, exchange)

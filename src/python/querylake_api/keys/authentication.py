@@ -61,12 +61,8 @@ class Authenticator:
 
 def presented_key(headers: RawHeaders) -> str | None:
     """Return the key in `Authorization: Bearer`, else the one in `x-api-key`, else None."""
-    alternative: str | None = None
-    for name, value in headers:
-        if name == b"authorization":
-            scheme, _, credentials = value.partition(b" ")
-            if scheme.lower() == b"bearer" and credentials.strip():
-                return credentials.strip().decode("latin-1")
-        elif name == b"x-api-key" and value.strip():
-            alternative = value.strip().decode("latin-1")
-    return alternative
+    named = dict(headers)
+    scheme, _, credentials = named.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not credentials.strip():
+        credentials = named.get(b"x-api-key", b"")
+    return credentials.strip().decode("latin-1") or None

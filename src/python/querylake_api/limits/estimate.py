@@ -30,16 +30,15 @@ def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
     Args:
         generates: whether the answer is text, rather than vectors or scores.
     """
-    prompt = sum(_bytes(request[field]) for field in _TEXT_FIELDS if field in request)
+    prompt = _bytes([request[field] for field in _TEXT_FIELDS if field in request])
     tokens = -(-prompt // BYTES_OF_TOKEN)
     return tokens + _answer(request) if generates else tokens
 
 
 def _answer(request: Mapping[str, Any]) -> int:
-    times = _count(request.get("n")) or 1
+    times = (_count(request["n"]) or 1) if "n" in request else 1
     for field in _ANSWER_FIELDS:
-        most = _count(request.get(field))
-        if most:
+        if field in request and (most := _count(request[field])):
             return most * times
     return ANSWER_TOKENS * times
 
@@ -50,15 +49,17 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and value is not True and value > 0 else 0
 
 
-def _bytes(value: object) -> int:
-    """Return the size of the text in a part of a request."""
+def _bytes(rest: list[object]) -> int:
+    """Return the size of the text in parts of a request, which are used up."""
     # Not by recursion: how deep it goes is the caller's choice.
-    rest = [value]
     size = 0
     while rest:
         part = rest.pop()
         if isinstance(part, str):
-            size += MEDIA_TOKENS * BYTES_OF_TOKEN if _is_media(part) else _utf8(part)
+            if len(part) > _LONG or part.startswith("data:"):
+                size += _bytes_of_long(part)
+            else:
+                size += len(part) if part.isascii() else len(part.encode(errors="replace"))
         elif isinstance(part, dict):
             rest.extend(part.values())
         elif isinstance(part, list):
@@ -69,13 +70,9 @@ def _bytes(value: object) -> int:
     return size
 
 
-def _utf8(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="replace"))
-
-
-def _is_media(text: str) -> bool:
-    """Return whether a string is bytes in base64, as a data URL or bare."""
-    if text.startswith("data:"):
-        return True
+def _bytes_of_long(text: str) -> int:
+    """Return the size of a text that may be bytes in base64, as a data URL or bare."""
     head = text[:_LONG]
-    return len(text) > _LONG and " " not in head and head.isascii() and "\n" not in head
+    if text.startswith("data:") or (" " not in head and "\n" not in head and head.isascii()):
+        return MEDIA_TOKENS * BYTES_OF_TOKEN
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/guides/rate-limits
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from querylake_api.limits.models import Limits
 from querylake_api.limits.table import Row
@@ -35,18 +36,20 @@ def rate_limit_headers(limits: Limits, row: Row, now: float) -> RawHeaders:
     return headers
 
 
-def duration(seconds: float) -> bytes:
-    """Return a time in OpenAI's form, in whole seconds: `0s`, `59s`, `1m1s`."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
+@lru_cache
+def duration(seconds: int) -> bytes:
+    """Return a time in OpenAI's form: `0s`, `59s`, `1m1s`."""
+    minutes, rest = divmod(seconds, 60)
     return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest
 
 
 def _three(
     names: tuple[bytes, bytes, bytes], limit: int, window: SlidingWindow, now: float
 ) -> RawHeaders:
-    remaining = limit - window.used(now)
+    used, seconds = window.standing(now)
+    remaining = limit - used
     return (
         (names[0], b"%d" % limit),
         (names[1], b"%d" % remaining if remaining > 0 else b"0"),
-        (names[2], duration(window.seconds_until_empty(now))),
+        (names[2], duration(math.ceil(seconds))),
     )

@@ -42,17 +42,19 @@ class SlidingWindow:
         """Return how much was used in the window that ends now."""
         cells = self._cells
         current = int(now)
-        last = cells[self._base]
-        if current != last:
-            self._advance(last, current)
+        if cells[self._base] != current:
+            self._advance(current)
         return cells[self._base + 1]
 
     def add(self, amount: int, now: float) -> None:
         """Count something as used now."""
         cells = self._cells
-        total = self.used(now) + amount
-        slot = self._slots + int(now) % SLOTS
+        current = int(now)
+        if cells[self._base] != current:
+            self._advance(current)
+        slot = self._slots + current % SLOTS
         used = cells[slot] + amount
+        total = cells[self._base + 1] + amount
         if total > _MOST or used > _MOST:
             total, used = min(total, _MOST), min(used, _MOST)
         cells[slot] = used
@@ -84,15 +86,15 @@ class SlidingWindow:
                 return slot + SLOTS - now
         return SLOTS - (now - current)
 
-    def seconds_until_empty(self, now: float) -> float:
-        """Return when nothing will be in the window, if nothing is added meanwhile."""
-        if not self.used(now):
-            return 0.0
-        current = int(now)
-        for slot in range(current, current - SLOTS, -1):
-            if self._cells[self._slots + slot % SLOTS]:
-                return slot + SLOTS - now
-        return 0.0
+    def standing(self, now: float) -> tuple[int, float]:
+        """Return how much was used, and when nothing will be if nothing is added meanwhile."""
+        used = self.used(now)
+        if used:
+            current = int(now)
+            for slot in range(current, current - SLOTS, -1):
+                if self._cells[self._slots + slot % SLOTS]:
+                    return used, slot + SLOTS - now
+        return used, 0.0
 
     def is_empty(self, now: float) -> bool:
         """Return whether nothing is remembered, so that the cells may serve another purpose."""
@@ -104,9 +106,10 @@ class SlidingWindow:
         self._cells[self._base + 1] = 0
         self._cells[self._slots : self._slots + SLOTS] = _ZEROS
 
-    def _advance(self, last: int, current: int) -> None:
+    def _advance(self, current: int) -> None:
         """Forget slots that have left the window. A last look in the future was before a reboot."""
         cells = self._cells
+        last = cells[self._base]
         first, end = self._slots, self._slots + SLOTS
         if not 0 <= current - last < SLOTS:
             cells[first:end] = _ZEROS

@@ -170,9 +170,8 @@ def new_request_ids() -> Iterator[str]:
 
 def own_request_id(headers: list[tuple[bytes, bytes]]) -> str | None:
     """Return the caller's own request id if there is one that is sane, and no key by mistake."""
-    for name, value in headers:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            own = value.decode("ascii")
-            if not looks_like_key(own):
-                return own
-    return None
+    value = dict(headers).get(b"x-request-id")
+    if value is None or not _SANE_ID.fullmatch(value):
+        return None
+    own = value.decode("ascii")
+    return None if looks_like_key(own) else own

@@ -92,17 +92,15 @@ class OcrRoutes:
         headers = _headers(key, record)
         if scope["method"] != "POST":
             record.sent_to(NAME)
-            async with (
-                WhileConnected(receive, record),
-                service.answer(
+            with WhileConnected(receive, record):
+                async with service.answer(
                     scope["method"],
                     place.path,
                     headers=headers,
                     params=_params(scope),
                     body=None,
-                ) as answer,
-            ):
-                await passage.of(answer)
+                ) as answer:
+                    await passage.of(answer)
             return
         for name, value in scope["headers"]:
             if name in _UPLOAD_HEADERS:
@@ -112,13 +110,11 @@ class OcrRoutes:
             upload = Upload(scope, receive, backlog, limit=limit, seconds=seconds)
             record.sent_to(NAME)
             try:
-                async with (
-                    WhileConnected(upload.receive, record),
-                    service.answer(
+                with WhileConnected(upload.receive, record):
+                    async with service.answer(
                         "POST", place.path, headers=headers, params={}, body=upload.pieces()
-                    ) as answer,
-                ):
-                    await passage.of(answer)
+                    ) as answer:
+                        await passage.of(answer)
             finally:
                 record.request_bytes = upload.size
 
