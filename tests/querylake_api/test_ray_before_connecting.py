@@ -1,0 +1,45 @@
+"""What `deploy` does before it connects: compare versions, and show a cluster its token."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
+from querylake_api.ray_serve.versions import own_ray, show_token
+from querylake_api_testing.commands import Run
+
+
+async def test_nothing_is_deployed_to_a_cluster_of_another_version(
+    run: Run, config_file: Path, engine: ScriptedEngine
+) -> None:
+    async def dashboard(exchange: Exchange) -> None:
+        await exchange.whole({"version": "4", "ray_version": "1.0.0", "session_name": "s"})
+
+    engine.script = engine.probe_script = dashboard
+    url = engine.url.removesuffix("/v1")
+    options = ("--config", str(config_file), "--address", "127.0.0.1:1", "--dashboard", url)
+    code, out, err = await asyncio.to_thread(run, "deploy", *options)
+    assert (code, out) == (78, "")
+    assert f"the cluster runs Ray 1.0.0 and this program has {own_ray()}" in err
+    assert "nothing was deployed" in err
+
+
+@pytest.mark.parametrize(
+    ("token", "said", "mode"),
+    [("secret", None, "token"), ("secret", "disabled", "disabled"), (" ", None, None)],
+)
+def test_a_token_is_shown_to_the_cluster_unless_the_operator_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str, said: str | None, mode: str | None
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    (tmp_path / "token").write_text(token)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("RAY_AUTH_MODE", said or "")
+    if said is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    show_token()
+    assert os.environ.get("RAY_AUTH_MODE") == mode
