@@ -124,7 +124,7 @@ class SupervisedVllm:
         self.runtime_url: str | None = f"http://127.0.0.1:{runtime_port}"
         self.kind = "vLLM 0.13 under vllm_runtime"
         self.slots = 16
-        self.batching = 4.0
+        self.batching = 3.0
         home = folder / f"{name}-home"
         home.mkdir(exist_ok=True)
         environment = plain_environment(
