@@ -57,8 +57,8 @@ OOM = LastExit("cuda_out_of_memory", "CUDA ran out", 150.0)
         ({"restarts": 3}, "restarted"),
         ({"condition": "down", "detail": "refused"}, "is down: refused"),
         ({"condition": "stalled", "detail": "it stands"}, "is stalled: it stands"),
-        ({"stalled_seconds": 2.6}, "made no token for 2.6 s"),
-        ({"connect_failures": 5}, "5 times in a row"),
+        ({"stalled_seconds": 2.6}, "made no token for 2.5 s or longer"),
+        ({"connect_failures": 6}, "5 times or more in a row"),
         ({"last_exit": LastExit("terminated", "by hand", 150.0)}, None),
         ({"stalled_seconds": 2.4, "connect_failures": 4}, None),
     ],
@@ -66,6 +66,11 @@ OOM = LastExit("cuda_out_of_memory", "CUDA ran out", 150.0)
 def test_what_rolls_back_at_once(changes: dict[str, object], words: str | None) -> None:
     found = watched(changes)
     assert (words in found[0]) if words else (found == [])
+
+
+@pytest.mark.parametrize("fact", ["stalled_seconds", "connect_failures"])
+def test_an_alarm_says_the_same_while_the_fault_lasts(fact: str) -> None:
+    assert watched({fact: 6}) == watched({fact: 6}, {fact: 60}) != []
 
 
 def test_an_engine_that_has_ended_is_not_forgiven_for_being_back() -> None:

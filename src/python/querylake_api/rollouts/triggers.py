@@ -73,17 +73,20 @@ def stall_limit(standstill: float) -> float:
 
 
 def _alarm(facts: UpstreamFacts, name: str, limit: float, judging: Judging) -> str | None:
+    """Return the sentence. It names limits, and not what was counted since, so that it stays the
+    same while the fault lasts, and workers that see the same fault say the same."""
     if facts.condition == "down":
         return f"{name} is down: {facts.detail}"
     if facts.condition == "stalled":
         return f"{name} is stalled: {facts.detail}"
     if facts.stalled_seconds >= limit:
         return (
-            f"{name} has requests and made no token for {facts.stalled_seconds:.1f} s, whatever "
-            "its health endpoint says"
+            f"{name} has requests and made no token for {limit:.1f} s or longer, whatever its "
+            "health endpoint says"
         )
     if facts.connect_failures >= judging.max_connect_failures:
-        return f"{name} could not be connected to {facts.connect_failures} times in a row"
+        times = f"{judging.max_connect_failures} times or more in a row"
+        return f"{name} could not be connected to {times}"
     return None
 
 
