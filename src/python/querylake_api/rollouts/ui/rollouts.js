@@ -107,8 +107,8 @@ function detail(rollout, events) {
       make("span", { className: `word ${rollout.status}` }, words(rollout.status)),
       make("span", {}, `${rollout.percent}% on ${rollout.candidates.join(", ")}`),
       make("p", { className: "hint" }, rollout.id)),
-    make("div", { className: "buttons" }, ...rollout.allowed.map((action) => actionButton(rollout, action))),
   ];
+  if (rollout.allowed.length) parts.push(make("div", { className: "buttons" }, ...rollout.allowed.map((action) => actionButton(rollout, action))));
   const said = verdict(rollout, events);
   if (said) parts.push(said);
   parts.push(make("h3", {}, "Course"), steps(rollout));
@@ -130,9 +130,10 @@ function verdict(rollout, events) {
     return make("p", { className: `verdict ${tone}` }, `${moment(last.at)}: ${last.sentence}`);
   }
   if (!rollout.judgement) return null;
+  const ready = rollout.judgement.next === "finish" ? "Ready to be promoted. " : "";
   const refusal = rollout.judgement.refusal ? ` Not promoted: ${rollout.judgement.refusal}.` : "";
   const tone = rollout.judgement.next === "rollback" ? "bad" : rollout.judgement.reason.startsWith("As good") ? "good" : "";
-  return make("p", { className: `verdict ${tone}` }, rollout.judgement.reason + refusal);
+  return make("p", { className: `verdict ${tone}` }, ready + rollout.judgement.reason + refusal);
 }
 
 function steps(rollout) {
@@ -146,7 +147,7 @@ function steps(rollout) {
       make("span", { className: "hint" }, now ? `${Math.round(rollout.baked_seconds)} of ${step.bake_seconds} s` : done ? "done" : stopped ? "ended here" : `${step.bake_seconds} s`));
     if (now) {
       item.setAttribute("aria-current", "step");
-      item.append(make("progress", { max: Math.max(step.bake_seconds, 1), value: rollout.baked_seconds, "aria-label": "baked" }));
+      item.append(make("progress", { max: step.bake_seconds || 1, value: step.bake_seconds ? rollout.baked_seconds : 1, "aria-label": "baked" }));
     }
     return item;
   }));
@@ -213,7 +214,8 @@ function confirm(rollout, action) {
   const yes = byId("confirm-yes");
   yes.className = look || "primary";
   yes.textContent = name;
-  yes.onclick = async () => {
+  byId("confirm-form").onsubmit = async (event) => {
+    event.preventDefault();
     const body = { reason: byId("reason").value };
     if (action === "promote" && byId("override-by").value) {
       body.override_by = byId("override-by").value;
@@ -230,6 +232,8 @@ function confirm(rollout, action) {
       yes.disabled = false;
     }
   };
+  // The button that was pressed may have been drawn again meanwhile.
+  byId("confirm").onclose = () => byId(`do-${action}`)?.focus();
   byId("confirm").showModal();
   byId("reason").focus();
 }
@@ -239,6 +243,7 @@ byId("login").addEventListener("submit", (event) => {
   sessionStorage.setItem(KEY, byId("key").value.trim());
   refresh();
 });
+byId("confirm-no").addEventListener("click", () => byId("confirm").close());
 byId("leave").addEventListener("click", () => forget());
 if (sessionStorage.getItem(KEY)) refresh();
 else forget();
