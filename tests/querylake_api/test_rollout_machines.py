@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
+from querylake_api.rollouts.follower import POLL_SECONDS, Follower
 from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, stage_config
 from querylake_api_testing.running import running_api
 
@@ -95,3 +98,38 @@ async def test_what_both_count_is_judged_together(machines: Machines) -> None:
         await chats(stage, stage.new)
         sent += CHATS
         assert await judged(second, rollout, sent) == sent
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[datetime]]:
+    """Give the moments at which each worker looks at the database for changes."""
+    moments: dict[int, list[datetime]] = defaultdict(list)
+    look = Follower.look
+
+    async def noted(follower: Follower) -> None:
+        moments[id(follower)].append(datetime.now(UTC))
+        await look(follower)
+
+    monkeypatch.setattr(Follower, "look", noted)
+    return moments
+
+
+async def test_both_have_followed_within_a_second(
+    looks: dict[int, list[datetime]], machines: Machines
+) -> None:
+    told = []
+    for operator in (machines.first, machines.second):
+        rollout = await operator.started(steps=[{"percent": 50, "bake_seconds": 600}])
+        for kind in ("started", "rolled_back"):
+            change = await operator.event(rollout, kind)
+            flipped = await operator.flipped(rollout, change)
+            told.append(flipped["figures"]["seconds"])
+            assert flipped["figures"]["workers"] == len(looks) == 2
+            begun = datetime.fromisoformat(change["at"])
+            followed = begun + timedelta(seconds=told[-1])
+            for moments in looks.values():
+                # Not by the clock, which a busy machine may stop for longer.
+                assert sum(begun < look <= followed for look in moments) * POLL_SECONDS < 1
+            if kind == "started":
+                await operator.admin(f"/{rollout}/rollback", {})
+    assert min(told) < 1, told
