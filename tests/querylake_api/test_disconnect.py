@@ -23,12 +23,9 @@ async def client(api: RunningApi) -> Client:
     return connected
 
 
-async def logged_outcomes(api: RunningApi, count: int = 1) -> list[object]:
-    """Return the outcomes of the requests so far, once there are enough of them."""
-    async with asyncio.timeout(PATIENCE):
-        while api.log.getvalue().count(b'"event":"request"') < count:
-            await asyncio.sleep(0.01)
-    return [line["outcome"] for line in api.log_lines() if line["event"] == "request"]
+async def outcomes(api: RunningApi) -> list[object]:
+    """Return the outcomes of the requests so far, once there are any."""
+    return [line["outcome"] for line in await api.requests_logged()]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -48,7 +45,7 @@ async def test_while_the_engine_thinks(
     await asyncio.wait_for(working.wait(), PATIENCE)
     client.leave()
     await asyncio.wait_for(gone.wait(), PATIENCE)
-    assert await logged_outcomes(api) == ["client_abort"]
+    assert await outcomes(api) == ["client_abort"]
 
 
 async def test_between_two_events(api: RunningApi, engine: ScriptedEngine, client: Client) -> None:
@@ -65,7 +62,7 @@ async def test_between_two_events(api: RunningApi, engine: ScriptedEngine, clien
     await client.reader.readuntil(b'"one"')
     client.leave()
     await asyncio.wait_for(gone.wait(), PATIENCE)
-    assert await logged_outcomes(api) == ["client_abort"]
+    assert await outcomes(api) == ["client_abort"]
 
 
 async def test_while_a_whole_answer_arrives(
@@ -85,7 +82,7 @@ async def test_while_a_whole_answer_arrives(
     await asyncio.wait_for(half.wait(), PATIENCE)
     client.leave()
     await asyncio.wait_for(gone.wait(), PATIENCE)
-    assert await logged_outcomes(api) == ["client_abort"]
+    assert await outcomes(api) == ["client_abort"]
 
 
 async def test_before_the_request_is_complete(
@@ -93,7 +90,7 @@ async def test_before_the_request_is_complete(
 ) -> None:
     await client.send({"model": "default", "messages": []}, cut=1)
     client.leave()
-    assert await logged_outcomes(api) == ["client_abort"]
+    assert await outcomes(api) == ["client_abort"]
     assert engine.requests == []
 
 
@@ -116,7 +113,7 @@ async def test_while_it_reads_too_slowly(
     await client.reader.readuntil(b"data: ")
     client.leave()
     await asyncio.wait_for(gone.wait(), PATIENCE)
-    assert await logged_outcomes(api) == ["client_abort"]
+    assert await outcomes(api) == ["client_abort"]
 
 
 async def test_nothing_is_left_behind(
@@ -131,7 +128,7 @@ async def test_nothing_is_left_behind(
         await leaver.connect()
         await leaver.send({"model": "default", "messages": []})
         leaver.leave()
-    await logged_outcomes(api, 10)
+    await api.requests_logged(10)
     engine.script = answer_chat
     await client.send({"model": "default", "messages": []})
     assert b"200 OK" in await client.reader.readline()

@@ -15,7 +15,6 @@ from querylake_api_testing.ocr import (
     connect,
     event,
     head,
-    requests_logged,
 )
 from querylake_api_testing.running import RunningApi
 
@@ -58,7 +57,7 @@ async def test_events_that_break_off_end_with_an_error(
     *_, half, last, end = response.text.split("\n\n")
     assert (half, end) == ('data: {"ha', "")
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_interrupted"
-    (line,) = await requests_logged(ocr_api)
+    (line,) = await ocr_api.requests_logged()
     assert line["outcome"] == "upstream_error"
 
 
@@ -72,7 +71,7 @@ async def test_a_document_that_breaks_off_is_not_passed_off_as_one(
     ocr_service.script = script
     with pytest.raises(httpx.RemoteProtocolError):
         await ocr_api.get(f"{JOB}/result")
-    (line,) = await requests_logged(ocr_api)
+    (line,) = await ocr_api.requests_logged()
     assert line["outcome"] == "upstream_error"
 
 
@@ -98,5 +97,5 @@ async def test_a_client_that_leaves_takes_its_request_along(
     await asyncio.wait_for(there.wait(), PATIENCE)
     writer.transport.abort()
     await asyncio.wait_for(gone.wait(), PATIENCE / 2)  # sooner than any deadline
-    (line,) = await requests_logged(ocr_api)
+    (line,) = await ocr_api.requests_logged()
     assert line["outcome"] == "client_abort"

@@ -16,7 +16,6 @@ from querylake_api_testing.ocr import (
     connect,
     head,
     raw_service,
-    requests_logged,
     upload,
 )
 from querylake_api_testing.running import RunningApi, running_api
@@ -77,7 +76,7 @@ async def test_a_client_that_leaves_in_its_upload_ends_it(configure_ocr: Configu
         await asyncio.wait_for(begun.wait(), PATIENCE)
         writer.transport.abort()
         await asyncio.wait_for(gone.wait(), PATIENCE)
-        (line,) = await requests_logged(api)
+        (line,) = await api.requests_logged()
         assert line["outcome"] == "client_abort"
 
 
@@ -88,7 +87,7 @@ async def test_too_large_by_its_own_word_reaches_nobody(
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"
     assert ocr_service.requests == []
-    (line,) = await requests_logged(ocr_api)
+    (line,) = await ocr_api.requests_logged()
     assert line["attempts"] == 0
 
 
@@ -148,7 +147,7 @@ async def test_a_client_that_leaves_while_the_service_takes_nothing_ends_its_upl
             writer.write(bytes(MORE_THAN_BUFFERS))
             await asyncio.wait_for(service.asked.wait(), PATIENCE)
             writer.close()
-            (line,) = await requests_logged(api)
+            (line,) = await api.requests_logged()
             assert line["outcome"] == "client_abort"
             service.go_on.set()
             await asyncio.wait_for(service.gone.wait(), PATIENCE)

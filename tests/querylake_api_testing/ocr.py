@@ -48,14 +48,6 @@ async def key_with(api: RunningApi, **limits: object) -> dict[str, Any]:
     return document
 
 
-async def requests_logged(api: RunningApi, count: int = 1) -> list[dict[str, Any]]:
-    """Return the access lines so far, once there are enough of them."""
-    async with asyncio.timeout(PATIENCE):
-        while api.log.getvalue().count(b'"event":"request"') < count:
-            await asyncio.sleep(0.01)
-    return [line for line in api.log_lines() if line["event"] == "request"]
-
-
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

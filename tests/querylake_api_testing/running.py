@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ from querylake_api.persistence.database import open_database
 from querylake_api.server import listen
 from querylake_api.serving import server_for
 
+LOG_SECONDS = 60.0
+"""How long a line may take to be logged and written on a busy machine."""
+
 
 @dataclass(frozen=True)
 class RunningApi:
@@ -34,7 +39,7 @@ class RunningApi:
     Attributes:
         key: opens inference.
         admin_key: opens administration.
-        log: what it logged; complete once `close_log` was called.
+        log: what was written of what it logged; `log_lines` waits for the rest.
     """
 
     url: str
@@ -57,9 +62,24 @@ class RunningApi:
         return await self.client.get(path, headers=self.headers(key))
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Return the log so far."""
-        self.writer.close()
-        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+        """Return the log so far, once all of it was written."""
+        mark = json.dumps({"event": "looked at", "mark": secrets.token_hex(8)}).encode()
+        self.writer.write(mark)
+        deadline = time.monotonic() + LOG_SECONDS
+        while mark not in (written := self.log.getvalue()):
+            assert time.monotonic() < deadline, "the log's writer has ended, or is stuck"
+            time.sleep(0.001)
+        lines = [json.loads(line) for line in written.splitlines()]
+        return [line for line in lines if line["event"] != "looked at"]
+
+    async def requests_logged(self, count: int = 1) -> list[dict[str, Any]]:
+        """Return the access lines so far, once there are enough of them."""
+        async with asyncio.timeout(LOG_SECONDS):
+            while True:
+                lines = [line for line in self.log_lines() if line["event"] == "request"]
+                if len(lines) >= count:
+                    return lines
+                await asyncio.sleep(0.01)
 
 
 async def create_key(
