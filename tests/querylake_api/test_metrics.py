@@ -46,13 +46,13 @@ def finished_record(seconds: float = 0.2) -> RequestRecord:
     )
     record.settle(200, "success")
     record.started_at = 100.0
-    record.finished_at = 100.0 + seconds
     record.first_token_at = 100.03
     record.prompt_tokens, record.completion_tokens = 7, 9
     record.gaps = Gaps()
     record.gaps.add(0.04)
     record.gaps.add(0.04)
     record.gaps.add(3.0)
+    record.finish(100.0 + seconds)
     return record
 
 

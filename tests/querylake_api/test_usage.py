@@ -40,13 +40,13 @@ def entries() -> list[bytes]:
         record.stack = record.assigned_stack = "stable"
         outcome: Outcome = "upstream_error" if number == 35 else "success"
         record.settle(200, outcome)
-        record.finished_at = record.started_at + 2
         if number == 34:
             record.content_chunks = 5
         else:
             record.prompt_tokens, record.completion_tokens = 10, 1
         if number % 2:
             record.first_token_at = record.started_at + 0.5
+        record.finish(record.started_at + 2)
         found.append(end_entry(ids.next(), record))
     return found
 

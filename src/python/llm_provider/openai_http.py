@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from typing import Any
 
 from llm_provider.config import UpstreamConfig
 from llm_provider.engine_metrics import EngineMetrics, parse_engine_metrics
@@ -26,7 +27,7 @@ class OpenAIHTTPProvider(RelayingProvider):
         # Looks at an engine must not wait for a connection while requests hold them all.
         self._control = HTTPTransport(replace(config, max_connections=0))
 
-    async def relay(
+    def relay(
         self,
         method: str,
         path: str,
@@ -34,7 +35,7 @@ class OpenAIHTTPProvider(RelayingProvider):
         body: bytes | None = None,
         request_id: str | None = None,
         trace: Mapping[str, str] | None = None,
-    ) -> HTTPRelay:
+    ) -> Coroutine[Any, Any, HTTPRelay]:
         """Send one request and return once the answer's head is there, whatever its status.
 
         Args:
@@ -47,7 +48,7 @@ class OpenAIHTTPProvider(RelayingProvider):
         Raises:
             ProviderError: no head came: unavailable, timed out, disconnected, or not HTTP.
         """
-        return await self._transport.send(
+        return self._transport.send(
             method, self.config.base_url + path, body=body, request_id=request_id, trace=trace
         )
 

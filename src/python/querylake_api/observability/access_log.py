@@ -50,14 +50,10 @@ def _line(record: RequestRecord) -> bytes:
             "attempts": record.attempts,
             "queued_seconds": round(record.queued_seconds, 6),
             "stream": record.streamed,
-            "seconds": round(record.duration, 6),
-            "first_token_seconds": _rounded(record.time_to_first_token),
-            "gap_p95_seconds": _rounded(record.gap_p95),
+            "seconds": record.duration,
+            "first_token_seconds": record.time_to_first_token,
+            "gap_p95_seconds": record.gap_p95,
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
         }
     )
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 6)

@@ -57,7 +57,7 @@ class Observer:
     def finish(self, record: RequestRecord) -> None:
         """Close the record of a request whose last byte has gone."""
         self.in_flight -= 1
-        record.finished_at = time.perf_counter()
+        record.finish(time.perf_counter())
         for sink in self._sinks:
             try:
                 sink.finished(record)

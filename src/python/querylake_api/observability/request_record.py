@@ -59,6 +59,10 @@ class RequestRecord:
         ending: how a stream's own events say that it ended; None for whole answers.
         began_at: Unix seconds. A clock may be set; what lasts is measured with `perf_counter`.
         finished_at: when the last byte had gone, in `perf_counter` seconds.
+        duration: seconds from the request's head to the answer's last byte. Like the next two, it
+            is known once the request has finished, to the microsecond.
+        time_to_first_token: seconds from the request to the first content of a stream.
+        gap_p95: seconds that 95 of 100 pauses did not exceed; see `gaps` for its error.
         metered: whether the ledger keeps it: it asks a model for work, with a key that is known.
         journal: is told before an engine gets the request.
         ledger_id: its id there, once it has one; from the beginning if other processes may get it.
@@ -95,6 +99,9 @@ class RequestRecord:
     ending: Ending | None = None
     began_at: float = field(default_factory=time.time)
     finished_at: float | None = None
+    duration: float = 0.0
+    time_to_first_token: float | None = None
+    gap_p95: float | None = None
     metered: bool = False
     journal: Journal | None = None
     ledger_id: str | None = None
@@ -117,21 +124,14 @@ class RequestRecord:
             self.outcome = outcome
             self.error_code = error_code
 
-    @property
-    def time_to_first_token(self) -> float | None:
-        """Seconds from the request to the first content of a stream."""
-        return None if self.first_token_at is None else self.first_token_at - self.started_at
-
-    @property
-    def gap_p95(self) -> float | None:
-        """Seconds that 95 of 100 pauses between pieces did not exceed; see `gaps` for its error."""
-        return None if self.gaps is None else self.gaps.quantile(0.95)
-
-    @property
-    def duration(self) -> float:
-        """Seconds from the request's head to the answer's last byte, or until now."""
-        end = time.perf_counter() if self.finished_at is None else self.finished_at
-        return end - self.started_at
+    def finish(self, at: float) -> None:
+        """Note that the last byte has gone, at a moment in `perf_counter` seconds."""
+        self.finished_at = at
+        self.duration = round(at - self.started_at, 6)
+        if self.first_token_at is not None:
+            self.time_to_first_token = round(self.first_token_at - self.started_at, 6)
+        if self.gaps is not None and (gap := self.gaps.quantile(0.95)) is not None:
+            self.gap_p95 = round(gap, 6)
 
 
 class Journal(Protocol):

@@ -66,9 +66,9 @@ def end_entry(entry_id: str, record: RequestRecord, begun: bytes | None = None) 
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
             "content_chunks": record.content_chunks,
-            "first_token_seconds": _rounded(record.time_to_first_token),
-            "gap_p95_seconds": _rounded(record.gap_p95),
-            "seconds": round(record.duration, 6),
+            "first_token_seconds": record.time_to_first_token,
+            "gap_p95_seconds": record.gap_p95,
+            "seconds": record.duration,
         }
     )
     return b"%b,%b" % (begun[:-1], end[1:])
@@ -83,7 +83,3 @@ def id_of(entry: bytes) -> str:
     """Return the id that an entry begins with."""
     # {"id":"...", as written above.
     return entry[7:43].decode("ascii")
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 6)
