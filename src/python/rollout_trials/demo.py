@@ -35,9 +35,9 @@ FAULTY_STEPS = [{"percent": 50, "bake_seconds": 3600}]
 TRIALS = (
     Trial("a healthy new stack", {"steps": HEALTHY_STEPS, "judging": JUDGING}, None),
     Trial(
-        "10% of its answers are errors",
+        "20% of its answers are errors",
         {"steps": FAULTY_STEPS, "judging": JUDGING},
-        Sabotage("errors", 0.1),
+        Sabotage("errors", 0.2),
     ),
     Trial("its engine is killed", {"steps": FAULTY_STEPS, "judging": JUDGING}, "killed"),
     Trial(
@@ -174,15 +174,15 @@ def _address(api: Api) -> Text:
 
 def summary(results: Sequence[Result]) -> Table:
     """Return a line for each trial."""
-    table = Table("the new stack", "end", "because of", "after", "requests", "errors seen", "flip")
+    table = Table("the new stack", "end", "after", "requests", "errors seen")
     for result in results:
+        end = result.end.replace("_", " ")
+        because = f": {', '.join(result.rules)}" if result.rules else ""
         table.add_row(
             result.trial.title,
-            Text(result.end.replace("_", " "), "green" if result.right else "bold red"),
-            ", ".join(result.rules),
+            Text(end + because, "green" if result.right else "bold red"),
             f"{result.seconds:.1f} s",
             str(result.requests),
             str(sum(result.faults.values())),
-            f"{result.flip_seconds:.2f} s",
         )
     return table
