@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from querylake_api.keys.models import KEY_GENERATION, ApiKey, ApiKeyRow, Scope
 from querylake_api.limits.models import Limits
 from querylake_api.persistence.database import Database
+from querylake_api.persistence.lookout import spelt
 
 _COLUMNS = (
     ApiKeyRow.id,
@@ -28,7 +29,7 @@ _COLUMNS = (
 )
 
 
-_GENERATION = select(KEY_GENERATION.c.value)
+_GENERATION = spelt(select(KEY_GENERATION.c.value))
 
 
 class KeyRepository:
@@ -39,7 +40,7 @@ class KeyRepository:
 
     async def generation(self) -> int:
         """Return a number that grows with every change of any key, from any process."""
-        rows = await self._database.lookout.look(_GENERATION)
+        rows = await self._database.lookout.glance(_GENERATION)
         return int(rows[0][0])
 
     async def valid(self) -> dict[str, ApiKey]:

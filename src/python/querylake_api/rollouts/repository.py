@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from querylake_api.persistence.database import Database
+from querylake_api.persistence.lookout import spelt
 from querylake_api.rollouts.buckets import limit
 from querylake_api.rollouts.lifecycle import Course, Status
 from querylake_api.rollouts.models import (
@@ -156,8 +157,8 @@ class RolloutRepository:
         Returns:
             None if that is still so.
         """
-        rows = await self.database.lookout.look(_VERSIONS)
-        if {row.id: row.version for row in rows} == known:
+        rows = await self.database.lookout.glance(_VERSIONS)
+        if dict(rows) == known:
             return None
         query = _last_of_each_model(select(RolloutRow.__table__))
         async with self.database.begin() as connection:
@@ -285,7 +286,7 @@ def _last_of_each_model(query: Select[Unpack[Columns]]) -> Select[Unpack[Columns
 _NOW = func.clock_timestamp()
 _ALIVE = text(f"interval '{ALIVE_SECONDS} seconds'")
 
-_VERSIONS = _last_of_each_model(select(RolloutRow.id, RolloutRow.version))
+_VERSIONS = spelt(_last_of_each_model(select(RolloutRow.id, RolloutRow.version)))
 
 _LIVE = select(RolloutRow.id).where(RolloutRow.status.in_(("running", "paused")))
 
