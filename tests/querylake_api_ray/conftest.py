@@ -11,6 +11,7 @@ import ray
 
 from querylake_api.ray_serve.deployment import own_cluster
 from querylake_api_testing.databases import database_folder
+from querylake_api_testing.ray_head import RayHead, ray_head
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,13 @@ def cluster() -> Iterator[str]:
     """Be connected to a cluster that ends with the tests; give its version of Ray."""
     with own_cluster(cpus=4):
         yield ray.__version__
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[RayHead]:
+    """Give a cluster that this process is not connected to."""
+    with ray_head() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
