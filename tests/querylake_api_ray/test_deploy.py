@@ -116,7 +116,8 @@ async def test_another_configuration_replaces_the_replicas_and_then_they_are_gon
         await asyncio.to_thread(undeploy)
 
 
-async def test_an_answer_has_one_id_and_it_is_ours(served: None, client: httpx.AsyncClient) -> None:
+@pytest.mark.usefixtures("_served")
+async def test_an_answer_has_one_id_and_it_is_ours(client: httpx.AsyncClient) -> None:
     for theirs in ("mine-1", "spaces in it", None):
         headers = {} if theirs is None else {"x-request-id": theirs}
         for path in ("/healthz", "/nowhere"):
