@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ async def test_nothing_is_deployed_to_a_cluster_of_another_version(
     assert (code, out) == (78, "")
     assert f"the cluster runs Ray 1.0.0 and this program has {own_ray()}" in err
     assert "nothing was deployed" in err
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_where_nothing_listens_is_told_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        address = f"127.0.0.2:{listener.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.2:1" if named else address)
+    code, out, err = run("undeploy", *(("--address", address) if named else ()))
+    assert (code, out) == (69, "")
+    assert f"no Ray cluster can be reached at '{address}': Connection refused" in err
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from querylake_api.configuration.loading import Configuration, load_configuratio
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.ray_serve.errors import ClusterMismatch, ClusterUnreachable
+from querylake_api.ray_serve.reach import reach
 from querylake_api.ray_serve.versions import (
     DashboardUnusable,
     cluster_version,
@@ -65,6 +66,8 @@ def deploy(
     asyncio.run(_prepare(configuration))
     if dashboard is not None:
         _compare(dashboard.rstrip("/"))
+    if not local:
+        reach(address)
     show_token()
     # Here, because importing Ray takes longer than any other command.
     from querylake_api.ray_serve import deployment as ray
@@ -98,6 +101,7 @@ def deploy(
 
 def undeploy(address: AddressOption = "auto") -> None:
     """Take the API away from a Ray cluster, after its requests have ended."""
+    reach(address)
     show_token()
     from querylake_api.ray_serve import deployment as ray
 
