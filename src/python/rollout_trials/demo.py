@@ -25,9 +25,9 @@ from rollout_trials.trial import Result, Site, Trial
 USERS = 200
 TOKENS = 3
 
-JUDGING = {"error_margin": 0.05, "latency_ratio": 2.0, "min_requests": 50}
-"""A demonstration has minutes, not hours: it asks for less evidence before it advances. What rolls
-back is judged as always."""
+JUDGING = {"error_margin": 0.05, "latency_ratio": 3.0, "min_requests": 50}
+"""A demonstration has minutes, not hours: it asks for less evidence before it advances. Errors roll
+back as always."""
 
 HEALTHY_STEPS = [{"percent": 50, "bake_seconds": 10}]
 FAULTY_STEPS = [{"percent": 50, "bake_seconds": 3600}]

@@ -29,12 +29,11 @@ class Proxy:
         spoilt: ids of the requests into which it has put a fault.
     """
 
-    def __init__(self, target: str, *, seed: int = 0) -> None:
+    def __init__(self, target: str) -> None:
         self.url = ""
         self.target = target
         self.sabotage: Sabotage | None = None
         self.spoilt: set[str] = set()
-        self._random = random.Random(seed)
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -85,7 +84,7 @@ class Proxy:
         sabotage = self.sabotage
         if sabotage is None or request.method != "POST":
             return None
-        if self._random.random() >= sabotage.share:
+        if random.random() >= sabotage.share:
             return None
         self.spoilt.add(request.headers.get("x-request-id", ""))
         return sabotage
