@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,21 +14,13 @@ from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import ENDPOINTS
-from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.keys.models import ApiKey
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.upstream import Upstream
+from querylake_api_testing.valid_keys import valid_key
 
-KEY = ApiKey(
-    id="key_1",
-    name="",
-    hint="",
-    scopes=frozenset({Scope.INFERENCE}),
-    models=None,
-    created_at=datetime.now(UTC),
-    expires_at=None,
-    revoked_at=None,
-)
+KEY = valid_key("key_1")
 
 
 class AlwaysCandidate:

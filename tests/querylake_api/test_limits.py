@@ -12,6 +12,7 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, compl
 from querylake_api.limits.estimate import ANSWER_TOKENS, MEDIA_TOKENS, estimated_tokens
 from querylake_api.limits.headers import duration
 from querylake_api_testing.running import RunningApi
+from querylake_api_testing.streams import whole_stream
 
 CHAT = {"model": "default", "messages": []}
 
@@ -154,19 +155,8 @@ async def test_concurrency_counts_streams_until_their_last_byte(
 
     engine.script = in_two_parts(finish)
     headers = api.headers(key["key"])
-    body = {**CHAT, "stream": True}
-
-    async def stream(begun: asyncio.Event) -> bytes:
-        async with api.client.stream(
-            "POST", "/v1/chat/completions", json=body, headers=headers
-        ) as response:
-            pieces = response.aiter_bytes()
-            whole = await anext(pieces)
-            begun.set()
-            return whole + b"".join([piece async for piece in pieces])
-
     begun = [asyncio.Event(), asyncio.Event()]
-    streams = [asyncio.create_task(stream(event)) for event in begun]
+    streams = [asyncio.create_task(whole_stream(api.client, headers, event.set)) for event in begun]
     await asyncio.gather(*(event.wait() for event in begun))
     response = await chat(api, key)
     error = refused(response)

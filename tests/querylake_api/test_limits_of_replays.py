@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from querylake_api.errors import ApiError
-from querylake_api.keys.models import ApiKey, Scope
 from querylake_api.limits.limiter import Limiter
 from querylake_api.limits.models import Limits
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.observer import Observer
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.workers.worker import claim_worker
+from querylake_api_testing.valid_keys import valid_key
 from request_replay.agreement import REPLAYED
 
-KEY = ApiKey(
-    id="key_1",
-    name="n",
-    hint="",
-    scopes=frozenset({Scope.INFERENCE}),
-    models=None,
-    created_at=datetime.now(UTC),
-    expires_at=None,
-    revoked_at=None,
-    limits=Limits(requests_per_minute=2, tokens_per_minute=100, concurrency=1),
-)
+KEY = valid_key("key_1", Limits(requests_per_minute=2, tokens_per_minute=100, concurrency=1))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api_testing.process import fresh_connections, serve_process
 from querylake_api_testing.running import RunningApi, create_key
+from querylake_api_testing.streams import whole_stream
 
 CHAT = {"model": "default", "messages": []}
 
@@ -166,16 +167,6 @@ async def test_one_request_or_signal_reloads_every_worker(
                         return document
                     await asyncio.sleep(0.05)
 
-        async def stream(begun: asyncio.Semaphore) -> bytes:
-            body = {**CHAT, "stream": True}
-            async with client.stream(
-                "POST", "/v1/chat/completions", json=body, headers=headers
-            ) as response:
-                pieces = response.aiter_bytes()
-                whole = await anext(pieces)
-                begun.release()
-                return whole + b"".join([piece async for piece in pieces])
-
         before = await settled(1)
         assert {worker["digest"] for worker in before["workers"]} == {before["digest"]}
 
@@ -196,7 +187,9 @@ async def test_one_request_or_signal_reloads_every_worker(
         assert "not valid TOML" in response.json()["error"]["message"]
 
         begun = asyncio.Semaphore(0)
-        streams = [asyncio.create_task(stream(begun)) for _ in range(6)]
+        streams = [
+            asyncio.create_task(whole_stream(client, headers, begun.release)) for _ in range(6)
+        ]
         for _ in streams:
             await begun.acquire()
         config_file.write_text(good.replace('"arrived"', '"again"'), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from querylake_api.errors import ApiError
 from querylake_api.inference.catalog import Model, Target
-from querylake_api.keys.models import ApiKey, Scope
 from querylake_api.observability.request_record import Outcome, RequestRecord
 from querylake_api.rollouts.buckets import BUCKETS, bucket, limit
 from querylake_api.rollouts.lifecycle import Action, Course, Status, after, allowed
@@ -20,6 +18,7 @@ from querylake_api.rollouts.outcomes import OutcomeRecorder
 from querylake_api.rollouts.routing import RolloutAssignment, Split, below
 from querylake_api.settings import Role
 from querylake_api.upstreams.upstream import Upstream
+from querylake_api_testing.valid_keys import valid_key
 
 NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
 
@@ -71,19 +70,6 @@ def test_the_share_is_what_was_asked_for_and_another_salt_draws_others() -> None
     assert len(first & second) == pytest.approx(200, rel=0.4)
 
 
-def key(name: str) -> ApiKey:
-    return ApiKey(
-        id=name,
-        name=name,
-        hint="",
-        scopes=frozenset({Scope.INFERENCE}),
-        models=None,
-        created_at=datetime.now(UTC),
-        expires_at=None,
-        revoked_at=None,
-    )
-
-
 class NamedEngine:
     def __init__(self, name: str) -> None:
         self.name = name
@@ -117,7 +103,7 @@ def split(status: Status = Status.RUNNING, percent: float = 50, **changes: objec
 
 def share_of(assignment: RolloutAssignment, its_model: Model) -> float:
     stacks = Counter(
-        assignment.stack_for(its_model, key(f"key_{number}"), "") for number in range(2000)
+        assignment.stack_for(its_model, valid_key(f"key_{number}"), "") for number in range(2000)
     )
     return stacks["candidate"] / 2000
 
@@ -149,14 +135,16 @@ def test_lists_come_before_the_draw_and_deny_before_allow() -> None:
     assignment = RolloutAssignment()
     allow, deny = frozenset({"a", "both"}), frozenset({"d", "both"})
     assignment.adopt([split(percent=0.01, allow=allow, deny=deny)], 1, ())
-    stacks = [assignment.stack_for(model("new"), key(name), "") for name in ("a", "d", "both")]
+    stacks = [
+        assignment.stack_for(model("new"), valid_key(name), "") for name in ("a", "d", "both")
+    ]
     assert stacks == ["candidate", "stable", "stable"]
 
 
 def test_without_stickiness_each_request_is_drawn() -> None:
     assignment = RolloutAssignment()
     assignment.adopt([split(sticky=False)], 1, ())
-    stacks = {assignment.stack_for(model("new"), key("k"), f"req_{n}") for n in range(50)}
+    stacks = {assignment.stack_for(model("new"), valid_key("k"), f"req_{n}") for n in range(50)}
     assert stacks == {"stable", "candidate"}
 
 

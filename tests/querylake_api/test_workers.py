@@ -20,6 +20,7 @@ from querylake_api_testing.process import (
     start_serve,
 )
 from querylake_api_testing.running import create_key
+from querylake_api_testing.streams import whole_stream
 
 CHAT = {"model": "default", "messages": []}
 
@@ -78,17 +79,9 @@ async def test_streams_finish_on_every_worker_before_the_end(
     ):
         begun = asyncio.Semaphore(0)
 
-        async def stream() -> bytes:
-            body = {**CHAT, "stream": True}
-            async with client.stream(
-                "POST", "/v1/chat/completions", json=body, headers=headers
-            ) as response:
-                pieces = response.aiter_bytes()
-                whole = await anext(pieces)
-                begun.release()
-                return whole + b"".join([piece async for piece in pieces])
-
-        streams = [asyncio.create_task(stream()) for _ in range(6)]
+        streams = [
+            asyncio.create_task(whole_stream(client, headers, begun.release)) for _ in range(6)
+        ]
         for _ in streams:
             await begun.acquire()
         ending = asyncio.create_task(server.end(signal.SIGTERM))
