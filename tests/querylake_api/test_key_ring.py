@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
 
 from querylake_api.errors import ApiError
 from querylake_api.keys.authentication import Authenticator
@@ -172,20 +171,3 @@ async def test_the_text_of_a_key_is_not_stored(elsewhere: KeyService, database: 
         rows = (await connection.exec_driver_sql("SELECT * FROM api_keys")).all()
     assert new.secret not in str(rows)
     assert new.secret not in repr(new)
-
-
-async def test_a_look_survives_the_end_of_its_connection(database: Database) -> None:
-    ours = text("SELECT pg_backend_pid()")
-    before = (await database.lookout.look(ours))[0][0]
-    assert (await database.lookout.look(ours))[0][0] == before
-    async with database.begin() as connection:
-        await connection.execute(text(f"SELECT pg_terminate_backend({before}, 60000)"))
-    assert (await database.lookout.look(ours))[0][0] != before
-
-
-async def test_a_look_that_was_cancelled_leaves_nothing_for_the_next(database: Database) -> None:
-    await database.lookout.look(text("SELECT 1"))
-    slow = asyncio.create_task(database.lookout.look(text("SELECT pg_sleep(30)")))
-    await asyncio.sleep(0)
-    slow.cancel()
-    assert (await database.lookout.look(text("SELECT 2")))[0][0] == 2

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from querylake_api.asgi import RECORD, AsgiApp, Message, Receive, Scope, Send, tell
+from querylake_api.background import in_background
 from querylake_api.configuration.endpoints import router as config_router
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
@@ -138,8 +139,7 @@ async def running_application(
         _log.info("database ready at revision %s", revision)
         ring = KeyRing(KeyRepository(database))
         await ring.refresh()
-        follower = asyncio.create_task(ring.follow(), name="key-ring")
-        stack.callback(follower.cancel)
+        await stack.enter_async_context(in_background({"the look at keys": ring.follow}))
         metrics = await stack.enter_async_context(running_metrics(worker.state, worker.index))
         rollouts = Rollouts(database, worker.state)
         ledger = await stack.enter_async_context(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from querylake_api.background import in_background
 from querylake_api.observability.exposition import Exposition
 from querylake_api.observability.families import Counter, Gauge, Histogram, Merge, Reading
 from querylake_api.observability.request_record import RequestRecord
@@ -208,11 +209,8 @@ async def running_metrics(state: Path, index: int) -> AsyncIterator[Metrics]:
     folder.mkdir(mode=0o700, exist_ok=True)
     metrics = Metrics(folder, index)
     metrics.go_on()
-    following = asyncio.create_task(metrics.follow(), name="metrics")
     try:
-        yield metrics
+        async with in_background({"the exchange of metrics": metrics.follow}):
+            yield metrics
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
         await metrics.leave(ending=True)

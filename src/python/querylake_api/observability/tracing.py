@@ -7,10 +7,11 @@ import logging
 import random
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx
 
+from querylake_api.background import in_background
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.observability.spans import export_request
 from querylake_api.observability.trace_context import Trace, trace_of
@@ -102,11 +103,8 @@ async def running_tracer(settings: TracingSettings) -> AsyncIterator[Tracer | No
         return
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         tracer = Tracer(settings, client)
-        exporting = asyncio.create_task(tracer.run(), name="tracing")
         try:
-            yield tracer
+            async with in_background({"the export of traces": tracer.run}):
+                yield tracer
         finally:
-            exporting.cancel()
-            with suppress(asyncio.CancelledError):
-                await exporting
             await tracer.export()

@@ -15,8 +15,13 @@ CONNECTION_FAILURES: tuple[type[Exception], ...] = (
     DBAPIError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
-"""What SQLAlchemy and asyncpg raise when the server is away, refuses, or goes mid-query."""
+"""What SQLAlchemy and asyncpg raise when the server is away, refuses, or goes mid-query.
+
+asyncpg's internal error is one of them: a server that ends a connection says so before it closes
+it, and a statement sent in between finds the driver in a state that no statement may start in.
+"""
 
 
 CONNECT_SECONDS = 5.0

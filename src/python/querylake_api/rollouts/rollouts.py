@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from querylake_api.background import in_background
 from querylake_api.configuration.loading import Configuration
 from querylake_api.persistence.database import Database
 from querylake_api.rollouts.controller import Controller
@@ -68,20 +68,15 @@ class Rollouts:
         self._present = present
         await self.follower.look()
         work = {
-            "follower": self.follower.run(),
-            "stops": self.follower.run_stops(),
-            "sentinel": self.sentinel.run(),
-            "reporter": self._reporter.run(),
-            "controller": self.controller.run(),
-            "webhooks": self._webhooks.run(),
+            "the look at rollouts": self.follower.run,
+            "the look at stops": self.follower.run_stops,
+            "the watch of rollouts": self.sentinel.run,
+            "the report of outcomes": self._reporter.run,
+            "the judging of rollouts": self.controller.run,
+            "the sending of webhooks": self._webhooks.run,
         }
-        tasks = [asyncio.create_task(each, name=f"rollout-{name}") for name, each in work.items()]
-        try:
+        async with in_background(work):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _engines_of(self, split: Split) -> Engines:
         assert self._present is not None, "nothing is watched before there is a configuration"

@@ -31,7 +31,7 @@ class Monitor:
     """
 
     def __init__(self, upstream: Upstream, runtime: RuntimeClient | None, pace: Pace) -> None:
-        self._upstream = upstream
+        self.upstream = upstream
         self._runtime = runtime
         self._pace = pace
         self.looked = asyncio.Event()
@@ -45,7 +45,7 @@ class Monitor:
                 try:
                     await self.look()
                 except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
-                    _log.exception("upstream %s could not be looked at", self._upstream.name)
+                    _log.exception("upstream %s could not be looked at", self.upstream.name)
                 self.looked.set()
                 await self._pause(began)
         finally:
@@ -59,18 +59,18 @@ class Monitor:
         await asyncio.sleep(MIN_PAUSE_SECONDS)
 
     def _interval(self) -> float:
-        usual = self._pace.interval / (1 if self._upstream.settled else 4)
-        urgent = self._upstream.pace
+        usual = self._pace.interval / (1 if self.upstream.settled else 4)
+        urgent = self.upstream.pace
         return usual if urgent is None else min(usual, urgent.interval)
 
     @property
     def _timeout(self) -> float:
-        urgent = self._upstream.pace
+        urgent = self.upstream.pace
         return self._pace.timeout if urgent is None else min(self._pace.timeout, urgent.timeout)
 
     async def look(self) -> None:
         """Look once, and tell the log if anything has changed."""
-        upstream = self._upstream
+        upstream = self.upstream
         health, metrics, runtime = await asyncio.gather(
             self._health(), self._metrics(), self._status()
         )
@@ -84,14 +84,14 @@ class Monitor:
     async def _health(self) -> Health | None:
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._upstream.provider.health()
+                return await self.upstream.provider.health()
         except TimeoutError:
             return None
 
     async def _metrics(self) -> EngineMetrics | None:
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._upstream.provider.metrics()
+                return await self.upstream.provider.metrics()
         except (TimeoutError, ProviderError):
             return None
 

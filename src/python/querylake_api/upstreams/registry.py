@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,6 +9,7 @@ from llm_provider.breaker import BreakerPolicy
 from llm_provider.config import UpstreamConfig
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import LLMProvider
+from querylake_api.background import in_background
 from querylake_api.configuration.loading import Configuration
 from querylake_api.settings import SERVE_SCHEME, Settings, UpstreamSettings
 from querylake_api.upstreams.facts import UpstreamFacts
@@ -63,17 +63,11 @@ async def open_upstreams(configuration: Configuration) -> AsyncIterator[Upstream
             upstreams.append(upstream)
             if section.active_health:
                 monitors.append(_monitor(upstream, settings, section))
-        tasks = [
-            asyncio.create_task(monitor.run(), name="upstream-monitor") for monitor in monitors
-        ]
         opened = Upstreams(upstreams, monitors)
-        try:
+        watching = {f"the watch of upstream {each.upstream.name}": each.run for each in monitors}
+        async with in_background(watching):
             await opened.looked_at()
             yield opened
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def provider_for(config: UpstreamConfig) -> LLMProvider:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from querylake_api.background import in_background
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
@@ -238,11 +239,8 @@ async def running_ledger(
         lambda: [((), ledger.state().oldest_wait_seconds)],
         merge="max",
     )
-    shipping = asyncio.create_task(ledger.run(), name="usage-ledger")
     try:
-        yield ledger
+        async with in_background({"the delivery of usage records": ledger.run}):
+            yield ledger
     finally:
-        shipping.cancel()
-        with suppress(asyncio.CancelledError):
-            await shipping
         await ledger.close()
