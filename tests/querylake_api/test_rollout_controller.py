@@ -120,7 +120,7 @@ async def test_webhooks_are_signed_repeated_and_given_up(
     async with asyncio.timeout(60):
         while len(await repository.unannounced()) < 2:  # it holds back what is quite new
             await asyncio.sleep(0.05)
-    webhooks = Webhooks(repository, Lease(repository.database, "c"), lambda: "HOOK_SECRET")
+    webhooks = Webhooks(repository, asyncio.Event(), lambda: "HOOK_SECRET")
     async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as client:
         await webhooks.send_new(client)
         sent = len(seen)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
-from querylake_api.rollouts.follower import POLL_SECONDS, Follower
+from querylake_api.rollouts.follower import Follower
 from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, stage_config
 from querylake_api_testing.running import running_api
 
@@ -128,8 +128,9 @@ async def test_both_have_followed_within_a_second(
             begun = datetime.fromisoformat(change["at"])
             followed = begun + timedelta(seconds=told[-1])
             for moments in looks.values():
-                # Not by the clock, which a busy machine may stop for longer.
-                assert sum(begun < look <= followed for look in moments) * POLL_SECONDS < 1
+                # Not by the clock, which a busy machine may stop for longer: one look because of
+                # the notice, and one that was due anyway.
+                assert sum(begun < look <= followed for look in moments) <= 2
             if kind == "started":
                 await operator.admin(f"/{rollout}/rollback", {})
     assert min(told) < 1, told

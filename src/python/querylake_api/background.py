@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,14 @@ async def in_background(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def pause(seconds: float, hurry: asyncio.Event) -> None:
+    """Wait, but no longer than until there is a hurry, which is over with that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await hurry.wait()
+    hurry.clear()
 
 
 async def _kept_up(name: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:

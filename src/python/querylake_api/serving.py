@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 import uvicorn
 
 from querylake_api.app import Application, running_application
+from querylake_api.background import pause
 from querylake_api.client_connection import ClientConnection
 from querylake_api.configuration.loading import Configuration, ConfigurationError
 from querylake_api.configuration.reloading import Reloader, WorkerState
@@ -34,6 +35,15 @@ _log = logging.getLogger(__name__)
 class ApiServer(uvicorn.Server):
     """uvicorn's server, with signals left to whoever runs it."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers until told to end; uvicorn's own wakes ten times a second."""
+        while not await self.on_tick(0):
+            await pause(1.0, self._ending)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals alone: uvicorn would raise them again at the end and kill the clean-up."""
@@ -42,10 +52,11 @@ class ApiServer(uvicorn.Server):
     def drain(self) -> None:
         """Accept nothing more, and end when every request has, or the drain timeout has passed."""
         self.should_exit = True
+        self._ending.set()
 
     def cut(self) -> None:
         """End now. Requests in flight are cancelled, and their clients told so."""
-        self.should_exit = True
+        self.drain()
         self.force_exit = True
         for task in self.server_state.tasks:
             task.cancel()

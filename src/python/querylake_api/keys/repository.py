@@ -13,6 +13,7 @@ from querylake_api.keys.models import KEY_GENERATION, ApiKey, ApiKeyRow, Scope
 from querylake_api.limits.models import Limits
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.lookout import spelt
+from querylake_api.persistence.notices import KEYS
 
 _COLUMNS = (
     ApiKeyRow.id,
@@ -33,10 +34,15 @@ _GENERATION = spelt(select(KEY_GENERATION.c.value))
 
 
 class KeyRepository:
-    """Keys in PostgreSQL. Every method raises `DatabaseUnavailable` when it does not answer."""
+    """Keys in PostgreSQL. Every method raises `DatabaseUnavailable` when it does not answer.
+
+    Attributes:
+        changed: set when a key was changed, by any process; see `persistence.notices`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changed = database.notices.about(KEYS)
 
     async def generation(self) -> int:
         """Return a number that grows with every change of any key, from any process."""

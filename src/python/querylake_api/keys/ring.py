@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 
+from querylake_api.background import pause
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.secret import hash_key
 from querylake_api.persistence.errors import DatabaseUnavailable
 
-POLL_SECONDS = 0.3
-"""How old the ring may be while the database answers: a revocation must work within a second."""
+POLL_SECONDS = 0.75
+"""How old the ring may be while the database answers and says nothing of a change: a revocation
+must work within a second."""
 
 MISS_SECONDS = 0.05
 """Least time between two looks at the database on behalf of unknown keys."""
@@ -23,8 +25,8 @@ _log = logging.getLogger(__name__)
 class KeyRing:
     """The last known good set of keys.
 
-    It polls a counter rather than listening for notifications, because notifications are lost in
-    silence behind a connection pooler or across a failover.
+    A change is seen as soon as the database gives notice of it. A counter is polled as well, since
+    notices are lost in silence behind a connection pooler or across a failover.
     """
 
     def __init__(self, repository: KeyRepository) -> None:
@@ -92,7 +94,7 @@ class KeyRing:
     async def follow(self) -> None:
         """Keep the ring fresh until cancelled."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await pause(POLL_SECONDS, self._repository.changed)
             try:
                 await self.refresh()
             except DatabaseUnavailable:

@@ -21,6 +21,7 @@ from querylake_api.persistence.errors import (
 )
 from querylake_api.persistence.location import EMBEDDED_DATABASE, asyncpg_url, shown
 from querylake_api.persistence.lookout import Lookout
+from querylake_api.persistence.notices import Notices
 
 STATEMENT_SECONDS = 10.0
 """No statement waits longer than this: a host that vanished looks like one that is thinking."""
@@ -32,6 +33,7 @@ class Database:
     """A pool of connections, with failures told apart from mistakes.
 
     Attributes:
+        notices: of what changes in it, heard once the lookout has been used.
         lookout: for looks that are repeated all the time, beside the pool.
         heartbeat: likewise, for what each process asks and says once a second. What is late there
             does not hold up what must be seen at once.
@@ -52,7 +54,8 @@ class Database:
         single = create_async_engine(
             url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connecting
         )
-        self.lookout = Lookout(single, self.where)
+        self.notices = Notices()
+        self.lookout = Lookout(single, self.where, self.notices)
         self.heartbeat = Lookout(single, self.where)
         self.delivery = Lookout(single, self.where)
 

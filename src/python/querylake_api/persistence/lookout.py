@@ -13,6 +13,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from querylake_api.persistence.errors import CONNECTION_FAILURES, DatabaseUnavailable, reason_of
+from querylake_api.persistence.notices import Notices
 
 T = TypeVar("T")
 _Ask = Callable[[AsyncConnection, asyncpg.Connection], Awaitable[T]]
@@ -33,11 +34,13 @@ class Lookout:
     Args:
         engine: without a pool, in autocommit.
         where: the database, for errors.
+        notices: are heard over the connection, too.
     """
 
-    def __init__(self, engine: AsyncEngine, where: str) -> None:
+    def __init__(self, engine: AsyncEngine, where: str, notices: Notices | None = None) -> None:
         self._engine = engine
         self._where = where
+        self._notices = notices
         self._connection: AsyncConnection | None = None
         self._driver: asyncpg.Connection = None
         self._lock = asyncio.Lock()
@@ -101,6 +104,8 @@ class Lookout:
             if self._connection is None:
                 self._connection = await self._engine.connect()
                 self._driver = (await self._connection.get_raw_connection()).driver_connection
+                if self._notices is not None:
+                    await self._notices.listen(self._driver)
             return await ask(self._connection, self._driver)
         except BaseException:
             # Also when cancelled: an answer may still come that belongs to nobody.

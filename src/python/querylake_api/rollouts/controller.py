@@ -15,10 +15,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from querylake_api.background import pause
 from querylake_api.errors import ApiError
 from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.rollouts.agenda import agenda
 from querylake_api.rollouts.decision import Decision, decide
 from querylake_api.rollouts.evidence import Evidence
+from querylake_api.rollouts.flips import measure_flips
 from querylake_api.rollouts.gates import GateEvidence, Gates
 from querylake_api.rollouts.lease import Lease, LeaseLost
 from querylake_api.rollouts.lifecycle import Action, Status
@@ -34,8 +37,6 @@ from querylake_api.rollouts.repository import (
 )
 from querylake_api.rollouts.transition import (
     as_sentence,
-    flips_to_measure,
-    measure_flips,
     transition,
 )
 from querylake_api.rollouts.verdict import SignalVerdict, judge
@@ -60,6 +61,7 @@ class Controller:
 
     Attributes:
         hurry: set when there may be an alarm to act on.
+        news: set when something has happened that was not announced.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Controller:
         self._clock = clock
         self._looked_at: float | None = None
         self.hurry = asyncio.Event()
+        self.news = asyncio.Event()
 
     @property
     def acting(self) -> bool:
@@ -97,10 +100,7 @@ class Controller:
                 except Exception:  # noqa: BLE001 - whatever one look meets, the next must come
                     self._looked_at = None
                     _log.exception("the rollouts could not be looked at")
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(INTERVAL_SECONDS):
-                        await self.hurry.wait()
-                self.hurry.clear()
+                await pause(INTERVAL_SECONDS, self.hurry)
         finally:
             if self.acting:
                 with suppress(DatabaseUnavailable):
@@ -121,13 +121,17 @@ class Controller:
             await self._repository.forget_dead_workers()
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, MAX_BAKE_STEP)
         self._looked_at = now
-        live = await self._repository.live()
-        alarms = await self._alarms() if live else {}
-        for rollout_id in live:
+        due = await agenda(self._repository.database)
+        alarms = await self._alarms() if due.live else {}
+        for rollout_id in due.live:
             finished = await self._judge(rollout_id, passed, alarms.get(rollout_id, []))
             if finished is not None:
                 await self._finish(finished)
-        if await flips_to_measure(self._repository.database):
+        if due.live:
+            due = await agenda(self._repository.database)  # there may be a change of this look
+        if due.news:
+            self.news.set()
+        if due.flips:
             async with self._repository.database.begin() as connection:
                 await self._lease.check(connection)
                 await measure_flips(connection, ALIVE_SECONDS)

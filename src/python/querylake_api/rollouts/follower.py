@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from querylake_api.background import pause
 from querylake_api.errors import ApiError
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.lifecycle import Action, Status
@@ -14,8 +15,11 @@ from querylake_api.rollouts.routing import RolloutAssignment
 from querylake_api.rollouts.stops import Stop, StopFile
 from querylake_api.rollouts.transition import transition
 
-POLL_SECONDS = 0.2
-"""A change must reach every worker within a second."""
+POLL_SECONDS = 0.75
+"""A change must reach every worker within a second, also if nobody is told of it."""
+
+STOPS_SECONDS = 0.2
+"""Between looks at the orders of this machine, while there is something that can be stopped."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +42,9 @@ class Follower:
         self._rollouts: dict[str, Rollout] = {}
         self._stopped: dict[str, Stop] = {}
         self._lock = asyncio.Lock()
+        self._routing = asyncio.Event()
         self.failure: DatabaseUnavailable | None = None
-        self.adopted: list[asyncio.Event] = []
+        self.adopted = [self._routing]
 
     def known(self, rollout_id: str) -> Rollout | None:
         """Return a rollout as this worker last knew it."""
@@ -53,13 +58,17 @@ class Follower:
         """Follow the database until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(POLL_SECONDS)
+            await pause(POLL_SECONDS, self._repository.changed)
 
     async def run_stops(self) -> None:
         """Follow this machine's orders until cancelled, however long the database takes."""
         while True:
             self.look_at_stops()
-            await asyncio.sleep(POLL_SECONDS)
+            if self._assignment.splits():
+                await asyncio.sleep(STOPS_SECONDS)
+            else:
+                await self._routing.wait()
+                self._routing.clear()
 
     def order_stop(self, rollout_id: str, stop: Stop) -> None:
         """Take a rollout's traffic back: in this worker at once, then on the whole machine.

@@ -66,8 +66,8 @@ class Lease:
         if self.token is None and not await self._database.heartbeat.look(_IS_FREE, me):
             return False
         self.token = None
-        async with self._database.begin() as connection:
-            self.token = (await connection.execute(_CLAIM, me)).scalar_one_or_none()
+        for row in await self._database.heartbeat.look(_CLAIM, me):
+            self.token = row.token
         return self.token is not None
 
     async def check(self, connection: AsyncConnection) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from querylake_api.background import pause
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.outcomes import Batch, OutcomeRecorder
 from querylake_api.rollouts.repository import RolloutRepository
@@ -48,18 +49,13 @@ class Reporter:
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            self.hurry.clear()
             try:
                 await self.report()
             except DatabaseUnavailable as error:
                 _log.debug("nothing can be reported: %s", error)
                 await asyncio.sleep(REPORT_SECONDS)
-                continue
-            try:
-                async with asyncio.timeout(REPORT_SECONDS):
-                    await self.hurry.wait()
-            except TimeoutError:
-                continue
+            else:
+                await pause(REPORT_SECONDS, self.hurry)
 
     async def report(self) -> None:
         """Report once.

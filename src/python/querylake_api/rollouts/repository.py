@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.lookout import spelt
+from querylake_api.persistence.notices import ROLLOUTS
 from querylake_api.rollouts.buckets import limit
 from querylake_api.rollouts.lifecycle import Course, Status
 from querylake_api.rollouts.models import (
@@ -103,10 +104,15 @@ class Event:
 
 
 class RolloutRepository:
-    """Rollouts, their events, and what workers say."""
+    """Rollouts, their events, and what workers say.
+
+    Attributes:
+        changed: set when a rollout was taken further, by any process; see `persistence.notices`.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.changed = database.notices.about(ROLLOUTS)
 
     async def add(self, rollout: Mapping[str, Any], event: Event) -> None:
         """Store a draft."""
@@ -163,10 +169,6 @@ class RolloutRepository:
         query = _last_of_each_model(select(RolloutRow.__table__))
         async with self.database.begin() as connection:
             return [_rollout(row) for row in await connection.execute(query)]
-
-    async def live(self) -> list[str]:
-        """Return the ids of the rollouts that are judged."""
-        return [row.id for row in await self.database.heartbeat.look(_LIVE)]
 
     async def report(
         self,
@@ -287,8 +289,6 @@ _NOW = func.clock_timestamp()
 _ALIVE = text(f"interval '{ALIVE_SECONDS} seconds'")
 
 _VERSIONS = spelt(_last_of_each_model(select(RolloutRow.id, RolloutRow.version)))
-
-_LIVE = select(RolloutRow.id).where(RolloutRow.status.in_(("running", "paused")))
 
 _UNANNOUNCED = (
     select(RolloutEventRow.__table__)

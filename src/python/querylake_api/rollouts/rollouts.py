@@ -58,9 +58,9 @@ class Rollouts:
         self.controller = Controller(
             self.repository, lease, self._gates, self._blind_spots, lambda: self.sentinel.alarms
         )
-        self.follower.adopted.append(self._reporter.hurry)
+        self.follower.adopted += [self._reporter.hurry, self.sentinel.hurry]
         self.sentinel.changed += [self._reporter.hurry, self.controller.hurry]
-        self._webhooks = Webhooks(self.repository, lease, self._secret_env)
+        self._webhooks = Webhooks(self.repository, self.controller.news, self._secret_env)
 
     @asynccontextmanager
     async def running(self, present: Present) -> AsyncIterator[None]:

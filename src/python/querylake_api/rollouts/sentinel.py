@@ -52,6 +52,7 @@ class Sentinel:
 
     Attributes:
         alarms: sentences that say why a rollout has to end at once, by rollout.
+        hurry: to be set when there may be something to watch.
         changed: set when there are other alarms than before.
     """
 
@@ -70,6 +71,7 @@ class Sentinel:
         self._paced: list[Upstream] = []
         self._since: dict[str, float] = {}
         self.alarms: Mapping[str, list[str]] = {}
+        self.hurry = asyncio.Event()
         self.changed: list[asyncio.Event] = []
 
     async def run(self) -> None:
@@ -79,7 +81,11 @@ class Sentinel:
                 self.look(time.monotonic())
             except OSError as error:
                 _log.error("a rollback could not be ordered on this machine: %s", error)
-            await asyncio.sleep(LOOK_SECONDS)
+            if self._watches:
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                await self.hurry.wait()
+                self.hurry.clear()
 
     def look(self, now: float) -> None:
         """Look once.

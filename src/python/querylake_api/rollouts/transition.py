@@ -9,7 +9,6 @@ from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from querylake_api.persistence.database import Database
 from querylake_api.rollouts.errors import another_is_live, rollout_not_found
 from querylake_api.rollouts.lifecycle import Action, Course, Status, after
 from querylake_api.rollouts.repository import Event, Rollout, append, change, find
@@ -23,20 +22,6 @@ _PAST: dict[Action, str] = {
     Action.ROLLBACK: "rolled_back",
     Action.ABORT: "aborted",
 }
-
-FLIPS = frozenset({"started", "advanced", "promoted", "rolled_back", "aborted"})
-"""Events after which requests go elsewhere."""
-
-_UNMEASURED = """
-    e.kind = ANY(:kinds) AND e.at > clock_timestamp() - interval '60 seconds'
-    AND NOT EXISTS (
-        SELECT 1 FROM rollout_events f
-        WHERE f.rollout_id = e.rollout_id AND f.kind = 'flipped'
-          AND (f.figures->>'event')::bigint = e.id
-    )
-    """
-
-_TO_MEASURE = text(f"SELECT 1 FROM rollout_events e WHERE {_UNMEASURED} LIMIT 1")
 
 _ENDED = frozenset({Status.PROMOTED, Status.ROLLED_BACK, Status.ABORTED})
 
@@ -113,45 +98,3 @@ def _sentence(action: Action, rollout: Rollout, course: Course, reason: str) -> 
 def as_sentence(clause: str) -> str:
     """Return a clause with a capital and a full stop."""
     return f"{clause[:1].upper()}{clause[1:].rstrip('.')}." if clause else ""
-
-
-async def flips_to_measure(database: Database) -> bool:
-    """Return whether `measure_flips` has something to do, at the price of a look."""
-    return bool(await database.heartbeat.look(_TO_MEASURE, {"kinds": sorted(FLIPS)}))
-
-
-async def measure_flips(connection: AsyncConnection, alive_seconds: float) -> None:
-    """Write down how long the last changes took to reach every worker that lives.
-
-    From the moment of the decision to the last worker's first word of having taken it over, by the
-    database's clock.
-    """
-    query = text(f"""
-        SELECT e.id, e.rollout_id, e.kind, count(w.id) AS workers,
-               bool_and(w.version >= (e.figures->>'version')::bigint) AS done,
-               greatest(0, extract(epoch FROM max(w.acknowledged_at) - e.at)) AS seconds
-        FROM rollout_events e
-        CROSS JOIN rollout_workers w
-        WHERE {_UNMEASURED}
-          AND w.seen_at BETWEEN clock_timestamp() - make_interval(secs => :alive)
-                            AND clock_timestamp() + make_interval(secs => :alive)
-        GROUP BY e.id
-        """)
-    rows = await connection.execute(query, {"kinds": sorted(FLIPS), "alive": alive_seconds})
-    for event_id, rollout_id, kind, workers, done, seconds in rows.all():
-        if done:
-            await append(
-                connection,
-                rollout_id,
-                Event(
-                    kind="flipped",
-                    actor="controller",
-                    sentence=f"Every worker ({workers}) followed {float(seconds):.2f} s after "
-                    f"it was {kind.replace('_', ' ')}.",
-                    figures={
-                        "event": event_id,
-                        "seconds": round(float(seconds), 3),
-                        "workers": workers,
-                    },
-                ),
-            )

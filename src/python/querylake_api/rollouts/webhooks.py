@@ -13,11 +13,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import httpx
 
 from querylake_api.persistence.errors import DatabaseUnavailable
-from querylake_api.rollouts.lease import Lease
 from querylake_api.rollouts.repository import Event, RolloutRepository
 from querylake_api.rollouts.schemas import EventView
 
@@ -38,27 +38,29 @@ class Webhooks:
     """Sends events from wherever the controller is.
 
     Args:
+        news: set by this process's controller when there is something to send.
         secret_env: tells the name of the environment variable with the secret; None for none.
     """
 
     def __init__(
-        self, repository: RolloutRepository, lease: Lease, secret_env: Callable[[], str | None]
+        self,
+        repository: RolloutRepository,
+        news: asyncio.Event,
+        secret_env: Callable[[], str | None],
     ) -> None:
         self._repository = repository
-        self._lease = lease
+        self._news = news
         self._secret_env = secret_env
 
     async def run(self) -> None:
         """Send what is new, again and again, until cancelled."""
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
             while True:
-                await asyncio.sleep(PAUSE_SECONDS)
-                if self._lease.token is None:
-                    continue
-                try:
+                await self._news.wait()
+                self._news.clear()
+                # The follower says so; what is new stays new.
+                with suppress(DatabaseUnavailable):
                     await self.send_new(client)
-                except DatabaseUnavailable:
-                    continue  # the follower has said so; what is new stays new
 
     async def send_new(self, client: httpx.AsyncClient) -> None:
         """Send every event that was not sent yet."""
