@@ -270,21 +270,19 @@ class HTTPConnection(asyncio.Protocol):
 
     def _tell(self) -> None:
         """Hand on what has come."""
-        if self._sink is not None and self._chunks:
-            self._hand_over(self._sink)
+        sink = self._sink
+        if sink is not None and self._chunks:
+            try:
+                self._patience = sink(self.take())
+            except Exception as error:  # noqa: BLE001 - it is for whoever waits
+                self._sink = None
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_exception(error)
+            else:
+                if self._patience is not None:
+                    self._sink = None
         if self._chunks or self._complete or self._error is not None or self._patience is not None:
             _done(self._waiter)
-
-    def _hand_over(self, sink: Sink) -> None:
-        try:
-            self._patience = sink(self.take())
-        except Exception as error:  # noqa: BLE001 - it is for whoever waits
-            self._sink = None
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(error)
-            return
-        if self._patience is not None:
-            self._sink = None
 
     def _break(self, error: Exception) -> None:
         self._fail(error)

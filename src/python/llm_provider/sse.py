@@ -67,6 +67,11 @@ class EventSplitter:
                 return [block + b"\n\n" for block in chunk[:-2].split(b"\n\n")]
         return self._cut(chunk)
 
+    @property
+    def holds(self) -> bool:
+        """Whether what is fed next may go on with what was fed before."""
+        return self._after_cr or bool(self._held)
+
     def finish(self) -> bytes:
         """Return what is left when the stream has ended: an event that its sender did not end."""
         rest = bytes(self._held)

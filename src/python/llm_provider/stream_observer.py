@@ -129,7 +129,9 @@ class StreamObserver:
         usage = document.get("usage")
         if usage.__class__ is dict:
             self.usage = usage
-        if self.in_band_error is None:
+        if self.in_band_error is None and (
+            "error" in document or document.get("object") == "error"
+        ):
             self.in_band_error = error_in(document)
 
     def _observe_choice(self, choice: JsonObject) -> bool:
@@ -143,7 +145,7 @@ class StreamObserver:
             self.finish_reasons[index] = reason
         delta = choice.get("delta")
         if delta.__class__ is dict:
-            return _carries_content(delta)
+            return bool(delta.get("content")) or _carries_content(delta)
         return bool(choice.get("text"))
 
 

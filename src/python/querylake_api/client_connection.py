@@ -48,6 +48,9 @@ class ClientConnection(asyncio.Protocol):
         config: the server's.
         server_state: where the server finds its connections, and what they are doing.
         app_state: is uvicorn's, and not used.
+
+    Attributes:
+        blocked: whether the client does not take what was sent.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_size = 0
         self._reading = True
         self._writable: asyncio.Future[None] | None = None
+        self.blocked = False
         self.transport: asyncio.Transport | None = None
         self._standing: dict[str, Any] = {}
 
@@ -83,11 +87,6 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
     # What an exchange calls.
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the client does not take what was sent."""
-        return self._writable is not None
 
     async def writable(self) -> None:
         """Wait until the client takes what was sent, or is gone."""
@@ -177,10 +176,12 @@ class ClientConnection(asyncio.Protocol):
         """Note that the client does not take what was sent."""
         if self._writable is None:
             self._writable = self._loop.create_future()
+            self.blocked = True
 
     def resume_writing(self) -> None:
         """Note that it has."""
         writable, self._writable = self._writable, None
+        self.blocked = False
         if writable is not None and not writable.done():
             writable.set_result(None)
 

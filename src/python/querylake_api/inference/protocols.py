@@ -39,6 +39,8 @@ class StreamProtocol:
         end: how the last event is called, for the message that it is missing.
         model_within: the key of the object that holds `model` in an event, if not the top level.
         unended: an end that counts even if the stream lacks the empty line after it.
+        has_familiar_events: whether of an event that brings text it matters for the observer only
+            that the text is not empty; see `llm_provider.familiar_events`.
     """
 
     dialect: Dialect
@@ -46,9 +48,12 @@ class StreamProtocol:
     end: str
     model_within: bytes | None = None
     unended: bytes | None = None
+    has_familiar_events: bool = False
 
 
-CHUNKS = StreamProtocol("openai", StreamObserver, "[DONE]", unended=b"data: [DONE]")
+CHUNKS = StreamProtocol(
+    "openai", StreamObserver, "[DONE]", unended=b"data: [DONE]", has_familiar_events=True
+)
 """Chat and text completions."""
 
 RESPONSES = StreamProtocol(

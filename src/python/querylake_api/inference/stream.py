@@ -7,9 +7,9 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from llm_provider.errors import ProviderError, StreamInterrupted
+from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.provider import Patience, Relay, Sink
 from llm_provider.sse import EventSplitter
@@ -83,6 +83,7 @@ class _Passage:
 
     __slots__ = (
         "_answer",
+        "_familiar",
         "_hides_usage",
         "_last",
         "_protocol",
@@ -101,6 +102,7 @@ class _Passage:
         self._protocol = call.endpoint.protocol
         self._splitter = EventSplitter(answer.target.upstream)
         self._rewriter = StreamModelRewriter(call.name, within=self._protocol.model_within)
+        self._familiar = FamiliarEvents()
         self._last = 0.0
         self.observer = self._protocol.observer(answer.target.upstream)
 
@@ -128,31 +130,45 @@ class _Passage:
         record.ending = observer.ending
 
     def _take(self, piece: bytes) -> Patience | None:
-        events = self._seen(self._splitter.feed(piece))
-        return self._sink(events) if events else None
+        """Take note of what has come, and pass on what the client gets of it.
 
-    def _seen(self, blocks: Iterable[bytes]) -> bytes:
-        """Take note of some blocks, and return what the client gets of them."""
+        It is called for each token of each stream, mostly after the processor has done something
+        else: each function more is one that it must fetch again.
+        """
         observer = self.observer
         before = observer.content_chunks
-        events = []
-        for block in blocks:
-            observer.see(block)
-            if not (self._hides_usage and is_usage_chunk(block)):
-                events.append(self._rewriter.rewrite(block))
-        if observer.content_chunks > before:
-            self._measure(time.perf_counter())
-        return events[0] if len(events) == 1 else b"".join(events)
-
-    def _measure(self, now: float) -> None:
-        record = self._record
-        if record.first_token_at is None:
-            record.first_token_at = now
+        events = None if self._splitter.holds else self._familiar.rewritten(piece)
+        if events is not None:
+            observer.content_chunks += 1
         else:
-            if record.gaps is None:
-                record.gaps = Gaps()
-            record.gaps.add(now - self._last)
-        self._last = now
+            events = b"".join([self._passed(block) for block in self._splitter.feed(piece)])
+        if observer.content_chunks > before:
+            now = time.perf_counter()
+            record = self._record
+            if record.first_token_at is None:
+                record.first_token_at = now
+            else:
+                if record.gaps is None:
+                    record.gaps = Gaps()
+                record.gaps.add(now - self._last)
+            self._last = now
+        return self._sink(events) if events else None
+
+    def _passed(self, block: bytes) -> bytes:
+        """Take note of an event, and return what the client gets of it."""
+        familiar = self._familiar.rewritten(block)
+        observer = self.observer
+        if familiar is not None:
+            observer.content_chunks += 1
+            return familiar
+        before = observer.content_chunks
+        observer.see(block)
+        if self._hides_usage and is_usage_chunk(block):
+            return b""
+        rewritten = self._rewriter.rewrite(block)
+        if self._protocol.has_familiar_events and observer.content_chunks > before:
+            self._familiar.learn(block, rewritten)
+        return rewritten
 
 
 def _through(send: Send) -> Sink:
