@@ -192,11 +192,35 @@ async def test_streams_end_where_they_began(stage: Stage, end: str) -> None:
 
 async def test_shadow_copies_are_judged_and_no_client_ever_sees_one(stage: Stage) -> None:
     stage.new.script = every(2, refused)
-    steps = [{"percent": 0, "shadow_percent": 80, "bake_seconds": 0}]
+    steps = [{"percent": 0, "shadow_percent": 100, "bake_seconds": 0}]
     async with stage.load() as statuses:
         rollout = await stage.started(steps=steps)
         await stage.event(rollout, "rolled_back")
     assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize(
+    ("steps", "complaint"),
+    [
+        ([], "steps: a rollout needs a step"),
+        ([{"percent": 100}], "steps[0].percent: Input should be less than 100"),
+        (
+            [{"percent": 0, "shadow_percent": 101}],
+            "steps[0].shadow_percent: Input should be less than or equal to 100",
+        ),
+        (
+            [{"percent": 0}],
+            "steps[0]: a step needs `percent` or `shadow_percent` above 0",
+        ),
+    ],
+)
+async def test_steps_that_make_no_sense_are_refused_with_one_reason(
+    api: RunningApi, steps: list[dict[str, float]], complaint: str
+) -> None:
+    plan = {"model": "chatty", "steps": steps}
+    answer = await api.post("/admin/rollouts", plan, key=api.admin_key)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == complaint
 
 
 async def test_a_model_without_a_candidate_has_no_rollout(api: RunningApi) -> None:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from querylake_api.asgi import RECORD
-from querylake_api.configuration.problems import key_path
+from querylake_api.configuration.problems import key_path, plain_reason
 from querylake_api.dialects import error_body
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
@@ -75,7 +75,9 @@ async def _validation_error(request: Request, error: Exception) -> Response:
             request,
             invalid_request(f"The request body is not valid JSON: {reason}.", code="invalid_json"),
         )
-    sentences = [f"{_param(problem['loc'])}: {problem['msg']}" for problem in problems]
+    sentences = [
+        f"{_param(problem['loc'])}: {plain_reason(problem['msg'])}" for problem in problems
+    ]
     return _response(
         request,
         invalid_request(

@@ -31,6 +31,11 @@ def key_path(location: Iterable[str | int]) -> str:
     return path
 
 
+def plain_reason(message: str) -> str:
+    """Return pydantic's message without its name for a check of ours."""
+    return message.removeprefix("Value error, ")
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return the clause that helps after an unknown word: a near match, or what there is."""
     known = sorted(choices)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from querylake_api.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
+from querylake_api.configuration.problems import plain_reason
 from querylake_api.keys.importing import OPTIONAL, REQUIRED, ImportOutcome, read_keys
 from querylake_api.keys.models import ApiKey, Scope
 from querylake_api.keys.presentation import (
@@ -254,7 +255,7 @@ def _validated(schema: type[Schema], fields: Mapping[str, object]) -> Schema:
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(first["msg"], param_hint=option) from None
+        raise typer.BadParameter(plain_reason(first["msg"]), param_hint=option) from None
 
 
 def _limits(

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from querylake_api.configuration.problems import plain_reason
 from querylake_api.keys.errors import ImportRefused
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.schemas import KeyRequest
@@ -160,5 +161,5 @@ def _moment(text: str | None) -> datetime | None:
 
 def _reason(kind: str, message: str) -> str:
     if kind == "value_error":
-        return message.removeprefix("Value error, ")
+        return plain_reason(message)
     return message.replace("Input should", "should").replace("String should", "should")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
+from querylake_api.configuration.problems import key_path, plain_reason
 from querylake_api.rollouts.client import RolloutClient
 from querylake_api.rollouts.plan import RolloutPlan
 from querylake_api.rollouts.table import list_view, status_view
@@ -49,7 +50,8 @@ def create(
         RolloutPlan.model_validate_json(text)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'plan'}: {each['msg']}" for each in error.errors()
+            f"{key_path(each['loc']) or 'plan'}: {plain_reason(each['msg'])}"
+            for each in error.errors()
         )
         raise typer.BadParameter(problems, param_hint="PLAN") from None
     with RolloutClient(url, key) as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from rollout_statistics.policy import Policy
 
@@ -24,7 +24,7 @@ class Step(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     percent: Percent
-    shadow_percent: Percent = 0
+    shadow_percent: Annotated[float, Field(ge=0, le=100)] = 0
     bake_seconds: Annotated[float, Field(ge=0, le=30 * 86_400)] = 600
 
     @model_validator(mode="after")
@@ -60,6 +60,13 @@ class Judging(BaseModel):
         )
 
 
+def _at_least_one(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    # pydantic's own `min_length` does not count a wrong step, and complains twice of it.
+    if not steps:
+        raise ValueError("a rollout needs a step")
+    return steps
+
+
 class RolloutPlan(BaseModel):
     """A rollout before it runs; nothing of it changes later.
 
@@ -93,7 +100,11 @@ class RolloutPlan(BaseModel):
     )
 
     model: Annotated[str, Field(min_length=1)]
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)] = (
+    steps: Annotated[
+        tuple[Step, ...],
+        Field(max_length=20, json_schema_extra={"minItems": 1}),
+        AfterValidator(_at_least_one),
+    ] = (
         Step(percent=1, bake_seconds=600),
         Step(percent=10, bake_seconds=1200),
         Step(percent=50, bake_seconds=1800),
