@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,41 @@ def test_where_nothing_listens_is_told_at_once(
     code, out, err = run("undeploy", *(("--address", address) if named else ()))
     assert (code, out) == (69, "")
     assert f"no Ray cluster can be reached at '{address}': Connection refused" in err
+
+
+def _hang_up(client: socket.socket) -> None:
+    client.recv(1024)
+
+
+def _speak_http(client: socket.socket) -> None:
+    client.recv(1024)
+    client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def _say_nothing(client: socket.socket) -> None:
+    while client.recv(1024):
+        pass
+
+
+@pytest.mark.parametrize("other", [_hang_up, _speak_http, _say_nothing])
+def test_where_something_else_listens_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, other: Callable[[socket.socket], None]
+) -> None:
+    monkeypatch.setattr("querylake_api.ray_serve.reach.SECONDS", 1.0)
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                other(client)
+
+        with ThreadPoolExecutor() as threads:
+            served = threads.submit(serve)
+            address = f"127.0.0.2:{listener.getsockname()[1]}"
+            code, out, err = run("undeploy", "--address", address)
+            served.result(10)
+    assert (code, out) == (69, "")
+    assert f"no Ray cluster can be reached at '{address}': what listens there is no Ray" in err
 
 
 @pytest.mark.parametrize(
