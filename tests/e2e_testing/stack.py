@@ -12,7 +12,8 @@ from pathlib import Path
 
 import openai
 
-from e2e_testing.programs import Program, free_port, pex, run, running, wait_until_ready
+from e2e_testing.programs import Program, pex, run, running, wait_until_ready
+from loopback_testing.ports import free_port
 
 CHAT_MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"

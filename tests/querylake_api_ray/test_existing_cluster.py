@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from e2e_testing.programs import free_port
 from llm_provider_testing.scripted_engine import scripted_engine
+from loopback_testing.ports import free_port
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api_testing.ray_head import TOKEN, RayHead

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from e2e_testing.programs import free_port
+from loopback_testing.ports import free_port
 
 SECONDS = 180.0
 """On a busy machine, a cluster's head and its dashboard take a minute or two."""

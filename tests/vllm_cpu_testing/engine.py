@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from loopback_testing.ports import free_port
 from vllm_cpu_testing.environment import ENGINE_ARGUMENTS, START_SECONDS, VllmCpu
 
 _STOP_SECONDS = 30.0
@@ -39,8 +39,7 @@ class RunningVllm:
 @contextmanager
 def running_vllm(engine: VllmCpu, folder: Path, *arguments: str) -> Iterator[RunningVllm]:
     """Run an engine until the block ends; gives it once it is ready."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "vllm.log"
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from loopback_testing.ports import free_port
 from vllm_runtime.engine_command import engine_for
 from vllm_runtime.limits import Limits
 from vllm_runtime.profiles import Profile
@@ -30,12 +30,6 @@ SECONDS = 60.0
 
 NO_RESTART = RestartPolicy(max_restarts=0)
 QUICK = {"poll": 0.01, "drain_notice": 0.05, "term": 0.3, "dead": 0.1, "restarts": NO_RESTART}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Running:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from loopback_testing import ports
 from vllm_runtime.cli import main
 
 SECONDS = 60.0
@@ -40,16 +40,18 @@ class Served:
                 status = {}
             if status and condition(status):
                 return status
+            if self.process.poll() is not None:
+                raise AssertionError(f"it has ended: {self.process.communicate()[1]}")
             time.sleep(0.01)
         raise AssertionError(f"not within {SECONDS} s; last status: {status}")
 
 
 @contextmanager
 def served(folder: Path, *, engine_port: int = 0, **behaviour: Any) -> Iterator[Served]:
-    ports = [engine_port or _free_port(), _free_port()]
+    numbers = [engine_port or ports.free_port(), ports.free_port()]
     script = Path(__file__).with_name("fake_serve.py")
     process = subprocess.Popen(
-        [sys.executable, str(script), *map(str, ports), str(folder / "state")],
+        [sys.executable, str(script), *map(str, numbers), str(folder / "state")],
         stderr=subprocess.PIPE,
         text=True,
         env={
@@ -61,19 +63,13 @@ def served(folder: Path, *, engine_port: int = 0, **behaviour: Any) -> Iterator[
         },
     )
     try:
-        yield Served(process, ports[1])
+        yield Served(process, numbers[1])
     finally:
         # Not SIGKILL: that would leave the engine.
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=SECONDS)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -185,7 +181,7 @@ def test_the_engine_is_started_by_this_interpreter(tmp_path: Path, free_port: in
     done = subprocess.run(
         [
             *(sys.executable, "-m", "vllm_runtime", "serve", str(tmp_path), "--max-restarts", "0"),
-            *("--port", str(free_port), "--runtime-port", str(_free_port())),
+            *("--port", str(free_port), "--runtime-port", str(ports.free_port())),
             *("--state-dir", str(tmp_path / "state")),
         ],
         stderr=subprocess.PIPE,

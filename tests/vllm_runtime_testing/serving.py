@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 import vllm_runtime
+from loopback_testing.ports import free_port
 from vllm_cpu_testing.engine import running_requests
 from vllm_cpu_testing.environment import ENGINE_ARGUMENTS, MODEL, START_SECONDS, VllmCpu
 from vllm_runtime.process_family import all_processes
@@ -154,7 +154,7 @@ def serving(
     engine_arguments: tuple[str, ...] = (),
 ) -> Iterator[Serving]:
     """Run `serve` with the engine's interpreter until the block ends, at the latest."""
-    port, runtime_port = _free_port(), _free_port()
+    port, runtime_port = free_port(), free_port()
     process = subprocess.Popen(
         [
             *(str(engine.python), "-m", "vllm_runtime", "serve", model or str(engine.model)),
@@ -178,9 +178,3 @@ def serving(
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGTERM)  # the second time: at once
             process.wait(SECONDS)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
