@@ -30,6 +30,7 @@ class Process:
     Attributes:
         started: when, in clock ticks since boot; tells a process from a later one of the same id.
         state: the kernel's letter, such as `R`, or `T` for stopped.
+        threads: how many it has that have not ended; a zombie counts as one.
         rss: resident memory in bytes.
     """
 
@@ -38,8 +39,18 @@ class Process:
     session: int
     started: int
     state: str
+    threads: int
     rss: int
     name: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether its memory and its ports are free again.
+
+        Killed, it shows as a zombie as soon as its first thread has ended; while others go on doing
+        so, everything is still held.
+        """
+        return self.state in _GONE and self.threads <= 1
 
 
 class ProcessFamily:
@@ -60,7 +71,7 @@ class ProcessFamily:
         return cls(_NO_SESSION, known)
 
     def alive(self) -> list[Process]:
-        """Return every member that has not ended; a zombie has."""
+        """Return every member that has not ended."""
         members: dict[int, Process] = {}
         others: list[Process] = []
         for process in all_processes():
@@ -72,7 +83,7 @@ class ProcessFamily:
             members.update((child.pid, child) for child in children)
             others = [each for each in others if each.parent not in members]
         self.known = {process.pid: process.started for process in members.values()}
-        return [process for process in members.values() if process.state not in _GONE]
+        return [process for process in members.values() if not process.ended]
 
     def signal(self, number: signal.Signals) -> int:
         """Send a signal to every member, and return to how many."""
@@ -128,6 +139,7 @@ def _parse(stat: str) -> Process:
         session=int(fields[3]),
         started=int(fields[19]),
         state=fields[0],
+        threads=int(fields[17]),
         rss=int(fields[21]) * _PAGE,
         name=name,
     )
