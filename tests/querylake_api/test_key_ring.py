@@ -67,6 +67,13 @@ async def refusal(ring: KeyRing, secret: str) -> ApiError:
     return raised.value
 
 
+async def forgotten(ring: KeyRing, secret: str) -> None:
+    """Wait until a key is one of the ring's no more."""
+    async with asyncio.timeout(PATIENCE):
+        while ring.find(secret) is not None:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_key_made_elsewhere_works_at_once(ring: KeyRing, elsewhere: KeyService) -> None:
     new = await elsewhere.create(KeyRequest(name="n"))
     assert await Authenticator(ring).authenticate(bearer(new.secret), Scope.INFERENCE) == new.key
@@ -80,9 +87,7 @@ async def test_a_key_revoked_elsewhere_stops_working_within_a_second(
     looks = KeyLooks(monkeypatch)
     await elsewhere.revoke(new.key.id)
     before = looks.begun
-    async with asyncio.timeout(PATIENCE):
-        while ring.find(new.secret) is not None:
-            await asyncio.sleep(0.01)
+    await forgotten(ring, new.secret)
     assert looks.begun <= before + 1
     assert POLL_SECONDS <= 0.75, "which leaves a quarter of the second for the look itself"
     assert (await refusal(ring, new.secret)).code == "invalid_api_key"
@@ -96,9 +101,7 @@ async def test_a_change_elsewhere_is_told(
     monkeypatch.setattr("querylake_api.keys.ring.POLL_SECONDS", 10 * PATIENCE)
     following = asyncio.create_task(ring.follow())
     await elsewhere.revoke(new.key.id)
-    async with asyncio.timeout(PATIENCE):
-        while ring.find(new.secret) is not None:
-            await asyncio.sleep(0.01)
+    await forgotten(ring, new.secret)
     following.cancel()
 
 
@@ -112,9 +115,7 @@ async def test_a_change_that_is_not_told_is_found(
     await ring.refresh()
     following = asyncio.create_task(ring.follow())
     await elsewhere.revoke(new.key.id)
-    async with asyncio.timeout(PATIENCE):
-        while ring.find(new.secret) is not None:
-            await asyncio.sleep(0.01)
+    await forgotten(ring, new.secret)
     following.cancel()
     await database.close()
 
