@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from querylake_api.background import in_background
 from querylake_api.errors import ApiError
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import Scope
@@ -93,30 +94,21 @@ async def test_a_key_revoked_elsewhere_stops_working_within_a_second(
     assert (await refusal(ring, new.secret)).code == "invalid_api_key"
 
 
-async def test_a_change_elsewhere_is_told(
-    ring: KeyRing, elsewhere: KeyService, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["told", "found"])
+async def test_a_change_elsewhere_is_told_and_would_be_found(
+    database_url: str, elsewhere: KeyService, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    new = await elsewhere.create(KeyRequest(name="n"))
-    await ring.refresh()
-    monkeypatch.setattr("querylake_api.keys.ring.POLL_SECONDS", 10 * PATIENCE)
-    following = asyncio.create_task(ring.follow())
-    await elsewhere.revoke(new.key.id)
-    await forgotten(ring, new.secret)
-    following.cancel()
-
-
-async def test_a_change_that_is_not_told_is_found(
-    database_url: str, elsewhere: KeyService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Notices, "_heard", lambda *_: None)
+    if way == "told":
+        monkeypatch.setattr("querylake_api.keys.ring.POLL_SECONDS", 10 * PATIENCE)
+    else:
+        monkeypatch.setattr(Notices, "_heard", lambda *_: None)
     database = Database(asyncpg_url(database_url))
     ring = KeyRing(KeyRepository(database))
     new = await elsewhere.create(KeyRequest(name="n"))
     await ring.refresh()
-    following = asyncio.create_task(ring.follow())
-    await elsewhere.revoke(new.key.id)
-    await forgotten(ring, new.secret)
-    following.cancel()
+    async with in_background({"keys": ring.follow}):
+        await elsewhere.revoke(new.key.id)
+        await forgotten(ring, new.secret)
     await database.close()
 
 

@@ -42,6 +42,8 @@ async def test_a_change_elsewhere_is_told(
     await follower.look()
     monkeypatch.setattr("querylake_api.rollouts.follower.POLL_SECONDS", 10 * PATIENCE)
     following = asyncio.create_task(follower.run())
+    await asyncio.sleep(0)
+    await follower.look()  # after its first one, so that it has no other before it is told
     async with repository.database.begin() as connection:
         await transition(connection, "r1", Action.ROLLBACK, actor="test", reason="")
     async with asyncio.timeout(PATIENCE):

@@ -129,9 +129,7 @@ class StreamObserver:
         usage = document.get("usage")
         if usage.__class__ is dict:
             self.usage = usage
-        if self.in_band_error is None and (
-            "error" in document or document.get("object") == "error"
-        ):
+        if self.in_band_error is None:
             self.in_band_error = error_in(document)
 
     def _observe_choice(self, choice: JsonObject) -> bool:
@@ -145,7 +143,7 @@ class StreamObserver:
             self.finish_reasons[index] = reason
         delta = choice.get("delta")
         if delta.__class__ is dict:
-            return bool(delta.get("content")) or _carries_content(delta)
+            return _carries_content(delta)
         return bool(choice.get("text"))
 
 

@@ -19,8 +19,8 @@ async def in_background(
 ) -> AsyncIterator[None]:
     """Run loops until the block ends, whatever they meet.
 
-    A loop that failed in a way it does not expect would be missed by nobody, and with it what it
-    keeps fresh: a revoked key would be good for ever. It is reported, and begun again.
+    Nobody would notice that a loop has ended of something it does not expect, nor that what it
+    keeps fresh is stale: a revoked key would be good for ever. So it is reported, and begun again.
 
     Args:
         loops: what runs until it is cancelled, by its name in the log.
@@ -46,6 +46,6 @@ async def _kept_up(name: str, loop: Callable[[], Coroutine[None, None, None]]) -
     while True:
         try:
             await loop()
-        except Exception:  # noqa: BLE001 - whatever ended it, it is needed
+        except Exception:  # noqa: BLE001 - loops handle what they expect; this is for all else
             _log.exception("%s ended; it is begun again in %g s", name, PAUSE_SECONDS)
         await asyncio.sleep(PAUSE_SECONDS)

@@ -241,14 +241,8 @@ class Exchange:
         Raises:
             RuntimeError: as `write`.
         """
-        connection = self._connection
-        transport = connection.transport
-        if piece and self.started and self._chunked and not (self.answered or transport is None):
-            # All but the first pieces of a stream, for as long as its client is there.
-            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        else:
-            self.write(piece, more=True)
-        return connection.writable() if connection.blocked else None
+        self.write(piece, more=True)
+        return self._connection.writable() if self._connection.blocked else None
 
     def break_off(self) -> None:
         """Leave the answer as it is. The client sees that it is not complete."""

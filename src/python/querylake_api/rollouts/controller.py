@@ -35,10 +35,7 @@ from querylake_api.rollouts.repository import (
     find,
     take_outcomes,
 )
-from querylake_api.rollouts.transition import (
-    as_sentence,
-    transition,
-)
+from querylake_api.rollouts.transition import as_sentence, transition
 from querylake_api.rollouts.verdict import SignalVerdict, judge
 
 INTERVAL_SECONDS = 1.0
