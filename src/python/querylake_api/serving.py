@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Generator
 
 import uvicorn
 
-from querylake_api.app import Application, running_application
+from querylake_api.app import running_application
+from querylake_api.application import Application
 from querylake_api.background import pause
 from querylake_api.client_connection import ClientConnection
 from querylake_api.configuration.loading import Configuration, ConfigurationError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from querylake_api.background import in_background
 from querylake_api.observability.exposition import Exposition
 from querylake_api.observability.families import Counter, Gauge, Histogram, Merge, Reading
 from querylake_api.observability.request_record import RequestRecord
@@ -37,7 +37,7 @@ class Metrics:
         index: which of them this is.
     """
 
-    content_type = CONTENT_TYPE_PLAIN_0_0_4
+    content_type: ClassVar[str] = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self, folder: Path, index: int) -> None:
         self._folder = folder
@@ -200,17 +200,3 @@ class Metrics:
     def _cpu(self) -> Iterator[tuple[tuple[str], float]]:
         times = os.times()
         yield (str(self._index),), times.user + times.system
-
-
-@asynccontextmanager
-async def running_metrics(state: Path, index: int) -> AsyncIterator[Metrics]:
-    """Give metrics that go on from the last process of that number, until the block ends."""
-    folder = state / "metrics"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    metrics = Metrics(folder, index)
-    metrics.go_on()
-    try:
-        async with in_background({"the exchange of metrics": metrics.follow}):
-            yield metrics
-    finally:
-        await metrics.leave(ending=True)

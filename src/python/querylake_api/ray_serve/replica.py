@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
-from querylake_api.app import Application, running_application
+from querylake_api.app import running_application
+from querylake_api.application import Application
 from querylake_api.configuration.loading import Configuration, load_configuration
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import configure_logging

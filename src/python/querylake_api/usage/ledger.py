@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from querylake_api.background import in_background
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
@@ -211,36 +209,3 @@ def _force(segments: list[Segment]) -> None:
     with suppress(OSError):
         for segment in segments:
             segment.force()
-
-
-@asynccontextmanager
-async def running_ledger(
-    database: Database, state: Path, metrics: Metrics, *, max_bytes: int
-) -> AsyncIterator[Ledger]:
-    """Give a ledger that ships its records until the block ends.
-
-    Raises:
-        SpoolUnusable: its files cannot be made.
-    """
-    ledger = Ledger(database, state / "usage", metrics, max_bytes=max_bytes)
-    metrics.gauge(
-        "querylake_usage_spool_bytes",
-        "Usage records on disk.",
-        lambda: [((), ledger.state().spool_bytes)],
-    )
-    metrics.gauge(
-        "querylake_usage_waiting_bytes",
-        "Usage records on disk that are not in the database yet.",
-        lambda: [((), ledger.state().waiting_bytes)],
-    )
-    metrics.gauge(
-        "querylake_usage_lag_seconds",
-        "For how long the oldest usage record has waited for the database.",
-        lambda: [((), ledger.state().oldest_wait_seconds)],
-        merge="max",
-    )
-    try:
-        async with in_background({"the delivery of usage records": ledger.run}):
-            yield ledger
-    finally:
-        await ledger.close()
