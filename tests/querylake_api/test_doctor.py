@@ -19,7 +19,7 @@ from querylake_api.doctor.cluster import examine_cluster
 from querylake_api.doctor.database import examine_database
 from querylake_api.doctor.engines import examine_engines
 from querylake_api.doctor.findings import Finding
-from querylake_api.doctor.machine import examine_machine
+from querylake_api.doctor.machine import examine_machine, request_path
 from querylake_api.keys.models import Scope
 from querylake_api.ray_serve.versions import own_ray
 from querylake_api_testing.running import create_key, write_config
@@ -133,7 +133,14 @@ async def test_a_database_that_is_away_is_one_fault_without_a_password(tmp_path:
 def test_the_machine_is_looked_at(configuration: Configuration) -> None:
     subjects = [finding.subject for finding in examine_machine(configuration)]
 
-    assert subjects == ["state folder", "open files"]
+    assert subjects == ["state folder", "open files", "request path"]
+
+
+def test_a_program_that_was_not_compiled_is_no_secret() -> None:
+    compiled, interpreted = request_path("exchange.cpython-311.so"), request_path("exchange.py")
+
+    assert (compiled.verdict, interpreted.verdict) == ("good", "warning")
+    assert "C compiler" in interpreted.remedy
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 5))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from querylake_api.inference.catalog import Catalog
+from querylake_api.keys.models import ApiKey
 from querylake_api_testing.running import RunningApi, running_api, write_config
 from querylake_version import VERSION
 
@@ -81,8 +81,7 @@ async def test_a_fault_of_ours_is_a_sentence(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("private matter")
 
-    monkeypatch.setattr(Catalog, "find_for", broken)
-    monkeypatch.setattr(Catalog, "usable_by", broken)
+    monkeypatch.setattr(ApiKey, "may_use", broken)
     for response in (
         await api.post("/v1/chat/completions", {"model": "default", "messages": []}),
         await api.get("/v1/models"),

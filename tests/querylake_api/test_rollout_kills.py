@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -28,8 +28,8 @@ from querylake_api.rollouts.routing import RolloutAssignment
 from querylake_api.rollouts.service import RolloutService
 from querylake_api.rollouts.stops import StopFile
 from querylake_api.rollouts.transition import transition
-from querylake_api.upstreams.upstream import Upstream
 from querylake_api_testing.databases import TestPostgres
+from querylake_api_testing.engines import named_engine
 from querylake_api_testing.rollout_database import (
     Worker,
     controller,
@@ -150,7 +150,7 @@ async def test_a_controller_killed_anywhere_leaves_all_or_nothing(
 
 def candidate_catalog() -> Catalog:
     """Return the rollout's model, with engines that are never asked anything."""
-    old, new = (cast("Upstream", SimpleNamespace(name=name)) for name in ("old", "new"))
+    old, new = named_engine("old"), named_engine("new")
     model = Model(
         id="m",
         aliases=(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,7 @@ from querylake_api.rollouts.lifecycle import Action, Course, Status, after, allo
 from querylake_api.rollouts.outcomes import OutcomeRecorder
 from querylake_api.rollouts.routing import RolloutAssignment, Split, below
 from querylake_api.settings import Role
-from querylake_api.upstreams.upstream import Upstream
+from querylake_api_testing.engines import named_engine
 from querylake_api_testing.valid_keys import valid_key
 
 NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
@@ -70,14 +69,9 @@ def test_the_share_is_what_was_asked_for_and_another_salt_draws_others() -> None
     assert len(first & second) == pytest.approx(200, rel=0.4)
 
 
-class NamedEngine:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
 def model(*candidates: str) -> Model:
     def target(name: str, stack: Role) -> Target:
-        return Target(cast("Upstream", NamedEngine(name)), "m", stack)
+        return Target(named_engine(name), "m", stack)
 
     return Model(
         id="m",

@@ -24,11 +24,14 @@ from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
+from querylake_api.inference.catalog import Target
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.inference.stream import pass_on_stream
 from querylake_api.observability.request_record import RequestRecord
+from querylake_api_testing.engines import named_engine
 
 NAME = "chatty"
+ENGINE = named_engine("engine")
 
 _plain = st.sampled_from([" fox", "The", "", "a", "{}", "model", "content", " ", ":", "[DONE]"])
 _hard = st.sampled_from(['"', "\\", "\n", "é", "漢", '"content":"x"', "\x7f", "\\u006d"])
@@ -165,8 +168,7 @@ async def _passed(pieces: list[bytes]) -> tuple[bytes, RequestRecord]:
         sent.append(message.get("body", b""))
 
     record = RequestRecord("r", "POST", "/v1/chat/completions")
-    target = SimpleNamespace(upstream="engine")
-    answer = Answer(cast("Any", target), 200, {}, first, None)
+    answer = Answer(Target(ENGINE, "inner", "stable"), 200, {}, first, None)
     call = Call(ENDPOINTS[0], cast("Any", None), NAME, b"{}", True, cast("Any", None), "r")
     await pass_on_stream(answer, cast("Any", SimpleNamespace(pump=pump)), call, send, record)
     return b"".join(sent), record

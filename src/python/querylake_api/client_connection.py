@@ -299,7 +299,7 @@ def _target(url: bytes) -> tuple[str, bytes, bytes]:
     Raises:
         httptools.HttpParserInvalidURLError: it is none.
     """
-    parsed = httptools.parse_url(url)
+    parsed: Any = httptools.parse_url(url)
     raw_path: bytes = parsed.path or b"/"
     return unquote(raw_path.decode("ascii")), raw_path, parsed.query or b""
 

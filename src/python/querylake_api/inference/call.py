@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -61,7 +61,7 @@ class Wish(NamedTuple):
     name: str
     stream: bool
     body: JsonObject
-    stream_options: object = None
+    stream_options: Any = None
 
 
 class Call(NamedTuple):
@@ -83,7 +83,7 @@ class Call(NamedTuple):
     stream: bool
     key: ApiKey
     request_id: str
-    stream_options: object = None
+    stream_options: Any = None
     rerank: RerankForm | None = None
     tokens: int = 0
 

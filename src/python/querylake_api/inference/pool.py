@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 from llm_provider.errors import BreakerOpen, NotInRotation, ProviderError
 from llm_provider.retry_budget import RetryBudget
@@ -27,7 +28,7 @@ class Pool:
 
     __slots__ = ("budget", "gate", "targets")
 
-    _clock = 0
+    _clock: ClassVar[int] = 0
     """Counts choices, of all pools: engines may be in several."""
 
     def __init__(self, targets: Sequence[Target], gate: Gate | None, budget: RetryBudget) -> None:

@@ -46,7 +46,9 @@ def _answer(request: Mapping[str, Any]) -> int:
 def _count(value: object) -> int:
     """Return a number that counts something, 0 for whatever else a request may hold."""
     # True is an int, and no count.
-    return value if isinstance(value, int) and value is not True and value > 0 else 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return max(0, value)
 
 
 def _bytes(rest: list[object]) -> int:

@@ -49,8 +49,8 @@ class LogWriter:
         self._dropped = 0
         self._wanted = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._writer.start()
 
     def write(self, line: bytes) -> None:
         """Queue one line, without its line feed. Never blocks."""
@@ -64,7 +64,7 @@ class LogWriter:
         """Write what is queued, waiting at most `timeout` seconds for a stuck reader."""
         self._closing.set()
         self._wanted.set()
-        self._thread.join(timeout)
+        self._writer.join(timeout)
 
     def _run(self) -> None:
         while not self._closing.is_set():
