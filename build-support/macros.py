@@ -54,7 +54,40 @@ def library(stacks, heavy=(), heavy_only=(), needs=(), data=()):
         )
 
 
-def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
+def compiled_modules(name, modules, sources):
+    """Compile modules to C for the program that depends on `:compiled`.
+
+    They lie in it beside their sources, which an interpreter of another kind takes instead; so does
+    every one where this was built without a C compiler. In a test's sandbox, where sources are not
+    at the root, `:compiled_for_tests` puts them beside theirs.
+
+    Args:
+        name: of the library that the modules share.
+        modules: files below src/python. Their types must be true: what is annotated is assumed.
+        sources: targets with these modules and all that they import.
+    """
+    # Pants does not strip source roots from what it generates, so both places are spelled out. What
+    # runs is the same, and runs once.
+    for target, root in (
+        ("compiled", "./compiled/src/python"),
+        ("compiled_for_tests", "./compiled"),
+    ):
+        adhoc_tool(
+            name=f"{target}_files",
+            runnable="//build-support/native_modules/__main__.py:lib",
+            args=["--name", name, "--into", "compiled/src/python", *modules],
+            execution_dependencies=sources,
+            workdir="/src/python",
+            output_directories=["compiled"],
+            root_output_directory=root,
+            # Where compilers are; a machine's own PATH would make its build another one.
+            extra_env_vars=["PATH=/usr/local/bin:/usr/bin:/bin"],
+            log_output=True,
+        )
+        experimental_wrap_as_resources(name=target, inputs=[f":{target}_files"])
+
+
+def program(package, stack, output=None, heavy=False, needs=(), unmet=False, compiled=False):
     """Declare the PEX that `./pants package` writes to dist/ for a package with a `__main__.py`.
 
     A heavy PEX is a folder (`layout="packed"`): a single zip file over 2 GB does not start.
@@ -65,6 +98,7 @@ def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
         output: the file's name without `.pex`, if it is not the package's.
         heavy: whether it holds an engine of several gigabytes.
         needs: requirements of the stack that only the program needs, such as models.
+        compiled: whether some of its modules are (see `compiled_modules`).
         unmet: whether its lock leaves out dependencies on purpose (see locks.toml). Without this,
             the PEX would refuse to start. Tests and checks cannot leave them out, so such
             requirements are needs of the program and not of the library.
@@ -74,6 +108,7 @@ def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
         entry_point=f"{package}.__main__",
         dependencies=[
             f":{stack}" if heavy else ":lib",
+            *([":compiled"] if compiled else []),
             *(f"//3rdparty/python:{stack}#{requirement}" for requirement in needs),
         ],
         resolve=stack,
@@ -85,7 +120,7 @@ def program(package, stack, output=None, heavy=False, needs=(), unmet=False):
     )
 
 
-def tests_of(stack, fixtures=(), dependencies=(), engine=False):
+def tests_of(stack, fixtures=(), dependencies=(), engine=False, compiled=None):
     """Declare the tests and fixtures of one tests/<package> folder, which run in one stack.
 
     Args:
@@ -93,15 +128,25 @@ def tests_of(stack, fixtures=(), dependencies=(), engine=False):
         fixtures: the files that are no tests, such as conftest.py.
         dependencies: what the tests need and do not import, e.g. files.
         engine: whether they need a heavy engine, and so run only by `./pants test-engine`.
+        compiled: modules with which `./pants test-compiled` runs them once more; see `compiled_modules`.
     """
+    tag = f"{stack}-engine" if engine else stack
     python_tests(
         name="tests",
         resolve=stack,
         dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
-        batch_compatibility_tag=f"{stack}-engine" if engine else stack,
+        batch_compatibility_tag=tag,
         tags=["engine"] if engine else [],
         timeout=1800 if engine else None,
     )
+    if compiled:
+        python_tests(
+            name="compiled",
+            resolve=stack,
+            dependencies=[*([":fixtures"] if fixtures else []), *dependencies, compiled],
+            batch_compatibility_tag=f"{tag}-compiled",
+            tags=["compiled"],
+        )
     if fixtures:
         python_test_utils(name="fixtures", sources=fixtures, resolve=stack)
 

@@ -1,4 +1,4 @@
-"""This machine: room on the disk, open files, and the folder that processes share."""
+"""This machine: room on the disk, open files, the folder that processes share, and this program."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from querylake_api import exchange
 from querylake_api.configuration.loading import Configuration
 from querylake_api.doctor.findings import Finding, fault, good, warning
 from querylake_api.workers.errors import StateFolderUnusable
@@ -23,6 +24,7 @@ def examine_machine(configuration: Configuration) -> Iterator[Finding]:
     """Look at what every process of the machine needs."""
     yield _state_folder(configuration.state_folder())
     yield _open_files()
+    yield request_path(exchange.__file__)
 
 
 def _state_folder(folder: Path) -> Finding:
@@ -46,4 +48,20 @@ def _open_files() -> Finding:
         "open files",
         f"at most {limit}, so about {limit // 2} requests at once",
         "raise it: LimitNOFILE=65536 in the systemd unit, or `ulimit -n 65536`",
+    )
+
+
+def request_path(file: str) -> Finding:
+    """Look at what runs for each request: compiled, or what takes longer.
+
+    Args:
+        file: of one of the modules that are compiled where that is possible.
+    """
+    subject = "request path"
+    if not file.endswith(".py"):
+        return good(subject, "compiled")
+    return warning(
+        subject,
+        "interpreted, so a request takes some 40% more processor time",
+        "build where a C compiler and Python's headers are, and run with CPython 3.11 of that kind",
     )

@@ -1,0 +1,1 @@
+"""Compiling Python modules to C: `python -m native_modules --help`."""
