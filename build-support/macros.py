@@ -80,8 +80,7 @@ def compiled_modules(name, modules, sources):
             workdir="/src/python",
             output_directories=["compiled"],
             root_output_directory=root,
-            # Where compilers are; a machine's own PATH would make its build another one.
-            extra_env_vars=["PATH=/usr/local/bin:/usr/bin:/bin"],
+            extra_env_vars=["QUERYLAKE_CC"],
             log_output=True,
         )
         experimental_wrap_as_resources(name=target, inputs=[f":{target}_files"])
