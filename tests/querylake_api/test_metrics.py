@@ -42,9 +42,8 @@ def value(found: Samples, name: str, **labels: str) -> float | None:
 
 
 def finished_record(seconds: float = 0.2) -> RequestRecord:
-    record = RequestRecord(
-        "r", "POST", "/v1/x", route="/v1/x", model="m", upstream="u", stack="stable", attempts=2
-    )
+    record = RequestRecord("r", "POST", "/v1/x", route="/v1/x", model="m")
+    record.upstream, record.stack, record.attempts = "u", "stable", 2
     record.settle(200, "success")
     record.started_at = 100.0
     record.first_token_at = 100.03

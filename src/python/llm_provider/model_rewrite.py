@@ -27,6 +27,13 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:\s*+)?+|[{}\[\]]|"', re.
 
 _DATA = b"data: "
 
+# How an event begins, up to the end of its model, where nothing stands before that but strings and
+# whole numbers. What `model_spans` finds in it is found in one go.
+_USUAL = re.compile(
+    rb'data: \{(?:"(?!model")[^"\\\n\r]*+":(?:"[^"\\\n\r]*+"|[0-9]++),)*+'
+    rb'"model":(?P<value>"[^"\\\n\r]*+")'
+)
+
 
 def rewrite_request_model(body: bytes, model: str) -> bytes:
     """Return a JSON object with its top-level `model` replaced. An object without it is unchanged.
@@ -168,26 +175,29 @@ class StreamModelRewriter:
     def rewrite(self, block: bytes) -> bytes:
         """Return one block, as `sse.EventSplitter` cuts them, with its model replaced."""
         known = self._known
-        if (
-            known is not None
-            and block.startswith(known)
-            and block.find(_KEY, len(known)) < 0
-            and _ESCAPED_LETTER not in block
-        ):
+        if _ESCAPED_LETTER in block:
+            return self._rewrite_lines(block)
+        if known is not None and block.startswith(known) and block.find(_KEY, len(known)) < 0:
             return self._replacement + block[len(known) :]
-        if _KEY not in block and _ESCAPED_LETTER not in block:
+        if _KEY not in block:
             return block
-        return self._rewrite_lines(block)
+        usual = _USUAL.match(block)
+        if usual is None or block.find(_KEY, usual.end()) >= 0:
+            return self._rewrite_lines(block)
+        self._learn(block, usual.start("value"), usual.end())
+        return self._replacement + block[usual.end() :]
 
     def _rewrite_lines(self, block: bytes) -> bytes:
         values = _data_values(block)
         document = b"\n".join([block[start:end] for start, end in values])
         spans = _spans_in_block(model_spans(document, within=self._within), values)
         if len(spans) == 1 and len(values) == 1 and block.startswith(_DATA):
-            start, end = spans[0]
-            self._known = block[:end]
-            self._replacement = block[:start] + self._value
+            self._learn(block, *spans[0])
         return replace_spans(block, spans, self._value)
+
+    def _learn(self, block: bytes, start: int, end: int) -> None:
+        self._known = block[:end]
+        self._replacement = block[:start] + self._value
 
 
 def _data_values(block: bytes) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote
@@ -96,6 +97,10 @@ class ClientConnection(asyncio.Protocol):
     def default_headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says, such as the date."""
         return self._server.default_headers
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have something called in the loop's next round."""
+        self._loop.call_soon(call)
 
     def pause_reading(self) -> None:
         """Make the client wait with what it sends."""

@@ -35,8 +35,8 @@ class Exchange:
     """One request and its answer.
 
     The head of an answer goes out with the beginning of its body: sent by itself it costs as much
-    again, and wakes a client that can do nothing with it. A head without a length, which a stream
-    may follow after a long time, goes out by itself in the loop's next round.
+    again, and wakes a client that can do nothing with it. One that came by `send` without a length,
+    which a stream may follow after a long time, goes out by itself in the loop's next round.
 
     Args:
         keep_alive: whether another request may follow.
@@ -171,7 +171,9 @@ class Exchange:
         if kind == "http.response.body":
             self.write(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and not self.started and self._head is None:
-            self._start(message["status"], message.get("headers", ()))
+            self.begin(message["status"], message.get("headers", ()))
+            if self._left is None:
+                self._connection.soon(self.send_head)
         else:
             raise RuntimeError(f"{kind} cannot be sent now")
 
@@ -194,6 +196,42 @@ class Exchange:
             lines.append((b"connection", b"close"))
         head = encoded_head(status, lines)
         self._finish(head if self._without_body else head + body)
+
+    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Prepare the head of an answer, which goes out with the first piece of the body.
+
+        Raises:
+            RuntimeError: an answer has begun, or it cannot be sent over HTTP.
+        """
+        if self.started or self._head is not None:
+            raise RuntimeError("an answer has begun")
+        lines = [*self._connection.default_headers(), *headers]
+        length: int | None = None
+        closes = False
+        for name, value in lines:
+            if name in _FRAMING:
+                if name == b"content-length":
+                    length = int(value)
+                elif b"close" in value.lower():
+                    closes = True
+        without_body = self._without_body = self._without_body or status in _WITHOUT_BODY
+        if length is not None:
+            self._left = length
+        elif not without_body and self._chunks:
+            self._chunked = True
+            lines.append((b"transfer-encoding", b"chunked"))
+        elif not without_body:
+            self.keep_alive = False  # its end is the connection's
+        if closes:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append((b"connection", b"close"))
+        self._head = encoded_head(status, lines)
+
+    def send_head(self) -> None:
+        """Send the head by itself, if it has not gone."""
+        if self._head is not None and not self.lost:
+            self.write(b"", more=True)
 
     def write(self, piece: bytes, *, more: bool) -> None:
         """Send a piece of the answer's body, whether the client takes it or not.
@@ -248,36 +286,6 @@ class Exchange:
         """Leave the answer as it is. The client sees that it is not complete."""
         if self._connection.transport is not None:
             self._connection.transport.close()
-
-    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        lines = [*self._connection.default_headers(), *headers]
-        length: int | None = None
-        closes = False
-        for name, value in lines:
-            if name in _FRAMING:
-                if name == b"content-length":
-                    length = int(value)
-                elif b"close" in value.lower():
-                    closes = True
-        without_body = self._without_body = self._without_body or status in _WITHOUT_BODY
-        if length is not None:
-            self._left = length
-        elif not without_body and self._chunks:
-            self._chunked = True
-            lines.append((b"transfer-encoding", b"chunked"))
-        elif not without_body:
-            self.keep_alive = False  # its end is the connection's
-        if closes:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append((b"connection", b"close"))
-        self._head = encoded_head(status, lines)
-        if length is None:
-            asyncio.get_running_loop().call_soon(self._send_head)
-
-    def _send_head(self) -> None:
-        if self._head is not None and not self.lost:
-            self.write(b"", more=True)
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from llm_provider.errors import StreamInterrupted
 from llm_provider.provider import Relay
 from querylake_api.inference.catalog import Target
 
 
-class Answer(NamedTuple):
+class Answer:
     """An engine's answer: whole, or the beginning of a stream.
 
     Attributes:
@@ -20,11 +19,21 @@ class Answer(NamedTuple):
         rest: what brings the further pieces of a stream; None for a whole answer.
     """
 
-    target: Target
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    rest: Relay | None
+    __slots__ = ("body", "headers", "rest", "status", "target")
+
+    def __init__(
+        self,
+        target: Target,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        rest: Relay | None,
+    ) -> None:
+        self.target = target
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.rest = rest
 
 
 async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:

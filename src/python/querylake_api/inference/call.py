@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -48,7 +48,7 @@ class Endpoint:
     reranks: bool = False
 
 
-class Wish(NamedTuple):
+class Wish:
     """What a request's body says that concerns us.
 
     Attributes:
@@ -58,13 +58,18 @@ class Wish(NamedTuple):
         body: all of it.
     """
 
-    name: str
-    stream: bool
-    body: JsonObject
-    stream_options: Any = None
+    __slots__ = ("body", "name", "stream", "stream_options")
+
+    def __init__(
+        self, name: str, stream: bool, body: JsonObject, stream_options: Any = None
+    ) -> None:
+        self.name = name
+        self.stream = stream
+        self.body = body
+        self.stream_options = stream_options
 
 
-class Call(NamedTuple):
+class Call:
     """A request whose model is known and may be used.
 
     Attributes:
@@ -74,25 +79,48 @@ class Call(NamedTuple):
         stream_options: as they came; None if there are none.
         rerank: the form that the answer is to have, if it is one of reranking.
         tokens: an estimate of how many it takes; 0 where nobody counts them.
+        hides_usage: whether a usage chunk in the answer would be one that the client did not ask
+            for.
     """
 
-    endpoint: Endpoint
-    model: Model
-    name: str
-    body: bytes
-    stream: bool
-    key: ApiKey
-    request_id: str
-    stream_options: Any = None
-    rerank: RerankForm | None = None
-    tokens: int = 0
+    __slots__ = (
+        "body",
+        "endpoint",
+        "hides_usage",
+        "key",
+        "model",
+        "name",
+        "request_id",
+        "rerank",
+        "stream",
+        "stream_options",
+        "tokens",
+    )
 
-    @property
-    def hides_usage(self) -> bool:
-        """Whether a usage chunk in the answer would be one that the client did not ask for."""
-        return (
-            self.stream and self.endpoint.stream_options and not asks_for_usage(self.stream_options)
-        )
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: Model,
+        name: str,
+        body: bytes,
+        stream: bool,
+        key: ApiKey,
+        request_id: str,
+        stream_options: Any = None,
+        rerank: RerankForm | None = None,
+        tokens: int = 0,
+    ) -> None:
+        self.endpoint = endpoint
+        self.model = model
+        self.name = name
+        self.body = body
+        self.stream = stream
+        self.key = key
+        self.request_id = request_id
+        self.stream_options = stream_options
+        self.rerank = rerank
+        self.tokens = tokens
+        self.hides_usage = stream and endpoint.stream_options and not asks_for_usage(stream_options)
 
     def body_for(self, target: Target) -> bytes:
         """Return the body for an engine, with nothing changed but the model's name there.

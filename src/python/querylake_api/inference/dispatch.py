@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from llm_provider.breaker import Ticket
@@ -94,7 +93,6 @@ class BalancingDispatcher:
         return _Dispatch(call, record, self.pools[model.id, stack], self._max_attempts)
 
 
-@dataclass(slots=True)
 class _Attempt:
     """One engine at work on the request.
 
@@ -102,10 +100,13 @@ class _Attempt:
         verdict: on the engine, as far as it is known.
     """
 
-    target: Target
-    ticket: Ticket
-    relay: Relay | None = None
-    verdict: EngineVerdict | None = None
+    __slots__ = ("relay", "target", "ticket", "verdict")
+
+    def __init__(self, target: Target, ticket: Ticket) -> None:
+        self.target = target
+        self.ticket = ticket
+        self.relay: Relay | None = None
+        self.verdict: EngineVerdict | None = None
 
     async def close(self, verdict: EngineVerdict) -> None:
         """End the request to the engine, whatever state it is in, and tell its breaker."""

@@ -43,21 +43,29 @@ async def pass_on_stream(
 ) -> None:
     """Send every event on, then end the stream in a way that tells how it went.
 
-    The head goes out with the first piece: until then, the request can go to another engine. The
-    client's last event is the protocol's last one if the engine's was, and otherwise an error.
+    The head goes out with the events of the first piece: until that is here, the request can go to
+    another engine. The client's last event is the protocol's last one if the engine's was, and
+    otherwise an error.
 
     Args:
         exchange: takes events at once, without a task that wakes for each; None where there is
             only `send`.
     """
-    await send(_head(record))
+    if exchange is None:
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(record)})
+        pass_event = _through(send)
+    else:
+        exchange.begin(200, _headers(record))
+        pass_event = exchange.pass_on
     record.streaming = True
-    pass_event = _through(send) if exchange is None else exchange.pass_on
     passage = _Passage(answer, call, pass_event, record)
     observer = passage.observer
     protocol = call.endpoint.protocol
     failure: ProviderError | None = None
     try:
+        await passage.begin()
+        if exchange is not None:
+            exchange.send_head()
         await passage.of(rest)
     except ProviderError as error:
         failure = error
@@ -106,11 +114,14 @@ class _Passage:
         self._last = 0.0
         self.observer = self._protocol.observer(answer.target.upstream)
 
-    async def of(self, rest: Relay) -> None:
-        """Pass everything on. Raises what `rest` does, and `EventTooLarge`."""
+    async def begin(self) -> None:
+        """Pass on what is here. Raises `EventTooLarge`."""
         patience = self._take(self._answer.body)
         if patience is not None:
             await patience
+
+    async def of(self, rest: Relay) -> None:
+        """Pass on what comes. Raises what `rest` does, and `EventTooLarge`."""
         await rest.pump(self._take)
         left = self._splitter.finish().rstrip()
         if left and left == self._protocol.unended:
@@ -179,19 +190,15 @@ def _outcome(failure: ProviderError) -> Outcome:
     return "truncated" if isinstance(failure, StreamInterrupted) else "upstream_error"
 
 
-def _head(record: RequestRecord) -> Message:
-    return {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", EVENT_STREAM),
-            (b"cache-control", b"no-cache"),
-            # nginx and others would hold the events back to fill a buffer.
-            (b"x-accel-buffering", b"no"),
-            (b"x-request-id", record.request_id.encode()),
-            *record.headers,
-        ],
-    }
+def _headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", EVENT_STREAM),
+        (b"cache-control", b"no-cache"),
+        # nginx and others would hold the events back to fill a buffer.
+        (b"x-accel-buffering", b"no"),
+        (b"x-request-id", record.request_id.encode()),
+        *record.headers,
+    ]
 
 
 def _body(content: bytes, *, more: bool) -> Message:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import orjson
 
 from querylake_api.observability.log_writer import LogWriter
@@ -23,16 +21,16 @@ class AccessLog:
         self._writer = writer
 
     def finished(self, record: RequestRecord) -> None:
-        """Queue the line of a request."""
+        """Queue the line of a request. It is made when it is written: nobody waits for it."""
         if record.route in _SILENT_ROUTES and record.outcome == "success":
             return
-        self._writer.write(_line(record))
+        self._writer.write_later(lambda: _line(record))
 
 
 def _line(record: RequestRecord) -> bytes:
     return orjson.dumps(
         {
-            "time": timestamp(time.time()),
+            "time": timestamp(record.began_at + record.duration),
             "level": "info",
             "event": "request",
             "request_id": record.request_id,

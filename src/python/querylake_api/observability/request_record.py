@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from llm_provider.stream_observer import Ending
@@ -32,7 +31,6 @@ CLIENT_CLOSED = 499
 """Status for the log when the client left before there was one, as nginx writes it."""
 
 
-@dataclass(slots=True)
 class RequestRecord:
     """Filled in by whoever learns something. Never holds a key or a prompt.
 
@@ -70,43 +68,57 @@ class RequestRecord:
         trace: where it stands in a distributed trace; None if nobody traces.
     """
 
-    request_id: str
-    method: str
-    path: str
-    route: str = ""
-    started_at: float = field(default_factory=time.perf_counter)
-    status: int = 0
-    outcome: Outcome | None = None
-    error_code: str | None = None
-    key_id: str | None = None
-    model: str = ""
-    upstream: str = ""
-    dialect: Dialect = "openai"
-    assigned_stack: str = ""
-    stack: str = ""
-    attempts: int = 0
-    queued_seconds: float = 0.0
-    request_bytes: int = 0
-    streamed: bool = False
-    streaming: bool = False
-    detail: str | None = None
-    first_token_at: float | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    content_chunks: int = 0
-    gaps: Gaps | None = None
-    ending: Ending | None = None
-    began_at: float = field(default_factory=time.time)
-    finished_at: float | None = None
-    duration: float = 0.0
-    time_to_first_token: float | None = None
-    gap_p95: float | None = None
-    metered: bool = False
-    journal: Journal | None = None
-    ledger_id: str | None = None
-    replayed: bool = False
-    trace: Trace | None = None
+    def __init__(
+        self,
+        request_id: str,
+        method: str,
+        path: str,
+        *,
+        route: str = "",
+        key_id: str | None = None,
+        model: str = "",
+        journal: Journal | None = None,
+        ledger_id: str | None = None,
+        replayed: bool = False,
+        trace: Trace | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.method = method
+        self.path = path
+        self.route = route
+        self.started_at = time.perf_counter()
+        self.status = 0
+        self.outcome: Outcome | None = None
+        self.error_code: str | None = None
+        self.key_id = key_id
+        self.model = model
+        self.upstream = ""
+        self.dialect: Dialect = "openai"
+        self.assigned_stack = ""
+        self.stack = ""
+        self.attempts = 0
+        self.queued_seconds = 0.0
+        self.request_bytes = 0
+        self.streamed = False
+        self.streaming = False
+        self.detail: str | None = None
+        self.first_token_at: float | None = None
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.content_chunks = 0
+        self.gaps: Gaps | None = None
+        self.ending: Ending | None = None
+        self.began_at = time.time()
+        self.finished_at: float | None = None
+        self.duration = 0.0
+        self.time_to_first_token: float | None = None
+        self.gap_p95: float | None = None
+        self.metered = False
+        self.journal = journal
+        self.ledger_id = ledger_id
+        self.replayed = replayed
+        self.trace = trace
 
     def sent_to(self, upstream: str) -> None:
         """Note that an engine is about to get the request."""
