@@ -16,7 +16,16 @@ _EVENT_DATA = st.one_of(
     st.builds(
         bytes.__add__,
         # Engines begin the events of an answer alike, and rarely one unlike the others.
-        st.sampled_from([b'{"id":"1","model":"old",', b'{"id":"2","model": "older" ,\n']),
+        st.sampled_from(
+            [
+                b'{"id":"1","model":"old",',
+                b'{"id":"2","model": "older" ,\n',
+                b'{"model":"old",',
+                b'{"id":"model","created":17,"model":"old",',
+                b'{"id":"say \\"model\\":","created":1.7,"model":"old",',
+                b'{"model":7,"id":"1","model":"old",',
+            ]
+        ),
         st.sampled_from(
             [
                 b'"choices":[{"delta":{"content":"\\n\\"model\\":\\"x\\""}}]}',

@@ -123,19 +123,19 @@ _CRLF = _ONE.event("a").replace(b"\n", b"\r\n")
 _DONE = b"data: [DONE]\n\n"
 
 
-@example([_ONE._replace(extra=_usage(count)).event("a") for count in (5, 6)], [])
-@example([_ONE.event("a"), _TWO.event("a"), _LAST.event("a"), _DONE], [])
-@example([_ONE.event("a"), _ONE.event(""), _ONE.event("b"), _DONE], [])
-@example([_CRLF] * 2, [len(_CRLF) - 1, 2 * len(_CRLF) - 1])
-@given(_events, st.lists(st.integers(0, 4000), max_size=20))
+@example([_ONE._replace(extra=_usage(count)).event("a") for count in (5, 6)], [], True)
+@example([_ONE.event("a"), _TWO.event("a"), _LAST.event("a"), _DONE], [], True)
+@example([_ONE.event("a"), _ONE.event(""), _ONE.event("b"), _DONE], [], True)
+@example([_CRLF] * 2, [len(_CRLF) - 1, 2 * len(_CRLF) - 1], True)
+@given(_events, st.lists(st.integers(0, 4000), max_size=20), st.booleans())
 def test_familiar_events_are_told_and_passed_on_as_if_they_were_read(
-    events: list[bytes], cuts: list[int]
+    events: list[bytes], cuts: list[int], together: bool
 ) -> None:
     whole = b"".join(events)
     ends = {sum(map(len, events[:count])) for count in range(len(events))}
     marks = sorted({0, len(whole)} | ends | {cut for cut in cuts if cut < len(whole)})
     pieces = [whole[start:end] for start, end in pairwise(marks)]
-    sent, record = asyncio.run(_passed(pieces))
+    sent, record = asyncio.run(_passed(pieces, together))
 
     observer = StreamObserver()
     rewriter = StreamModelRewriter(NAME)
@@ -153,16 +153,22 @@ def test_familiar_events_are_told_and_passed_on_as_if_they_were_read(
     assert (record.first_token_at is not None) == (observer.content_chunks > 0)
 
 
-async def _passed(pieces: list[bytes]) -> tuple[bytes, RequestRecord]:
-    """Pass a stream on, and return the events of it that went out, and what was noted."""
+async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, RequestRecord]:
+    """Pass a stream on, and return the events of it that went out, and what was noted.
+
+    Args:
+        together: whether the last piece comes with the stream's end.
+    """
     first, *others = pieces or [b": nothing\n\n"]
+    last = others.pop() if others and together else b""
     sent: list[bytes] = []
 
-    async def pump(sink: Sink) -> None:
+    async def pump(sink: Sink) -> bytes:
         for piece in others:
             patience = sink(piece)
             if patience is not None:
                 await patience
+        return last
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message.get("body", b""))

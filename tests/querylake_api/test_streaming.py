@@ -88,6 +88,25 @@ async def test_each_event_goes_out_before_the_next_comes_in(
     assert arrived == 5
 
 
+async def test_a_stream_that_begins_with_half_an_event_has_begun(
+    api: RunningApi, engine: ScriptedEngine
+) -> None:
+    begun = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        await exchange.piece(b'data: {"choices":[{"delta":{"con')
+        await begun.wait()
+        await exchange.piece(b'tent":"late"},"finish_reason":"stop"}]}\n\n')
+        await exchange.end_stream()
+
+    engine.script = script
+    async with streamed(api) as response:
+        assert response.status_code == 200
+        begun.set()
+        assert len(events(await response.aread())) == 2
+
+
 async def test_bytes_pass_unchanged_but_for_the_model(
     api: RunningApi, engine: ScriptedEngine
 ) -> None:

@@ -62,7 +62,8 @@ class FamiliarEvents:
             return  # its text is not plain, and the next one's will be
         # In JSON, these quotes are those of a key and of its value: inside a string, a backslash
         # stands before each.
-        found, becomes = _BRINGING.search(block), _BRINGING.search(rewritten)
+        found = _BRINGING.search(block)
+        becomes = found if rewritten is block else _BRINGING.search(rewritten)
         if found is None or becomes is None or found["text"] != becomes["text"]:
             return
         self._lessons_left -= 1

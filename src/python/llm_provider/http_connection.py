@@ -156,8 +156,9 @@ class HTTPConnection(asyncio.Protocol):
     def deliver(self, sink: Sink) -> asyncio.Future[None]:
         """Give what comes of the body to `sink` at once, and return what is done when that ends.
 
-        It ends with the body, with what `take` then raises, or when `sink` wants something to be
-        waited for, which `patience` then returns. What `sink` raises, the future does.
+        It ends with the body, whose last piece is left for `take`; with what `take` then raises; or
+        when `sink` wants something to be waited for, which `patience` then returns. What `sink`
+        raises, the future does.
         """
         self._sink = sink
         return self.more()
@@ -271,7 +272,7 @@ class HTTPConnection(asyncio.Protocol):
     def _tell(self) -> None:
         """Hand on what has come."""
         sink = self._sink
-        if sink is not None and self._chunks:
+        if sink is not None and self._chunks and not self._complete:
             try:
                 self._patience = sink(self.take())
             except Exception as error:  # noqa: BLE001 - it is for whoever waits

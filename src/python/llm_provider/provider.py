@@ -71,8 +71,12 @@ class Relay(Protocol):
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def pump(self, sink: Sink) -> None:
+    async def pump(self, sink: Sink) -> bytes:
         """Give the rest of the body to `sink`, each piece in the moment in which it comes.
+
+        Returns:
+            What came together with the body's end, if anything did: it is not given to `sink`, so
+            that it can go on together with the end.
 
         Raises:
             Exception: whatever `sink` raises, and what `piece` does.
@@ -81,6 +85,7 @@ class Relay(Protocol):
             patience = sink(piece)
             if patience is not None:
                 await patience
+        return b""
 
 
 class LLMProvider(Protocol):

@@ -166,18 +166,19 @@ class HTTPRelay(Relay):
             raise self._broken(error, connection.taken) from error
         return piece
 
-    async def pump(self, sink: Sink) -> None:
+    async def pump(self, sink: Sink) -> bytes:
         """Give the rest to `sink`; see `llm_provider.provider.Relay.pump`."""
         connection = self._connection
         if connection is None:
-            return
+            return b""
         patience: Patience | None
         try:
             while True:
-                if piece := connection.take():
+                piece = connection.take()
+                if connection.exhausted:
+                    return piece
+                if piece:
                     patience = sink(piece)
-                elif connection.exhausted:
-                    return
                 else:
                     delivering = connection.deliver(sink)
                     try:

@@ -250,7 +250,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         # Only the server's `cut` cancels tasks that have not begun, and it does not wait for them.
-        task = exchange.task = self._loop.create_task(self._serve(exchange))
+        # Not by the loop, which would first make up a name that nobody reads.
+        task = exchange.task = asyncio.Task(self._serve(exchange), loop=self._loop, name="request")
         self._server.tasks.add(task)
 
     async def _serve(self, exchange: Exchange) -> None:

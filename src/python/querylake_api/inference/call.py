@@ -48,6 +48,10 @@ class Endpoint:
     reranks: bool = False
 
 
+# Plain classes, as `Answer` and `RequestRecord` are: what makes a tuple or a dataclass would not be
+# compiled.
+
+
 class Wish:
     """What a request's body says that concerns us.
 

@@ -61,12 +61,13 @@ async def pass_on_stream(
     passage = _Passage(answer, call, pass_event, record)
     observer = passage.observer
     protocol = call.endpoint.protocol
+    last = b""
     failure: ProviderError | None = None
     try:
         await passage.begin()
         if exchange is not None:
             exchange.send_head()
-        await passage.of(rest)
+        last = await passage.of(rest)
     except ProviderError as error:
         failure = error
     finally:
@@ -74,7 +75,7 @@ async def pass_on_stream(
     if observer.done or observer.in_band_error is not None:
         # The client has been told how it ended; what came later changes nothing for it.
         record.settle(200, _OUTCOMES[observer.ending])
-        await send(_body(b"", more=False))
+        await send(_body(last, more=False))
         return
     if failure is None:
         failure = StreamInterrupted(
@@ -83,7 +84,7 @@ async def pass_on_stream(
     told = from_provider(failure, call.name)
     record.detail = str(failure)
     record.settle(200, _outcome(failure), told.code)
-    await send(_body(error_event(told, protocol.dialect), more=False))
+    await send(_body(last + error_event(told, protocol.dialect), more=False))
 
 
 class _Passage:
@@ -94,11 +95,13 @@ class _Passage:
         "_familiar",
         "_hides_usage",
         "_last",
+        "_noted",
         "_protocol",
         "_record",
         "_rewriter",
         "_sink",
         "_splitter",
+        "_unread",
         "observer",
     )
 
@@ -112,6 +115,8 @@ class _Passage:
         self._rewriter = StreamModelRewriter(call.name, within=self._protocol.model_within)
         self._familiar = FamiliarEvents()
         self._last = 0.0
+        self._noted = 0
+        self._unread: list[tuple[bytes, bytes]] = []
         self.observer = self._protocol.observer(answer.target.upstream)
 
     async def begin(self) -> None:
@@ -120,15 +125,19 @@ class _Passage:
         if patience is not None:
             await patience
 
-    async def of(self, rest: Relay) -> None:
-        """Pass on what comes. Raises what `rest` does, and `EventTooLarge`."""
-        await rest.pump(self._take)
+    async def of(self, rest: Relay) -> bytes:
+        """Pass on what comes, and return what is to go out together with the end.
+
+        Raises what `rest` does, and `EventTooLarge`.
+        """
+        last = await rest.pump(self._take)
+        events = self._read(last) if last else b""
         left = self._splitter.finish().rstrip()
         if left and left == self._protocol.unended:
             # Half an event by the standard, since the empty line is missing; it says what it says.
-            patience = self._take(left + b"\n\n")
-            if patience is not None:
-                await patience
+            events += self._read(left + b"\n\n")
+        self._note(time.perf_counter())
+        return events
 
     def close(self) -> None:
         """Note in the record what the events told, however far they came."""
@@ -141,45 +150,62 @@ class _Passage:
         record.ending = observer.ending
 
     def _take(self, piece: bytes) -> Patience | None:
-        """Take note of what has come, and pass on what the client gets of it.
+        """Pass on what the client gets of a piece, and then take note of it: nobody waits for that.
 
         It is called for each token of each stream, mostly after the processor has done something
         else: each function more is one that it must fetch again.
         """
-        observer = self.observer
-        before = observer.content_chunks
+        now = time.perf_counter()
         events = None if self._splitter.holds else self._familiar.rewritten(piece)
         if events is not None:
-            observer.content_chunks += 1
+            patience = self._sink(events)
+            self.observer.content_chunks += 1
         else:
-            events = b"".join([self._passed(block) for block in self._splitter.feed(piece)])
-        if observer.content_chunks > before:
-            now = time.perf_counter()
-            record = self._record
-            if record.first_token_at is None:
-                record.first_token_at = now
-            else:
-                if record.gaps is None:
-                    record.gaps = Gaps()
-                record.gaps.add(now - self._last)
-            self._last = now
-        return self._sink(events) if events else None
+            events = self._read(piece)
+            patience = self._sink(events) if events else None
+        self._note(now)
+        return patience
 
-    def _passed(self, block: bytes) -> bytes:
-        """Take note of an event, and return what the client gets of it."""
-        familiar = self._familiar.rewritten(block)
+    def _read(self, piece: bytes) -> bytes:
+        """Return what the client gets of a piece. What it says is to be noted."""
+        passed: list[bytes] = []
+        for block in self._splitter.feed(piece):
+            events = self._familiar.rewritten(block)
+            if events is not None:
+                self.observer.content_chunks += 1
+            else:
+                hidden = self._hides_usage and is_usage_chunk(block)
+                events = b"" if hidden else self._rewriter.rewrite(block)
+                self._unread.append((block, events))
+            passed.append(events)
+        return b"".join(passed)
+
+    def _note(self, now: float) -> None:
+        """Note what was passed on at a moment."""
         observer = self.observer
-        if familiar is not None:
-            observer.content_chunks += 1
-            return familiar
-        before = observer.content_chunks
-        observer.see(block)
-        if self._hides_usage and is_usage_chunk(block):
-            return b""
-        rewritten = self._rewriter.rewrite(block)
-        if self._protocol.has_familiar_events and observer.content_chunks > before:
-            self._familiar.learn(block, rewritten)
-        return rewritten
+        if self._unread:
+            self._observe()
+        if observer.content_chunks == self._noted:
+            return
+        self._noted = observer.content_chunks
+        record = self._record
+        if record.first_token_at is None:
+            record.first_token_at = now
+        else:
+            if record.gaps is None:
+                record.gaps = Gaps()
+            record.gaps.add(now - self._last)
+        self._last = now
+
+    def _observe(self) -> None:
+        """Find out what events say that are not familiar."""
+        observer = self.observer
+        unread, self._unread = self._unread, []
+        for block, rewritten in unread:
+            before = observer.content_chunks
+            observer.see(block)
+            if observer.content_chunks > before and self._protocol.has_familiar_events:
+                self._familiar.learn(block, rewritten)
 
 
 def _through(send: Send) -> Sink:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 
 from querylake_api.observability.log_writer import LogWriter
@@ -24,7 +26,7 @@ class AccessLog:
         """Queue the line of a request. It is made when it is written: nobody waits for it."""
         if record.route in _SILENT_ROUTES and record.outcome == "success":
             return
-        self._writer.write_later(lambda: _line(record))
+        self._writer.write_later(partial(_line, record))
 
 
 def _line(record: RequestRecord) -> bytes:

@@ -39,8 +39,7 @@ class Gaps:
         """Count one pause."""
         self.count += 1
         self.total += seconds
-        bounded = SHORTEST if seconds < SHORTEST else min(seconds, LONGEST)
-        bucket = math.ceil(math.log(bounded) * _PER_BUCKET)
+        bucket = _bucket(seconds)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
     def quantile(self, fraction: float) -> float | None:
@@ -62,6 +61,15 @@ class Gaps:
         return [(_middle(bucket), count) for bucket, count in sorted(self._buckets.items())]
 
 
+def _bucket(seconds: float) -> int:
+    bounded = SHORTEST if seconds < SHORTEST else min(seconds, LONGEST)
+    return math.ceil(math.log(bounded) * _PER_BUCKET)
+
+
+_FIRST = _bucket(SHORTEST)
+_MIDDLES = [2 * _GROWTH**bucket / (_GROWTH + 1) for bucket in range(_FIRST, _bucket(LONGEST) + 1)]
+
+
 def _middle(bucket: int) -> float:
     """Return the length that is within the error of every length in a bucket."""
-    return 2 * _GROWTH**bucket / (_GROWTH + 1)
+    return _MIDDLES[bucket - _FIRST]

@@ -129,9 +129,7 @@ def _made(line: bytes | Later) -> bytes:
         return line
     try:
         return line()
-    except (
-        Exception
-    ) as error:  # noqa: BLE001 - whatever it is, the lines after it are to be written
+    except Exception as error:  # noqa: BLE001 - the lines after it are to be written
         fault = f"{type(error).__name__}: {error}".encode(errors="replace")
         return b'{"level":"error","event":"a log line could not be made","fault":%b}' % (
             orjson.dumps(fault.decode())

@@ -139,11 +139,16 @@ class RequestRecord:
     def finish(self, at: float) -> None:
         """Note that the last byte has gone, at a moment in `perf_counter` seconds."""
         self.finished_at = at
-        self.duration = round(at - self.started_at, 6)
+        self.duration = _to_microseconds(at - self.started_at)
         if self.first_token_at is not None:
-            self.time_to_first_token = round(self.first_token_at - self.started_at, 6)
+            self.time_to_first_token = _to_microseconds(self.first_token_at - self.started_at)
         if self.gaps is not None and (gap := self.gaps.quantile(0.95)) is not None:
-            self.gap_p95 = round(gap, 6)
+            self.gap_p95 = _to_microseconds(gap)
+
+
+def _to_microseconds(seconds: float) -> float:
+    """Return a time to the microsecond: `round` is exact in the last bit, and costs for that."""
+    return int(seconds * 1e6 + 0.5) / 1e6
 
 
 class Journal(Protocol):
