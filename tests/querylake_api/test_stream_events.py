@@ -24,11 +24,12 @@ from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
-from querylake_api.inference.catalog import Target
+from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.inference.stream import pass_on_stream
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api_testing.engines import named_engine
+from querylake_api_testing.valid_keys import valid_key
 
 NAME = "chatty"
 ENGINE = named_engine("engine")
@@ -174,7 +175,9 @@ async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, RequestRe
         sent.append(message.get("body", b""))
 
     record = RequestRecord("r", "POST", "/v1/chat/completions")
-    answer = Answer(Target(ENGINE, "inner", "stable"), 200, {}, first, None)
-    call = Call(ENDPOINTS[0], cast("Any", None), NAME, b"{}", True, cast("Any", None), "r")
+    target = Target(ENGINE, "inner", "stable")
+    answer = Answer(target, 200, {}, first, None)
+    model = Model(NAME, (), frozenset({"chat"}), (target,), ())
+    call = Call(ENDPOINTS[0], model, NAME, b"{}", True, valid_key("key_1"), "r")
     await pass_on_stream(answer, cast("Any", SimpleNamespace(pump=pump)), call, send, record)
     return b"".join(sent), record
