@@ -23,7 +23,7 @@ class Reader(io.BytesIO):
 
     def write(self, data: object) -> int:
         self.reading.wait(60)
-        return super().write(data)  # type: ignore[arg-type]  # bytes, as typeshed has it in no word
+        return super().write(data)  # type: ignore[arg-type]  # it is bytes
 
     def flush(self) -> None:
         self.flushed.release()
@@ -66,7 +66,7 @@ def test_a_line_that_cannot_be_made_costs_no_other() -> None:
     writer.write(b"next")
     writer.close()
     fault, following = lines(reader)
-    assert json.loads(fault)["fault"] == 'ValueError: a "quoted" fault'
+    assert json.loads(fault)["fault"] == "ValueError('a \"quoted\" fault')"
     assert following == b"next"
 
 

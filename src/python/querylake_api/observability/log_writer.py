@@ -130,9 +130,9 @@ def _made(line: bytes | Later) -> bytes:
     try:
         return line()
     except Exception as error:  # noqa: BLE001 - the lines after it are to be written
-        fault = f"{type(error).__name__}: {error}".encode(errors="replace")
-        return b'{"level":"error","event":"a log line could not be made","fault":%b}' % (
-            orjson.dumps(fault.decode())
+        fault = ascii(error)
+        return orjson.dumps(
+            {"level": "error", "event": "a log line could not be made", "fault": fault}
         )
 
 
