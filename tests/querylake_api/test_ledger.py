@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # ships none
 import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
+from querylake_api.configuration.loading import load_configuration
+from querylake_api.keys.models import Scope
+from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, lost_entry
+from querylake_api.usage.frames import Kind, decode
 from querylake_api.usage.insertion import Insertion, insert_entries
+from querylake_api.usage.ledger import Ledger
 from querylake_api_testing.databases import TestPostgres
-from querylake_api_testing.running import RunningApi, running_api
+from querylake_api_testing.process import serve_process
+from querylake_api_testing.running import RunningApi, create_key, running_api
 from querylake_api_testing.traffic import Traffic, eventually, ids, records
 
 CHAT = {"model": "default", "messages": []}
@@ -76,6 +84,75 @@ async def test_a_client_that_leaves_is_charged_for_what_it_got(
     [record] = (await ledger(database_url, 1)).values()
     assert (record["outcome"], record["ending"]) == ("client_abort", "truncated")
     assert (record["completion_tokens"], record["content_chunks"]) == (None, 2)
+
+
+async def test_whoever_has_the_end_of_a_stream_finds_it_in_the_ledger(
+    config_file: Path, engine: ScriptedEngine
+) -> None:
+    key = await create_key(load_configuration(config_file), scopes=(Scope.INFERENCE,))
+    body = json.dumps({**CHAT, "stream": True}).encode()
+
+    def ask(url: str, name: str) -> list[bytes]:
+        """Return the ends that the ledger has at once when the stream has ended."""
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            f"Authorization: Bearer {key.secret}\r\nX-Request-Id: {name}\r\n\r\n"
+        )
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), 60) as client:
+            client.sendall(head.encode() + body)
+            stream = b""
+            while not stream.endswith(b"0\r\n\r\n"):
+                stream += client.recv(65536)
+        state = config_file.parent / ".querylake" / "state" / "usage"
+        [spool] = state.glob("*.spool")
+        frames = decode(spool.read_bytes()).frames
+        return [frame.payload for frame in frames if frame.kind is Kind.END]
+
+    async with serve_process(config_file, "--port", "0") as server:
+        for number in range(20):
+            *_, last = await asyncio.to_thread(ask, server.url, f"stream-{number}")
+            record = json.loads(last)
+            assert (record["request_id"], record["outcome"]) == (f"stream-{number}", "success")
+            assert record["completion_tokens"] == 3
+
+
+async def test_what_comes_while_records_are_shipped_is_shipped_the_next_time(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(asyncpg_url(database_url))
+    ledger = Ledger(database, tmp_path / "usage", Metrics(tmp_path, 0), max_bytes=1 << 20)
+    inserted: list[int] = []
+
+    def end(name: str) -> None:
+        record = RequestRecord(name, "POST", "/", route="/v1/x", key_id="key_1", model="m")
+        record.metered = True
+        record.settle(200, "success")
+        ledger.finished(record)
+
+    async def insert(to: Database, entries: list[bytes]) -> Insertion:
+        inserted.append(len(entries))
+        end(f"meanwhile-{len(inserted)}")  # as there always is one, under load
+        return await insert_entries(to, entries)
+
+    monkeypatch.setattr("querylake_api.usage.ledger.insert_entries", insert)
+    try:
+        for name in ("one", "two"):
+            end(name)
+        await ledger.ship()
+        assert inserted == [2]
+        assert ledger.state().waiting_bytes > 0
+        assert ledger.state().oldest_wait_seconds > 0
+        await ledger.ship()
+        assert inserted == [2, 1]
+        monkeypatch.undo()
+        await ledger.close()
+        assert [record["request_id"] for record in await records(database_url)] == [
+            *("one", "two", "meanwhile-1", "meanwhile-2")
+        ]
+        assert ledger.state().oldest_wait_seconds == 0
+    finally:
+        await database.close()
 
 
 async def told(api: RunningApi, words: bytes) -> None:

@@ -97,7 +97,7 @@ class Ledger:
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + ORPHAN_SECONDS
                     await self._adopt()
-                await self._ship()
+                await self.ship()
             except DatabaseUnavailable as error:
                 self._tell_away(error)
                 pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
@@ -112,7 +112,7 @@ class Ledger:
         """Ship what is left, if that goes fast, and end the spool."""
         with suppress(TimeoutError, DatabaseUnavailable):
             async with asyncio.timeout(LAST_SECONDS):
-                await self._ship()
+                await self.ship()
         self._tell_refused()
         waiting = self.state().waiting_bytes
         if waiting:
@@ -124,15 +124,19 @@ class Ledger:
             )
         self._spool.close()
 
-    async def _ship(self) -> None:
-        """Put everything that is in the spool into the database."""
+    async def ship(self) -> None:
+        """Put what is in the spool by now into the database.
+
+        What comes meanwhile waits for the next time. Under load there is always some, and to ship
+        it at once would be to ship request by request, without a pause.
+        """
         spool = self._spool
-        for segment in list(spool.segments):
-            while segment.taken < segment.size:
+        began = time.monotonic()
+        for segment, size in [(segment, segment.size) for segment in spool.segments]:
+            while segment.taken < size:
                 if self._waiting_since is None:
-                    self._waiting_since = time.monotonic()
+                    self._waiting_since = began
                 full = segment is not spool.segments[-1]
-                size = segment.size
                 tail = await asyncio.to_thread(read_ends, segment.path, segment.taken, size)
                 if tail.damaged:
                     _log.error("%d damaged lines in %s", tail.damaged, segment.path)
@@ -143,7 +147,8 @@ class Ledger:
                         break
                     segment.taken = size  # what is left was torn, and its record refused
         spool.drop_taken()
-        self._waiting_since = None
+        waits = any(segment.taken < segment.size for segment in spool.segments)
+        self._waiting_since = began if waits else None
 
     async def _adopt(self) -> None:
         """Empty the spools of processes that are gone."""
