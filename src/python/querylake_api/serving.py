@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import socket
@@ -12,6 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 
 import uvicorn
 
+from querylake_api import memory
 from querylake_api.app import running_application
 from querylake_api.application import Application
 from querylake_api.background import pause
@@ -26,9 +26,6 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections, so that it is they who close them: a server that
 closes first races with their next request."""
-
-GARBAGE_THRESHOLDS = (10_000, 10, 10)
-"""Objects made and not freed before a look at the youngest, and looks before one at the older."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +102,7 @@ class Serving:
             ) as application:
                 self._application = application
                 self._server = server_for(self._configuration, application)
-                _spare_what_stays()
+                memory.settle()
                 ready(application.generations.state())
                 await self._server.serve(sockets=[self._listener])
                 await _idle(application.observer)
@@ -188,17 +185,6 @@ def server_for(configuration: Configuration, application: Application) -> ApiSer
         timeout_graceful_shutdown=math.ceil(configuration.settings.server.drain_seconds),
     )
     return ApiServer(config)
-
-
-def _spare_what_stays() -> None:
-    """Keep the garbage collector from what is there for good.
-
-    Requests leave almost no garbage in cycles, and to look through all modules and routes for it
-    again and again took a sixth of a busy process's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _idle(observer: Observer) -> None:
