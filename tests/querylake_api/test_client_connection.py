@@ -6,11 +6,13 @@ import asyncio
 import gc
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import closing
 
 import pytest
 import uvicorn
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +98,56 @@ async def test_head_and_body_come_together(serve: Serve) -> None:
         first = await asyncio.wait_for(reader.read(65536), 60)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\nwhole")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_what_is_sent_has_gone_before_anything_else_is_done(
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    came: list[bytes] = []
+
+    async def scenario() -> None:
+        with listen("127.0.0.1", 0) as listener, socket.socket() as client:
+            client.settimeout(60)
+
+            async def app(scope: Scope, receive: Receive, send: Send) -> None:
+                exchange: Exchange = scope[EXCHANGE]
+                exchange.begin(200, [])
+                for piece in (b"one", b"two"):
+                    exchange.pass_on(piece)
+                    # The loop waits for this, so nothing that it has kept for later can come.
+                    came.append(client.recv(1000))
+                exchange.end_with(b"")
+                server.drain()
+
+            server = ApiServer(
+                uvicorn.Config(app, http=ClientConnection, lifespan="off", log_config=None)
+            )
+            client.connect(listener.getsockname())
+            client.sendall(GET)
+            await asyncio.wait_for(server.serve(sockets=[listener]), 60)
+
+    run(scenario())
+    assert [piece[-8:] for piece in came] == [b"3\r\none\r\n", b"3\r\ntwo\r\n"]
+
+
+async def test_a_streams_end_is_sent_when_all_else_is_done(serve: Serve) -> None:
+    answered: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[EXCHANGE]
+        exchange.begin(200, [])
+        exchange.pass_on(b"one")
+        exchange.end_with(b"two")
+        answered.append(exchange.answered)
+
+    reader, writer = await serve(app)
+    with closing(writer):
+        for _ in range(2):
+            writer.write(GET)
+            stream = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60)
+            assert stream.endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+    assert answered == [False, False]
 
 
 async def test_a_head_that_nothing_follows_comes_alone(serve: Serve) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import suppress
+import socket
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -47,6 +48,24 @@ def test_one_connection_serves_one_request_after_the_other(run: Run) -> None:
         assert 2 <= engine.connections <= 5
 
     run(with_engine(scenario))
+
+
+def test_a_request_has_gone_before_anything_else_is_done(run: Run) -> None:
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: HTTPConnection(lambda _: None), *listener.getsockname()
+            )
+            with closing(listener.accept()[0]) as engine:
+                engine.settimeout(60)
+                head = connection.send(b"request")
+                # The loop waits for this, so nothing that it has kept for later can come.
+                assert engine.recv(100) == b"request"
+                head.cancel()
+                connection.abort()
+        await asyncio.sleep(0)
+
+    run(scenario())
 
 
 def test_a_connection_that_the_engine_has_closed_is_not_used(

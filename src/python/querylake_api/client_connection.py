@@ -263,6 +263,7 @@ class ClientConnection(asyncio.Protocol):
             self._server.tasks.discard(cast("Any", exchange.task))
             # Each would keep the other until the garbage collector came by.
             exchange.scope.pop(EXCHANGE, None)
+            exchange.send_end()
             if not exchange.answered:
                 exchange.break_off()
 

@@ -57,6 +57,7 @@ class Exchange:
         "_expects_continue",
         "_head",
         "_held",
+        "_last",
         "_left",
         "_on_lost",
         "_pieces",
@@ -97,6 +98,7 @@ class Exchange:
         self._on_lost: Callable[[], None] | None = None
         self._head: bytes | None = None
         self._chunked = False
+        self._last: bytes | None = None
         self._left: int | None = None
         self._without_body = scope["method"] == "HEAD"
 
@@ -263,6 +265,20 @@ class Exchange:
         transport = self._connection.transport
         if data and transport is not None:
             transport.write(data)
+
+    def end_with(self, piece: bytes) -> None:
+        """Take the last piece of the answer's body, which goes out with `send_end`."""
+        self._last = piece
+
+    def send_end(self) -> None:
+        """Send what was left for the end, if anything: all else about the request is done.
+
+        Raises:
+            RuntimeError: as `write`.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            self.write(last, more=False)
 
     def _finish(self, data: bytes) -> None:
         transport = self._connection.transport

@@ -75,7 +75,7 @@ async def pass_on_stream(
     if observer.done or observer.in_band_error is not None:
         # The client has been told how it ended; what came later changes nothing for it.
         record.settle(200, _OUTCOMES[observer.ending])
-        await send(_body(last, more=False))
+        await _end(last, send, exchange)
         return
     if failure is None:
         failure = StreamInterrupted(
@@ -84,7 +84,19 @@ async def pass_on_stream(
     told = from_provider(failure, call.name)
     record.detail = str(failure)
     record.settle(200, _outcome(failure), told.code)
-    await send(_body(last + error_event(told, protocol.dialect), more=False))
+    await _end(last + error_event(told, protocol.dialect), send, exchange)
+
+
+async def _end(last: bytes, send: Send, exchange: Exchange | None) -> None:
+    """Send the end of a stream, or leave it to be sent when all is noted about the request.
+
+    So whoever has the end of a stream will find it in the records. And the client's next request,
+    which may come at once, does not wait for what is still to be done for this one.
+    """
+    if exchange is None:
+        await send(_body(last, more=False))
+    else:
+        exchange.end_with(last)
 
 
 class _Passage:

@@ -55,7 +55,7 @@ class Observer:
         )
 
     def finish(self, record: RequestRecord) -> None:
-        """Close the record of a request whose last byte has gone."""
+        """Close the record of a request whose last byte has gone, or is about to."""
         self.in_flight -= 1
         record.finish(time.perf_counter())
         for sink in self._sinks:
