@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,10 @@ from querylake_api.cli import main
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.rollouts.repository import RolloutRepository
+from querylake_api.server import listen
+from querylake_api.serving import ApiServer
 from querylake_api_testing.commands import Run
+from querylake_api_testing.connections import App, Connection, Serve, server_of
 from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.ocr import LIMIT, PATIENCE, SERVICE_KEY, VIEW, ConfigureOcr
 from querylake_api_testing.running import RunningApi, running_api, write_config
@@ -195,3 +199,28 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return (code if isinstance(code, int) else 0), printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def servers() -> list[ApiServer]:
+    """Those of `serve` that run, to be stopped at the end."""
+    return []
+
+
+@pytest.fixture
+async def serve(servers: list[ApiServer]) -> AsyncIterator[Serve]:
+    """Serve applications, each to one client, and stop."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def connected(app: App) -> Connection:
+        listener = listen("127.0.0.1", 0)
+        server = server_of(app)
+        servers.append(server)
+        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
+        return await asyncio.open_connection(*listener.getsockname())
+
+    yield connected
+    for server in servers:
+        server.cut()
+    for task in tasks:
+        await asyncio.wait_for(task, 60)

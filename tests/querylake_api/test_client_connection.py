@@ -1,4 +1,4 @@
-"""What a client sees of how its requests are taken and answers are sent."""
+"""What a client sees of how its requests are taken, and of its connection."""
 
 from __future__ import annotations
 
@@ -6,177 +6,28 @@ import asyncio
 import gc
 import itertools
 import json
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import closing
 
 import pytest
-import uvicorn
-import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querylake_api.asgi import Receive, Scope, Send
-from querylake_api.client_connection import MAX_HEAD, ClientConnection
+from querylake_api.client_connection import MAX_HEAD
 from querylake_api.exchange import EXCHANGE, Exchange
 from querylake_api.server import listen
 from querylake_api.serving import ApiServer
-
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Serve = Callable[[App], Awaitable[Connection]]
-
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
-START = {"type": "http.response.start", "status": 200, "headers": []}
-
-
-@pytest.fixture
-def servers() -> list[ApiServer]:
-    """Those that run, to be stopped at the end."""
-    return []
-
-
-@pytest.fixture
-async def serve(servers: list[ApiServer]) -> AsyncIterator[Serve]:
-    """Serve applications, each to one client, and stop."""
-    tasks: list[asyncio.Task[None]] = []
-
-    async def connected(app: App) -> Connection:
-        listener = listen("127.0.0.1", 0)
-        server = ApiServer(
-            uvicorn.Config(
-                app, http=ClientConnection, lifespan="off", log_config=None, timeout_keep_alive=1
-            )
-        )
-        servers.append(server)
-        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
-        return await asyncio.open_connection(*listener.getsockname())
-
-    yield connected
-    for server in servers:
-        server.cut()
-    for task in tasks:
-        await asyncio.wait_for(task, 60)
-
-
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body that came."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message["body"]
-        more = message["more_body"]
-    await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send(_body(body, more=False))
-
-
-async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Read the head of an answer, and the body that its length tells of."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).lower()
-    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
-    return head, await asyncio.wait_for(reader.readexactly(int(length or b"0")), 60)
-
-
-async def everything(reader: asyncio.StreamReader) -> bytes:
-    """Read until the server closes."""
-    return await asyncio.wait_for(reader.read(), 60)
-
-
-def _body(content: bytes, *, more: bool) -> dict[str, object]:
-    return {"type": "http.response.body", "body": content, "more_body": more}
-
-
-async def test_head_and_body_come_together(serve: Serve) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({**START, "headers": [(b"content-length", b"5")]})
-        await send(_body(b"whole", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(GET)
-        first = await asyncio.wait_for(reader.read(65536), 60)
-    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert first.endswith(b"\r\n\r\nwhole")
-
-
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_what_is_sent_has_gone_before_anything_else_is_done(
-    run: Callable[[Coroutine[None, None, None]], None],
-) -> None:
-    came: list[bytes] = []
-
-    async def scenario() -> None:
-        with listen("127.0.0.1", 0) as listener, socket.socket() as client:
-            client.settimeout(60)
-
-            async def app(scope: Scope, receive: Receive, send: Send) -> None:
-                exchange: Exchange = scope[EXCHANGE]
-                exchange.begin(200, [])
-                for piece in (b"one", b"two"):
-                    exchange.pass_on(piece)
-                    # The loop waits for this, so nothing that it has kept for later can come.
-                    came.append(client.recv(1000))
-                exchange.end_with(b"")
-                server.drain()
-
-            server = ApiServer(
-                uvicorn.Config(app, http=ClientConnection, lifespan="off", log_config=None)
-            )
-            client.connect(listener.getsockname())
-            client.sendall(GET)
-            await asyncio.wait_for(server.serve(sockets=[listener]), 60)
-
-    run(scenario())
-    assert [piece[-8:] for piece in came] == [b"3\r\none\r\n", b"3\r\ntwo\r\n"]
-
-
-async def test_a_streams_end_is_sent_when_all_else_is_done(serve: Serve) -> None:
-    answered: list[bool] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope[EXCHANGE]
-        exchange.begin(200, [])
-        exchange.pass_on(b"one")
-        exchange.end_with(b"two")
-        answered.append(exchange.answered)
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        for _ in range(2):
-            writer.write(GET)
-            stream = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60)
-            assert stream.endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
-    assert answered == [False, False]
-
-
-async def test_a_head_that_nothing_follows_comes_alone(serve: Serve) -> None:
-    seen = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(START)
-        await seen.wait()
-        await send(_body(b"late", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(GET)
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 2")
-        seen.set()
-        assert (
-            await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 60) == b"4\r\nlate\r\n0\r\n\r\n"
-        )
-
-
-async def test_an_answer_that_closes_the_connection_is_complete(serve: Serve) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({**START, "status": 204, "headers": [(b"connection", b"close")]})
-        await send(_body(b"", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(GET)
-        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 204")
+from querylake_api_testing.connections import (
+    GET,
+    POST,
+    START,
+    Serve,
+    answer,
+    echo,
+    everything,
+    piece_of,
+    server_of,
+)
 
 
 async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) -> None:
@@ -184,7 +35,7 @@ async def test_requests_in_one_packet_are_answered_in_their_order(serve: Serve) 
         assert scope[EXCHANGE].body_complete
         body = (await receive())["body"]
         await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
-        await send(_body(body, more=False))
+        await send(piece_of(body, more=False))
 
     reader, writer = await serve(app)
     with closing(writer):
@@ -286,7 +137,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on(serve: Serve) -> None:
 async def test_a_refusal_comes_before_the_body_and_the_connection_goes_on(serve: Serve) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**START, "status": 413, "headers": [(b"content-length", b"0")]})
-        await send(_body(b"", more=False))
+        await send(piece_of(b"", more=False))
 
     reader, writer = await serve(app)
     with closing(writer):
@@ -314,60 +165,6 @@ async def test_a_body_that_nobody_takes_makes_the_client_wait(serve: Serve) -> N
         assert (await answer(reader))[1] == body
 
 
-async def test_a_client_that_does_not_read_makes_the_application_wait(serve: Serve) -> None:
-    sent = 0
-    piece = b"x" * 100_000
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal sent
-        await send(START)
-        for _ in range(400):
-            await send(_body(piece, more=True))
-            sent += 1
-        await send(_body(b"", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(GET)
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-        before = -1
-        while sent != before:
-            before = sent
-            await asyncio.sleep(0.1)
-        assert sent < 400
-        size = 0
-        while (line := await asyncio.wait_for(reader.readline(), 60)) != b"0\r\n":
-            size += len(await reader.readexactly(int(line, 16) + 2)) - 2
-    assert size == 400 * len(piece)
-
-
-async def test_clients_that_know_no_chunks_read_to_the_end(serve: Serve) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(START)
-        await send(_body(b"one ", more=True))
-        await send(_body(b"two", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        head, _, body = (await everything(reader)).partition(b"\r\n\r\n")
-    assert body == b"one two"
-    assert b"transfer-encoding" not in head
-
-
-async def test_the_head_alone_is_sent_to_who_asks_for_it(serve: Serve) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({**START, "headers": [(b"content-length", b"5")]})
-        await send(_body(b"whole", more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-        assert b"content-length: 5" in head
-        assert (await answer(reader))[1] == b"whole"
-
-
 async def test_a_client_that_wants_no_second_request_gets_none(serve: Serve) -> None:
     reader, writer = await serve(echo)
     with closing(writer):
@@ -375,27 +172,6 @@ async def test_a_client_that_wants_no_second_request_gets_none(serve: Serve) -> 
         content = await everything(reader)
     assert content.endswith(b"\r\n\r\nok")
     assert content.count(b"connection: close\r\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("headers", "body"),
-    [
-        ([(b"x-name", b"a\r\nset-cookie: b"), (b"content-length", b"2")], b"ok"),
-        ([(b"content-length", b"1")], b"longer"),
-        ([(b"content-length", b"9")], b"shorter"),
-    ],
-)
-async def test_an_answer_that_would_be_another_one_is_not_sent(
-    serve: Serve, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({**START, "headers": headers})
-        await send(_body(body, more=False))
-
-    reader, writer = await serve(app)
-    with closing(writer):
-        writer.write(GET)
-        assert await everything(reader) == b""
 
 
 async def test_a_request_is_forgotten_without_the_garbage_collector(serve: Serve) -> None:
@@ -469,13 +245,11 @@ def test_requests_are_the_same_however_they_are_cut(data: st.DataObject) -> None
             more = message["more_body"]
         seen.append((scope["path"], scope["query_string"], body))
         await send({**START, "headers": [(b"content-length", b"0")]})
-        await send(_body(b"", more=False))
+        await send(piece_of(b"", more=False))
 
     async def served() -> None:
         listener = listen("127.0.0.1", 0)
-        server = ApiServer(
-            uvicorn.Config(app, http=ClientConnection, lifespan="off", log_config=None)
-        )
+        server = server_of(app)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         with closing(writer):

@@ -1,0 +1,57 @@
+"""Applications served by our own HTTP protocol, each to one client that speaks it by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+
+from querylake_api.asgi import Message, Receive, Scope, Send
+from querylake_api.client_connection import ClientConnection
+from querylake_api.serving import ApiServer
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[App], Awaitable[Connection]]
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def server_of(app: App) -> ApiServer:
+    """Return a server that lets an idle client go after a second."""
+    return ApiServer(
+        uvicorn.Config(
+            app, http=ClientConnection, lifespan="off", log_config=None, timeout_keep_alive=1
+        )
+    )
+
+
+def piece_of(content: bytes, *, more: bool) -> Message:
+    """Return a part of an answer's body."""
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body that came."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message["body"]
+        more = message["more_body"]
+    await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(piece_of(body, more=False))
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Read the head of an answer, and the body that its length tells of."""
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).lower()
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return head, await asyncio.wait_for(reader.readexactly(int(length or b"0")), 60)
+
+
+async def everything(reader: asyncio.StreamReader) -> bytes:
+    """Read until the server closes."""
+    return await asyncio.wait_for(reader.read(), 60)
