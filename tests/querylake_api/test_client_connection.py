@@ -23,6 +23,7 @@ from querylake_api_testing.connections import (
     START,
     Serve,
     answer,
+    body_of,
     echo,
     everything,
     piece_of,
@@ -238,12 +239,7 @@ def test_requests_are_the_same_however_they_are_cut(data: st.DataObject) -> None
     seen: list[tuple[str, bytes, bytes]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message["body"]
-            more = message["more_body"]
-        seen.append((scope["path"], scope["query_string"], body))
+        seen.append((scope["path"], scope["query_string"], await body_of(receive)))
         await send({**START, "headers": [(b"content-length", b"0")]})
         await send(piece_of(b"", more=False))
 

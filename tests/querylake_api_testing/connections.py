@@ -34,13 +34,19 @@ def piece_of(content: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body that came."""
+async def body_of(receive: Receive) -> bytes:
+    """Read a request's body."""
     body, more = b"", True
     while more:
         message = await receive()
         body += message["body"]
         more = message["more_body"]
+    return body
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body that came."""
+    body = await body_of(receive)
     await send({**START, "headers": [(b"content-length", b"%d" % len(body))]})
     await send(piece_of(body, more=False))
 
