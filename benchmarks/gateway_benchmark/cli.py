@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             LiteLLM(options.peers / "litellm/bin/litellm"),
         )
     }
-    wanted = options.gateways.split(",")
+    wanted = options.gateways.split(",") if options.soak is None else ["querylake"]
     unknown = [name for name in wanted if name not in available]
     if unknown:
         sys.exit(f"error: unknown gateways: {unknown}; there are {', '.join(available)}")

@@ -122,20 +122,19 @@ class QueryLake:
             capture_output=True,
             env={**os.environ, **self._environment(folder)},
         )
-        port = free_port()
         log = folder / "log"
         process = start(
-            [*self._program(), "serve", "--config", str(config), "--port", str(port)],
+            [*self._program(), "serve", "--config", str(config), "--port", "0"],
             core=core,
             log=log,
             env=self._environment(folder),
         )
         try:
-            wait_for(log, "listening on", process, seconds=START_SECONDS)
+            said = wait_for(log, "listening on ", process, seconds=START_SECONDS)
             postmaster = folder / "postgres" / "postmaster.pid"
             database = int(postmaster.read_text().split("\n", 1)[0])
             yield Running(
-                f"http://127.0.0.1:{port}/v1",
+                f"{json.loads(said)['message'].partition('listening on ')[2]}/v1",
                 json.loads(created.stdout)["key"],
                 process.pid,
                 (database,),

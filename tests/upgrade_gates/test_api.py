@@ -32,7 +32,9 @@ class Alive(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if self.path == "/healthz" else 404)
         self.end_headers()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-http.server.HTTPServer(("127.0.0.1", port), Alive).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", port), Alive)
+print('{"message":"listening on http://127.0.0.1:%d"}' % server.server_port, flush=True)
+server.serve_forever()
 """
 
 READY = {"status": "ready", "upstreams": {"gpu": {"state": "up", "detail": "status 200"}}}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -19,12 +20,14 @@ from upgrade_gates.serving.outcome import Outcome
 
 _CONFIG = """\
 [server]
-port = {port}
+port = 0
 [database]
 url = "embedded:postgres"
 """
 _STOP_SECONDS = 40.0
 _PAUSE = 0.1
+_ADDRESS = re.compile(r"listening on (http://[^\s\"]+)")
+"""What the API says once it accepts requests; the system has picked the port."""
 
 
 def check_boot(pex: Path, *, seconds: float) -> Outcome:
@@ -35,14 +38,11 @@ def check_boot(pex: Path, *, seconds: float) -> Outcome:
     Args:
         seconds: how long the start may take; the first one unpacks the PEX.
     """
-    with tempfile.TemporaryDirectory(prefix="upgrade-gates-") as folder, socket.socket() as free:
+    with tempfile.TemporaryDirectory(prefix="upgrade-gates-") as folder:
         # PostgreSQL may run as another user.
         os.chmod(folder, 0o755)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
         config, log = Path(folder, "querylake.toml"), Path(folder, "log")
-        config.write_text(_CONFIG.format(port=port), encoding="utf-8")
+        config.write_text(_CONFIG, encoding="utf-8")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, str(pex), "serve", "--config", str(config)],
@@ -53,7 +53,7 @@ def check_boot(pex: Path, *, seconds: float) -> Outcome:
                 stderr=subprocess.STDOUT,
             )
         try:
-            took = _alive(process, port, seconds)
+            took = _alive(process, log, seconds)
             code = _stop(process)
         finally:
             process.kill()
@@ -82,15 +82,14 @@ def check_configuration(pex: Path, config: Path, *, seconds: float) -> Outcome:
     return Outcome(Verdict.FAIL, f"it refuses {config.name}: {ran.last_line}", ran.raw)
 
 
-def _alive(process: subprocess.Popen[bytes], port: int, seconds: float) -> float | None:
+def _alive(process: subprocess.Popen[bytes], log: Path, seconds: float) -> float | None:
     """Return how long it took until it answered; None if it did not."""
     started = time.monotonic()
     while time.monotonic() - started < seconds and process.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200:
-                return time.monotonic() - started
-        except httpx.TransportError:
-            pass
+        if (said := _ADDRESS.search(log.read_text(encoding="utf-8", errors="replace"))) is not None:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{said[1]}/healthz", timeout=5).status_code == 200:
+                    return time.monotonic() - started
         time.sleep(_PAUSE)
     return None
 
