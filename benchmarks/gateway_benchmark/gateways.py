@@ -134,7 +134,7 @@ class QueryLake:
             postmaster = folder / "postgres" / "postmaster.pid"
             database = int(postmaster.read_text().split("\n", 1)[0])
             yield Running(
-                f"{json.loads(said)['message'].partition('listening on ')[2]}/v1",
+                f"{json.loads(said)['event'].partition('listening on ')[2]}/v1",
                 json.loads(created.stdout)["key"],
                 process.pid,
                 (database,),

@@ -43,7 +43,7 @@ def main() -> None:
     if lacking is not None:
         options.into.mkdir(parents=True, exist_ok=True)
         print(
-            f"{options.name} stays interpreted and takes some 40% more processor time: "
+            f"{options.name} stays interpreted and takes some 40 to 70% more processor time: "
             f"{lacking}",
             file=sys.stderr,
         )

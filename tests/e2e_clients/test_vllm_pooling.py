@@ -85,6 +85,14 @@ def test_dimensions_that_the_model_lacks_are_the_caller_s_error(client: openai.O
         client.embeddings.create(model="default", input="a lake", dimensions=SHORTER + 1)
 
 
+@pytest.mark.parametrize("tokens", [[100, -1], [[100], [-1]], [100, "-1"]])
+def test_tokens_that_would_kill_the_engine(client: openai.OpenAI, tokens: Any) -> None:
+    """Its core dies of an id below zero, and it says that it is the caller's fault."""
+    with pytest.raises(openai.BadRequestError, match="at least 0") as refused:
+        client.embeddings.create(model="default", input=tokens)
+    assert refused.value.param == "input"
+
+
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/rerank"])
 def test_reranking_of_texts(stack: Stack, path: str) -> None:
     answer = rerank(stack, path, documents=DOCUMENTS)

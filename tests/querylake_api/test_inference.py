@@ -169,6 +169,41 @@ async def test_the_wrong_capability_is_explained(api: RunningApi) -> None:
     )
 
 
+TOKENS: list[tuple[str, str, object, int]] = [
+    ("/v1/embeddings", "input", [0, 7], 200),
+    ("/v1/embeddings", "input", [[0], [7, 8]], 200),
+    ("/v1/embeddings", "input", ["7", "-1"], 200),
+    ("/v1/embeddings", "input", [{"image": "data:"}, "text"], 200),  # for the engine to judge
+    ("/v1/embeddings", "input", [], 200),
+    ("/v1/embeddings", "input", [7, -1], 400),
+    ("/v1/embeddings", "input", [[7], [-1]], 400),
+    ("/v1/embeddings", "input", ["-1", 7], 400),
+    ("/v1/embeddings", "input", [-1.0], 400),
+    ("/v1/embeddings", "encoding_format", "bytes", 400),
+    ("/v1/embeddings", "encoding_format", ["float"], 200),
+    ("/v1/completions", "prompt", [7, 8], 200),
+    ("/v1/completions", "prompt", [7, -1], 400),
+    ("/v1/completions", "prompt", [[7], [True, -1]], 400),
+]
+
+
+async def test_no_engine_meets_what_it_would_die_of(
+    api: RunningApi, engine: ScriptedEngine, subtests: pytest.Subtests
+) -> None:
+    """vLLM 0.13 looks for token ids beyond its vocabulary, and not for those below zero."""
+    engine.script = answering({"object": "list", "data": []})
+    models = {"/v1/embeddings": "embedder", "/v1/completions": "default"}
+    for path, field, value, status in TOKENS:
+        with subtests.test(path=path, value=value):
+            response = await api.post(path, {"model": models[path], "input": "x", field: value})
+            assert response.status_code == status
+            if status == 400:
+                assert error_of(response)["param"] == field
+            else:
+                assert engine.requests[-1].json()[field] == value
+    assert len(engine.requests) == sum(status == 200 for *_, status in TOKENS)
+
+
 async def test_a_stream_where_there_is_none(api: RunningApi) -> None:
     body = {"model": "embedder", "input": "x", "stream": True}
     response = await api.post("/v1/embeddings", body)

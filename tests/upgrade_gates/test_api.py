@@ -33,7 +33,7 @@ class Alive(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 server = http.server.HTTPServer(("127.0.0.1", port), Alive)
-print('{"message":"listening on http://127.0.0.1:%d"}' % server.server_port, flush=True)
+print('{"event":"listening on http://127.0.0.1:%d"}' % server.server_port, flush=True)
 server.serve_forever()
 """
 

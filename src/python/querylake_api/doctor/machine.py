@@ -62,6 +62,6 @@ def request_path(file: str) -> Finding:
         return good(subject, "compiled")
     return warning(
         subject,
-        "interpreted, so a request takes some 40% more processor time",
+        "interpreted, so a request takes some 40 to 70% more processor time",
         "build where a C compiler and Python's headers are, and run with CPython 3.11 of that kind",
     )

@@ -37,6 +37,7 @@ class Endpoint:
         stream_options: whether `stream_options` does.
         protocol: what its streams are in.
         reranks: whether its answers have the form that `inference.rerank` gives them.
+        inputs: the field with texts, which may be tokens instead; None where there are no tokens.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Endpoint:
     stream_options: bool = False
     protocol: StreamProtocol = CHUNKS
     reranks: bool = False
+    inputs: str | None = None
 
 
 # Plain classes, as `Answer` and `RequestRecord` are: what makes a tuple or a dataclass would not be

@@ -13,6 +13,7 @@ from querylake_api.inference.catalog import Catalog
 from querylake_api.inference.disconnect import ClientLeft, WhileConnected
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
+from querylake_api.inference.inputs import check_inputs
 from querylake_api.inference.protocols import MESSAGES, RESPONSES
 from querylake_api.inference.relay import pass_on
 from querylake_api.inference.rerank import RerankForm, understood
@@ -26,10 +27,10 @@ from querylake_api.settings import GENERATION, ServerSettings
 
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", "/chat/completions", "chat", True, True),
-    Endpoint("/v1/completions", "/completions", "completions", True, True),
+    Endpoint("/v1/completions", "/completions", "completions", True, True, inputs="prompt"),
     Endpoint("/v1/responses", "/responses", "responses", True, protocol=RESPONSES),
     Endpoint("/v1/messages", "/messages", "messages", True, protocol=MESSAGES),
-    Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False),
+    Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False, inputs="input"),
     *(
         # Where Jina, Cohere and vLLM have it.
         Endpoint(path, "/rerank", "rerank", streams=False, reranks=True)
@@ -102,6 +103,8 @@ class InferenceRoute:
         record.model = model.id
         record.streamed = wish.stream
         record.request_bytes = len(body)
+        if endpoint.inputs is not None:
+            check_inputs(wish.body, endpoint.inputs)
         rerank: RerankForm | None = None
         if endpoint.reranks:
             body, rerank = understood(body)
