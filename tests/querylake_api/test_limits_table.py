@@ -145,6 +145,25 @@ def test_a_killed_process_gives_back_what_it_held(tmp_path: Path) -> None:
         assert row.requests.used(time.monotonic()) == 7, "what was used stays used"
 
 
+def test_who_is_alone_does_not_count_what_the_dead_held(tmp_path: Path) -> None:
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=holder, args=(tmp_path, "key", 7, theirs))
+    with opened(tmp_path) as table:
+        with opened(tmp_path):
+            process.start()
+            assert ours.recv() == 7
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        # Whoever went last has counted the living, and the dead one's number is still its own.
+        assert table.in_progress(row_of(table, "key")) == 0
+        with opened(tmp_path) as other:
+            row = row_of(other, "key")
+            assert other.in_progress(row) == 7
+            other.clear_the_dead(row)
+            assert other.in_progress(row) == 0
+
+
 def test_a_number_that_is_taken_over_begins_with_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as first:
         assert take(first, "key", 5) is not None
