@@ -317,6 +317,16 @@ REFUSALS: list[tuple[int, object, dict[str, object]]] = [
         {"message": "bad int", "type": "Bad Request", "param": None, "code": 422},
     ),
     (
+        400,
+        {"error": {"message": "`Real/Chatty-7B`, 'Real/Chatty-7B' and \"Real/Chatty-7B\": no"}},
+        {
+            "message": "`default`, 'default' and \"default\": no",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        },
+    ),
+    (
         404,
         {"detail": "Not Found"},
         {

@@ -43,17 +43,26 @@ class PassedOn(ApiError):
         return {"error": {**blank, **self._error, "message": self.message}}
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, model: str) -> ApiError:
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    model: str,
+    engine_model: str | None = None,
+) -> ApiError:
     """Return the error that an engine's answer amounts to.
 
     Args:
         model: what the caller called the model.
+        engine_model: what the engine calls it, which may be a path of its machine.
     """
     retry_after = headers.get("retry-after")
     if status in _CREDENTIALS:
         return upstream_credentials(model)
     if 400 <= status < 500:
         error = _openai_error(body) or {"message": _plain_message(body, status, model)}
+        if engine_model is not None and engine_model != model:
+            error["message"] = _renamed(error["message"], engine_model, model)
         return PassedOn(status, error, retry_after)
     if status == 503:
         return upstream_overloaded(model, retry_after)
@@ -62,7 +71,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, model: str) ->
     return upstream_failed(model) if status >= 500 else upstream_nonsense(model)
 
 
-def error_in_success(body: bytes, model: str) -> ApiError | None:
+def error_in_success(body: bytes, model: str, engine_model: str | None = None) -> ApiError | None:
     """Return the error inside an answer that came with 200, or None if there is none.
 
     vLLM 0.13 answers so when a model cannot do what was asked of it.
@@ -74,7 +83,7 @@ def error_in_success(body: bytes, model: str) -> ApiError | None:
         return None
     code = error.get("code")
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return refusal(status, {}, body, model)
+    return refusal(status, {}, body, model, engine_model)
 
 
 def _openai_error(body: bytes) -> dict[str, Any] | None:
@@ -100,6 +109,13 @@ def _plain_message(body: bytes, status: int, model: str) -> str:
     detail = document.get("detail") if isinstance(document, dict) else None
     reason = f": {_without_trace(detail)}" if isinstance(detail, str) else ""
     return f"The engine of {model!r} refused the request with status {status}{reason}."
+
+
+def _renamed(message: str, engine_model: str, model: str) -> str:
+    """Return a message with the caller's name of the model where the engine's stands in quotes."""
+    for quote in "'\"`":
+        message = message.replace(f"{quote}{engine_model}{quote}", f"{quote}{model}{quote}")
+    return message
 
 
 def _without_trace(message: str) -> str:

@@ -31,7 +31,7 @@ async def pass_on(
     """
     if not 200 <= answer.status < 300:
         record.detail = f"upstream status {answer.status}"
-        raise refusal(answer.status, answer.headers, answer.body, call.name)
+        raise refusal(answer.status, answer.headers, answer.body, call.name, answer.target.model)
     if answer.rest is not None:
         await pass_on_stream(answer, answer.rest, call, send, record, exchange)
     else:
@@ -45,7 +45,7 @@ async def _pass_on_whole(
     if not body.lstrip().startswith(b"{"):
         record.detail = "upstream status 200 without a JSON object"
         raise upstream_nonsense(call.name)
-    error = error_in_success(body, call.name)
+    error = error_in_success(body, call.name, answer.target.model)
     if error is not None:
         record.detail = "upstream status 200 with an error inside"
         raise error
