@@ -53,6 +53,7 @@ MENDED: list[Fault] = [
     ("is no engine", talk_nonsense, BOTH),
     ("500", answering(b"<html>oops</html>", status=500), BOTH),
     ("400", answering({"error": {"message": CORE_DIED, "code": 400}}, status=400), BOTH),
+    ("200 with it", answering({"error": {"message": CORE_DIED, "code": 400}}), BOTH),
     ("503", answering(b"loading", status=503), BOTH),
     ("503 until", answering(b"", status=503, headers={"retry-after": "0"}), BOTH),
     ("429 until", answering(b"", status=429, headers={"retry-after": "0"}), BOTH),

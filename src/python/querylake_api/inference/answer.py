@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
-
 from llm_provider.errors import StreamInterrupted
 from llm_provider.provider import Relay
 from querylake_api.inference.catalog import Target
-
-_CORE_DIED = "EngineCore encountered an issue"
+from querylake_api.inference.refusals import honest_status
 
 
 class Answer:
@@ -56,24 +53,8 @@ async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:
         and headers.get("content-type", "").startswith("text/event-stream")
     ):
         body = await relay.read()
-        return Answer(target, _honest(relay.status, body), headers, body, None)
+        return Answer(target, honest_status(relay.status, body), headers, body, None)
     first = await relay.piece()
     if first:
         return Answer(target, relay.status, headers, first, relay)
     raise StreamInterrupted(target.upstream, 0, "it ended before it began")
-
-
-def _honest(status: int, body: bytes) -> int:
-    """Return the status of an answer, or 500 for a refusal that is no fault of the caller's.
-
-    vLLM 0.13 answers embeddings with 400 that were under way when its engine core died.
-    """
-    if not 400 <= status < 500:
-        return status
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return status
-    error = document.get("error") if isinstance(document, dict) else None
-    message = error.get("message") if isinstance(error, dict) else None
-    return 500 if isinstance(message, str) and message.startswith(_CORE_DIED) else status

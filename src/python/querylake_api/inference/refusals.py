@@ -23,6 +23,9 @@ from querylake_api.inference.errors import (
 # QueryLake's own key was refused, or a proxy between us wants one.
 _CREDENTIALS = (401, 403, 407)
 
+_CORE_DIED = "EngineCore encountered an issue"
+"""How vLLM begins to say that its engine core has died, and with it every request in there."""
+
 
 class PassedOn(ApiError):
     """A refusal in the engine's words."""
@@ -83,7 +86,18 @@ def error_in_success(body: bytes, model: str, engine_model: str | None = None) -
         return None
     code = error.get("code")
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return refusal(status, {}, body, model, engine_model)
+    return refusal(honest_status(status, body), {}, body, model, engine_model)
+
+
+def honest_status(status: int, body: bytes) -> int:
+    """Return the status of an answer, or 500 for a refusal that is no fault of the caller's.
+
+    vLLM 0.13 answers embeddings with 400 that were under way when its engine core died.
+    """
+    if not 400 <= status < 500:
+        return status
+    error = _openai_error(body)
+    return 500 if error is not None and error["message"].startswith(_CORE_DIED) else status
 
 
 def _openai_error(body: bytes) -> dict[str, Any] | None:
