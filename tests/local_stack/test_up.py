@@ -179,7 +179,7 @@ def test_builds_once_and_again_when_a_source_changes(unbuilt: Checkout, start_up
     assert "  10:00:01.00 [INFO] Wrote dist/querylake_api.pex\n" in output
     assert "package src/python/querylake_api:pex src/python/cpu_runtime:pex" in runs.read_text()
     assert "Building" not in run()
-    (unbuilt.root / "src/python/querylake_api/app.py").write_text("answer = 43\n")
+    (unbuilt.root / "src/python/querylake_api/process/startup.py").write_text("answer = 43\n")
     run()
     assert len(runs.read_text().splitlines()) == 2
 

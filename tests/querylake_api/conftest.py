@@ -15,9 +15,9 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scrip
 from querylake_api.cli import main
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
+from querylake_api.process.serve import listen
+from querylake_api.process.server_process import ApiServer
 from querylake_api.rollouts.repository import RolloutRepository
-from querylake_api.server import listen
-from querylake_api.serving import ApiServer
 from querylake_api_testing.commands import Run
 from querylake_api_testing.connections import App, Connection, Serve, server_of
 from querylake_api_testing.databases import TestPostgres, database_folder
@@ -60,7 +60,9 @@ async def repository(database_url: str) -> AsyncIterator[RolloutRepository]:
 def _any_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the API served by our own protocol, and by one that has ASGI alone, as Ray's does."""
     if request.param == "another":
-        monkeypatch.setattr("querylake_api.serving.ClientConnection", HttpToolsProtocol)
+        monkeypatch.setattr(
+            "querylake_api.process.server_process.ClientConnection", HttpToolsProtocol
+        )
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from querylake_api import background
-from querylake_api.background import in_background
+from querylake_api.event_loop import background
+from querylake_api.event_loop.background import in_background
 
 
 async def test_a_loop_that_fails_is_reported_and_begun_again(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from querylake_api.asgi import Receive, Scope, Send
-from querylake_api.client_connection import MAX_HEAD
-from querylake_api.exchange import EXCHANGE, Exchange
-from querylake_api.server import listen
-from querylake_api.serving import ApiServer
+from querylake_api.http_server.asgi import Receive, Scope, Send
+from querylake_api.http_server.client_connection import MAX_HEAD
+from querylake_api.http_server.exchange import EXCHANGE, Exchange
+from querylake_api.process.serve import listen
+from querylake_api.process.server_process import ApiServer
 from querylake_api_testing.connections import (
     GET,
     POST,

@@ -15,7 +15,7 @@ from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.keys.models import ApiKey
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.upstream import Upstream
 from querylake_api_testing.valid_keys import valid_key

@@ -20,8 +20,8 @@ from querylake_api.doctor.database import examine_database
 from querylake_api.doctor.engines import examine_engines
 from querylake_api.doctor.findings import Finding
 from querylake_api.doctor.machine import examine_machine, request_path
+from querylake_api.doctor.ray_versions import own_ray
 from querylake_api.keys.models import Scope
-from querylake_api.ray_serve.versions import own_ray
 from querylake_api_testing.running import create_key, write_config
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 import uvloop
 
-from querylake_api.asgi import Receive, Scope, Send
-from querylake_api.exchange import EXCHANGE, Exchange
-from querylake_api.server import listen
+from querylake_api.http_server.asgi import Receive, Scope, Send
+from querylake_api.http_server.exchange import EXCHANGE, Exchange
+from querylake_api.process.serve import listen
 from querylake_api_testing.connections import (
     GET,
     START,

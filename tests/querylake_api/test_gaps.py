@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from querylake_api.observability.gaps import LONGEST, RELATIVE_ERROR, SHORTEST, Gaps
+from querylake_api.requests.gaps import LONGEST, RELATIVE_ERROR, SHORTEST, Gaps
 
 
 def gaps_of(lengths: list[float]) -> Gaps:

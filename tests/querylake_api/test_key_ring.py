@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from querylake_api.background import in_background
 from querylake_api.errors import ApiError
+from querylake_api.event_loop.background import in_background
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import Scope
 from querylake_api.keys.repository import KeyRepository

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm_provider_testing.scripted_engine import ScriptedEngine
-from querylake_api.keys.secret import generate_key, looks_like_key, without_keys
+from querylake_api.keys.secret import generate_key
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
+from querylake_api.requests.redaction import looks_like_key, without_keys
 from querylake_api_testing.running import RunningApi
 
 CHAT = {"model": "default", "messages": [{"role": "user", "content": "hello"}]}

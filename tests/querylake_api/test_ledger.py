@@ -14,9 +14,9 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api.observability.metrics import Metrics
-from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
+from querylake_api.requests.record import RequestRecord
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, lost_entry
 from querylake_api.usage.frames import Kind, decode
 from querylake_api.usage.insertion import Insertion, insert_entries

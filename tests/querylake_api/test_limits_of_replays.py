@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from querylake_api.errors import ApiError
+from querylake_api.keys.limits import Limits
 from querylake_api.limits.limiter import Limiter
-from querylake_api.limits.models import Limits
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.observer import Observer
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 from querylake_api.workers.worker import claim_worker
 from querylake_api_testing.valid_keys import valid_key
 from request_replay.agreement import REPLAYED

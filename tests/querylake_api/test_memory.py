@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from querylake_api import memory
+from querylake_api.process import memory
 
 _POLICY = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 GATHERED = """
 from pathlib import Path
 
-from querylake_api import memory
+from querylake_api.process import memory
 
 # Far more than one huge page, of objects and of buffers, some of which go again.
 kept = [{str(number): bytes(number % 900)} for number in range(100_000)]

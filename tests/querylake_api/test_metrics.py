@@ -14,11 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
-from querylake_api.observability.gaps import Gaps
 from querylake_api.observability.metrics import Metrics
-from querylake_api.observability.request_record import RequestRecord
 from querylake_api.observability.running import running_metrics
 from querylake_api.observability.snapshot import read_snapshot
+from querylake_api.requests.gaps import Gaps
+from querylake_api.requests.record import RequestRecord
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key
 

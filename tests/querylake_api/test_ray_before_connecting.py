@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from querylake_api.ray_serve.versions import own_ray, show_token
+from querylake_api.doctor.ray_versions import own_ray, show_token
 from querylake_api_testing.commands import Run
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from querylake_api.errors import ApiError
 from querylake_api.inference.catalog import Model, Target
-from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.requests.record import Outcome, RequestRecord
 from querylake_api.rollouts.buckets import BUCKETS, bucket, limit
 from querylake_api.rollouts.lifecycle import Action, Course, Status, after, allowed
 from querylake_api.rollouts.outcomes import OutcomeRecorder

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, id_of
 from querylake_api.usage.frames import Frame, Kind, decode, encode
 from querylake_api.usage.orphans import Orphan, orphans, portions

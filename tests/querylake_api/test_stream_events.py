@@ -27,7 +27,7 @@ from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.inference.stream import pass_on_stream
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 from querylake_api_testing.engines import named_engine
 from querylake_api_testing.valid_keys import valid_key
 

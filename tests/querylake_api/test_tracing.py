@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from querylake_api.observability.trace_context import trace_of
+from querylake_api.requests.trace_context import trace_of
 from querylake_api_testing.running import RunningApi, running_api
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

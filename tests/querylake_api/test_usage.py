@@ -14,9 +14,9 @@ from uuid import UUID
 import pytest
 
 from querylake_api.cli import main
-from querylake_api.observability.request_record import Outcome, RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
+from querylake_api.requests.record import Outcome, RequestRecord
 from querylake_api.usage.entry import EntryIds, end_entry
 from querylake_api.usage.insertion import insert_entries
 from querylake_api.usage.question import Place, period

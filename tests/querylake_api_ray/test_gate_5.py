@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from e2e_testing.programs import pex, run
-from querylake_api.ray_serve.versions import DashboardUnusable, cluster_version, mismatches
+from querylake_api.doctor.ray_versions import DashboardUnusable, cluster_version, mismatches
 from querylake_api_testing.ray_head import TOKEN, RayHead
 
 API_LOCK = Path("3rdparty/python/api.lock").resolve()

@@ -20,7 +20,7 @@ from llm_provider.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from querylake_api.ray_serve.provider import RayServeProvider
+from querylake_api.upstreams.ray_provider import RayServeProvider
 
 WHOLE = {"object": "chat.completion", "model": "old", "choices": [{"index": 0}]}
 

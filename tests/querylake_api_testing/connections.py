@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from querylake_api.asgi import Message, Receive, Scope, Send
-from querylake_api.client_connection import ClientConnection
-from querylake_api.serving import ApiServer
+from querylake_api.http_server.asgi import Message, Receive, Scope, Send
+from querylake_api.http_server.client_connection import ClientConnection
+from querylake_api.process.server_process import ApiServer
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 
-from querylake_api.app import running_application
 from querylake_api.configuration.loading import Configuration, load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api.keys.repository import KeyRepository
@@ -25,8 +24,9 @@ from querylake_api.keys.service import KeyService, NewKey
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import JsonHandler
 from querylake_api.persistence.database import open_database
-from querylake_api.server import listen
-from querylake_api.serving import server_for
+from querylake_api.process.serve import listen
+from querylake_api.process.server_process import server_for
+from querylake_api.process.startup import running_application
 
 LOG_SECONDS = 60.0
 """How long a line may take to be logged and written on a busy machine."""

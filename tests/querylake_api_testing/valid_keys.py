@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey, Scope
-from querylake_api.limits.models import Limits
 
 
 def valid_key(key_id: str, limits: Limits | None = None) -> ApiKey:

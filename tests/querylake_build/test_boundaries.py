@@ -36,7 +36,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "build-support/boundaries.toml": POLICY_FILE.read_text(encoding="utf-8"),
         "3rdparty/python/api.lock": "fastapi==0.120.0\n",
         "3rdparty/python/base.lock": "httpx==0.28.1\n",
-        "src/python/querylake_api/app.py": "import fastapi\n",
+        "src/python/querylake_api/process/startup.py": "import fastapi\n",
         "src/python/querylake_api/BUILD": "",
         "src/python/vllm_runtime/cli.py": "import vllm\n",
         "tests/empty.txt": "",
@@ -129,7 +129,7 @@ def test_what_is_no_pex_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_imported_engines_are_seen_by_their_top_module() -> None:
-    loaded = ["asyncio", "torch._C", "torchlike", "nvidia", "querylake_api.app"]
+    loaded = ["asyncio", "torch._C", "torchlike", "nvidia", "querylake_api.process.startup"]
     found = [violation.says for violation in judge_modules("api.pex", loaded, POLICY)]
     assert [says.split()[3] for says in found] == ["torch._C", "nvidia"]
 
@@ -146,11 +146,11 @@ def test_what_pants_refuses_is_reported_by_target(repository: Path) -> None:
         repository,
         "cat >&2 <<'EOF'\n"
         "UnownedDependencyError: Pants cannot infer owners for the following imports in the "
-        "target src/python/querylake_api/app.py:lib:\n\n  * vllm (line: 3)\n\nThese imports ...\n"
+        "target src/python/querylake_api/cli.py:lib:\n\n  * vllm (line: 3)\n\nThese imports ...\n"
         "EOF\nexit 1",
     )
     [violation] = pants.check_pants(repository)[0]
-    assert violation.place == "src/python/querylake_api/app.py:lib"
+    assert violation.place == "src/python/querylake_api/cli.py:lib"
     assert violation.says.endswith("vllm (line: 3)")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from querylake_build.boundaries.policy import BoundaryError
 
 _API = "src/python/querylake_api"
-_MODULE = f"{_API}/app.py"
+_MODULE = f"{_API}/process/startup.py"
 
 
 @dataclass(frozen=True)

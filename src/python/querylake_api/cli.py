@@ -10,17 +10,17 @@ from typing import Annotated
 
 import typer
 
-from querylake_api.command_options import ConfigOption
+from querylake_api.configuration.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.doctor.commands import doctor
 from querylake_api.errors import EX_UNAVAILABLE, ApiError, OperatorError
 from querylake_api.keys.commands import app as keys_app
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate as migrate_database
+from querylake_api.process.serve import listen
+from querylake_api.process.serve import serve as serve_until_signal
 from querylake_api.ray_serve.commands import deploy, undeploy
 from querylake_api.rollouts.commands import app as rollout_app
-from querylake_api.server import listen
-from querylake_api.server import serve as serve_until_signal
 from querylake_api.usage.commands import app as usage_app
 from querylake_version import VERSION
 

@@ -25,6 +25,9 @@ ENV_DELIMITER = "__"
 SERVE_SCHEME = "serve://"
 """An engine's URL with this scheme names a Ray Serve application and its deployment."""
 
+OCR_UPSTREAM = "ocr"
+"""The name of the OCR service among the upstreams."""
+
 EMBEDDED_SCHEME = "embedded:"
 """A database URL with this scheme names a folder in which QueryLake runs PostgreSQL itself."""
 

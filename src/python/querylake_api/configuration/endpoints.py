@@ -11,7 +11,7 @@ from querylake_api.configuration.loading import ConfigurationError
 from querylake_api.configuration.reloading import ReloadReport, WorkerState
 from querylake_api.errors import ApiError, invalid_request
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 
 router = APIRouter(prefix="/admin/config", tags=["configuration"])
 

@@ -21,8 +21,13 @@ from llm_provider.config import Timeouts, UpstreamConfig
 from querylake_api.configuration.checks import cross_check
 from querylake_api.configuration.problems import explain, unknown_variables
 from querylake_api.errors import EX_CONFIG, OperatorError
-from querylake_api.ocr_client.service import NAME as OCR
-from querylake_api.settings import EMBEDDED_SCHEME, OcrSettings, Settings, UpstreamSettings
+from querylake_api.settings import (
+    EMBEDDED_SCHEME,
+    OCR_UPSTREAM,
+    OcrSettings,
+    Settings,
+    UpstreamSettings,
+)
 
 
 class ConfigurationError(OperatorError):
@@ -160,7 +165,7 @@ def _with_keys(
         upstreams[name] = _config(name, upstream, key, upstream.max_connections)
     if settings.ocr is not None:
         try:
-            ocr = _config(OCR, settings.ocr, _own_key(settings.ocr, folder), 0)
+            ocr = _config(OCR_UPSTREAM, settings.ocr, _own_key(settings.ocr, folder), 0)
         except ValueError as error:
             problems.append(f"ocr.{error}")
     if problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from querylake_api.doctor.findings import Finding, fault, good
-from querylake_api.ray_serve.versions import (
+from querylake_api.doctor.ray_versions import (
     DashboardUnusable,
     cluster_version,
     mismatches,

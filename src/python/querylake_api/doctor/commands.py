@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from querylake_api.command_options import ConfigOption
+from querylake_api.configuration.command_options import ConfigOption
 from querylake_api.configuration.loading import ConfigurationError, load_configuration
 from querylake_api.doctor.cluster import examine_cluster
 from querylake_api.doctor.database import examine_database

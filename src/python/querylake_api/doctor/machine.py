@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from querylake_api import exchange
 from querylake_api.configuration.loading import Configuration
 from querylake_api.doctor.findings import Finding, fault, good, warning
+from querylake_api.http_server import exchange
 from querylake_api.workers.errors import StateFolderUnusable
 from querylake_api.workers.state_folder import prepare_state_folder
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from querylake_api.health.service import ReadinessReport
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 from querylake_version import VERSION
 
 router = APIRouter(tags=["health"])

@@ -30,7 +30,7 @@ from querylake_api.inference.judgement import (
     judge_error,
 )
 from querylake_api.inference.pool import Pool
-from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.requests.record import Outcome, RequestRecord
 from querylake_api.settings import RetrySettings, Role
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from querylake_api.inference.schemas import ModelList, ModelView
 from querylake_api.keys.dependencies import InferenceKey
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 
 router = APIRouter(prefix="/v1/models", tags=["inference"])
 

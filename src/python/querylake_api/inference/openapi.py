@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from querylake_api.error_schema import ERROR_REFERENCE
+from querylake_api.error_responses.schema import ERROR_REFERENCE
 from querylake_api.inference.routes import ENDPOINTS
 
 _MODEL: dict[str, Any] = {"type": "string", "minLength": 1, "description": "An id or an alias."}

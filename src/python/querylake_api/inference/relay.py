@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from llm_provider.model_rewrite import rewrite_response_model
 from llm_provider.token_usage import usage_in
-from querylake_api.asgi import Send, send_document
-from querylake_api.exchange import Exchange
+from querylake_api.http_server.asgi import Send, send_document
+from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import upstream_nonsense
 from querylake_api.inference.refusals import error_in_success, refusal
 from querylake_api.inference.stream import pass_on_stream
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 
 
 async def pass_on(

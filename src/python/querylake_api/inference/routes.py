@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from llm_provider.errors import ProviderError
-from querylake_api.asgi import Receive, Scope, Send, tell
-from querylake_api.error_handlers import wrong_method
+from querylake_api.error_responses.delivery import tell
+from querylake_api.error_responses.unserved_urls import wrong_method
 from querylake_api.errors import ApiError
-from querylake_api.exchange import EXCHANGE, Exchange
-from querylake_api.inference.body import read_body
+from querylake_api.http_server.asgi import Receive, Scope, Send
+from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
-from querylake_api.inference.disconnect import ClientLeft, WhileConnected
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.inputs import check_inputs
@@ -22,7 +21,9 @@ from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
 from querylake_api.limits.estimate import estimated_tokens
 from querylake_api.limits.limiter import Limiter
-from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
+from querylake_api.requests.body import read_body
+from querylake_api.requests.disconnect import ClientLeft, WhileConnected
+from querylake_api.requests.record import CLIENT_CLOSED, RequestRecord
 from querylake_api.settings import GENERATION, ServerSettings
 
 ENDPOINTS = (

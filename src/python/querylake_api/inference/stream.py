@@ -16,14 +16,14 @@ from llm_provider.sse import EventSplitter
 from llm_provider.stream_observer import Ending
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
-from querylake_api.asgi import EVENT_STREAM, Message, Send
-from querylake_api.dialects import error_event
-from querylake_api.exchange import Exchange
+from querylake_api.error_responses.dialects import error_event
+from querylake_api.http_server.asgi import EVENT_STREAM, Message, Send
+from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import from_provider
-from querylake_api.observability.gaps import Gaps
-from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.requests.gaps import Gaps
+from querylake_api.requests.record import Outcome, RequestRecord
 
 _OUTCOMES: dict[Ending, Outcome] = {
     "complete": "success",

@@ -11,10 +11,11 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
-from querylake_api.command_options import ConfigOption
+from querylake_api.configuration.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.configuration.problems import plain_reason
 from querylake_api.keys.importing import OPTIONAL, REQUIRED, ImportOutcome, read_keys
+from querylake_api.keys.limits import LIMIT_NAMES, UNLIMITED
 from querylake_api.keys.models import ApiKey, Scope
 from querylake_api.keys.presentation import (
     DEFAULT_WORD,
@@ -33,7 +34,6 @@ from querylake_api.keys.schemas import (
     KeyView,
 )
 from querylake_api.keys.service import KeyService, NewKey
-from querylake_api.limits.models import LIMIT_NAMES, UNLIMITED
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import require_schema
 

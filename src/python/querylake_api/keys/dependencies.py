@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from querylake_api.asgi import RECORD
 from querylake_api.keys.models import ApiKey, Scope
-from querylake_api.observability.request_record import RequestRecord
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
+from querylake_api.requests.record import RECORD, RequestRecord
 
 # Declares the scheme in the OpenAPI document. The check itself is `Authenticator`'s, so that
 # documented and hot routes cannot differ.

@@ -15,7 +15,7 @@ from querylake_api.keys.schemas import (
     KeyRequest,
     KeyView,
 )
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"])
 

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from querylake_api.configuration.problems import plain_reason
 from querylake_api.keys.errors import ImportRefused
+from querylake_api.keys.limits import LIMIT_NAMES
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.schemas import KeyRequest
 from querylake_api.keys.secret import hash_key, hint
-from querylake_api.limits.models import LIMIT_NAMES
 
 REQUIRED = ("key", "name")
 OPTIONAL = ("expires_at", "scopes", "models", *LIMIT_NAMES)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from querylake_api.limits.models import Limits
+from querylake_api.keys.limits import Limits
 from querylake_api.persistence.base import Base
 
 

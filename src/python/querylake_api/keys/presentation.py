@@ -10,8 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
+from querylake_api.keys.limits import LIMIT_NAMES, UNLIMITED, Limits
 from querylake_api.keys.models import ApiKey
-from querylake_api.limits.models import LIMIT_NAMES, UNLIMITED, Limits
 
 UNLIMITED_WORD = "unlimited"
 DEFAULT_WORD = "default"

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
+from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import KEY_GENERATION, ApiKey, ApiKeyRow, Scope
-from querylake_api.limits.models import Limits
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.lookout import spelt
 from querylake_api.persistence.notices import KEYS

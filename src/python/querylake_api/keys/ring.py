@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from querylake_api.background import pause
+from querylake_api.event_loop.background import pause
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.secret import hash_key

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey, Scope
-from querylake_api.keys.secret import looks_like_key
-from querylake_api.limits.models import Limits
+from querylake_api.requests.redaction import looks_like_key
 
 MAX_PAGE = 500
 MAX_DAYS = 36_500

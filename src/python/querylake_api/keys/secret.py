@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
 
@@ -13,18 +12,16 @@ try:
 except ImportError:  # it goes by another name from Python 3.12 on
     from hashlib import sha256
 
+from querylake_api.requests.redaction import KEY_PREFIX
+
 ALPHABET = string.digits + string.ascii_letters
-PREFIX = "sk-"
 LENGTH = 48
 """48 characters of 62 kinds are 285 bits: guessing is hopeless, so a fast hash is safe."""
-
-# Longer than words that happen to begin so, shorter than any key that is one.
-_SHAPE = re.compile(PREFIX + r"[A-Za-z0-9_-]{20,}")
 
 
 def generate_key() -> str:
     """Return a new key: `sk-` and 48 base62 characters from the system's CSPRNG."""
-    return PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    return KEY_PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def generate_id() -> str:
@@ -40,14 +37,4 @@ def hash_key(key: str) -> str:
 
 def hint(key: str) -> str:
     """Return what may be shown of a key, enough to recognise it."""
-    return f"{PREFIX}...{key[-4:]}"
-
-
-def looks_like_key(text: str) -> bool:
-    """Return whether somewhere in a text there is what may be a key, and should not be seen."""
-    return PREFIX in text and _SHAPE.search(text) is not None
-
-
-def without_keys(text: str) -> str:
-    """Return a text that may be logged, with what may be keys blotted out."""
-    return _SHAPE.sub(f"{PREFIX}...", text) if PREFIX in text else text
+    return f"{KEY_PREFIX}...{key[-4:]}"

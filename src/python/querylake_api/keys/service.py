@@ -15,12 +15,12 @@ from querylake_api.keys.errors import (
     unknown_models,
 )
 from querylake_api.keys.importing import ImportedKey, ImportOutcome
+from querylake_api.keys.limits import LIMIT_NAMES
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
 from querylake_api.keys.schemas import KeyChange, KeyRequest
 from querylake_api.keys.secret import generate_id, generate_key, hash_key, hint
-from querylake_api.limits.models import LIMIT_NAMES
 from querylake_api.settings import ModelSettings
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from querylake_api.limits.models import Limits
+from querylake_api.keys.limits import Limits
 from querylake_api.limits.table import Row
 from querylake_api.limits.window import SlidingWindow
 

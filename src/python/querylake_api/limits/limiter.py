@@ -6,14 +6,14 @@ import time
 from types import TracebackType
 
 from querylake_api.errors import ApiError
-from querylake_api.inference.disconnect import ClientLeft
+from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey
 from querylake_api.limits.errors import rate_limited, table_full, too_many_at_once
 from querylake_api.limits.headers import rate_limit_headers
 from querylake_api.limits.lease import Lease, NoLease, TableLease
-from querylake_api.limits.models import Limits
 from querylake_api.limits.table import LimitsTable, Row
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.disconnect import ClientLeft
+from querylake_api.requests.record import RequestRecord
 
 _NO_LEASE = NoLease()
 

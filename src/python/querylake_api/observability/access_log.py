@@ -8,7 +8,7 @@ import orjson
 
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import timestamp
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 
 MAX_LOGGED_PATH = 200
 

@@ -14,8 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from querylake_api.observability.exposition import Exposition
 from querylake_api.observability.families import Counter, Gauge, Histogram, Merge, Reading
-from querylake_api.observability.request_record import RequestRecord
 from querylake_api.observability.snapshot import Snapshot, read_snapshot
+from querylake_api.requests.record import RequestRecord
 from querylake_version import VERSION
 
 WRITE_SECONDS = 1.0

@@ -6,16 +6,16 @@ import logging
 import time
 from collections.abc import Sequence
 
-from querylake_api.asgi import Scope
-from querylake_api.keys.secret import without_keys
-from querylake_api.observability.request_record import (
+from querylake_api.http_server.asgi import Scope
+from querylake_api.observability.tracing import Tracer
+from querylake_api.requests.record import (
     Journal,
     RecordSink,
     RequestRecord,
     new_request_ids,
     own_request_id,
 )
-from querylake_api.observability.tracing import Tracer
+from querylake_api.requests.redaction import without_keys
 from request_replay.agreement import IDENTITY, REPLAYED
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from querylake_api.background import in_background
+from querylake_api.event_loop.background import in_background
 from querylake_api.observability.metrics import Metrics
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from querylake_api.observability.request_record import RequestRecord
-from querylake_api.observability.trace_context import Trace
+from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.trace_context import Trace
 from querylake_version import VERSION
 
 _SERVER, _CLIENT = 2, 3

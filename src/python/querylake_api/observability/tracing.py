@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from querylake_api.background import in_background
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.event_loop.background import in_background
 from querylake_api.observability.spans import export_request
-from querylake_api.observability.trace_context import Trace, trace_of
+from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.trace_context import Trace, trace_of
 from querylake_api.settings import TracingSettings
 
 MAX_WAITING = 8192

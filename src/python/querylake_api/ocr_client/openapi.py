@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from querylake_api.error_schema import ERROR_REFERENCE
+from querylake_api.error_responses.schema import ERROR_REFERENCE
 from querylake_api.ocr_client.places import DOCUMENTS, PLACES
 
 _JSON: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from llm_provider.errors import ProviderError
-from querylake_api.asgi import EVENT_STREAM, Message, Send, tell
+from querylake_api.error_responses.delivery import tell
+from querylake_api.http_server.asgi import EVENT_STREAM, Message, Send
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.refusals import refusal
-from querylake_api.observability.request_record import Outcome, RequestRecord
 from querylake_api.ocr_client.service import NAME, OcrAnswer
+from querylake_api.requests.record import Outcome, RequestRecord
 
 _EVENTS = "text/event-stream"
 _PASSED_HEADERS = ("content-type", "content-length", "x-ocr-status", "x-ocr-pages-failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from querylake_api.error_handlers import unknown_url, wrong_method
+from querylake_api.error_responses.unserved_urls import unknown_url, wrong_method
 
 DOCUMENTS = "/v1/ocr"
 

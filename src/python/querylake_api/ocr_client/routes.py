@@ -6,19 +6,20 @@ import asyncio
 from urllib.parse import parse_qs
 
 from llm_provider.errors import ProviderError
-from querylake_api.asgi import Receive, Scope, Send, tell
+from querylake_api.error_responses.delivery import tell
 from querylake_api.errors import ApiError, invalid_request
-from querylake_api.inference.disconnect import ClientLeft, WhileConnected
+from querylake_api.http_server.asgi import Receive, Scope, Send
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
 from querylake_api.limits.limiter import Limiter
-from querylake_api.observability.request_record import CLIENT_CLOSED, RequestRecord
 from querylake_api.ocr_client.backlog import Backlog
 from querylake_api.ocr_client.passage import Passage
 from querylake_api.ocr_client.places import Place, find_place
 from querylake_api.ocr_client.service import NAME, OcrService
 from querylake_api.ocr_client.upload import Upload
+from querylake_api.requests.disconnect import ClientLeft, WhileConnected
+from querylake_api.requests.record import CLIENT_CLOSED, RequestRecord
 
 OWNER = "x-querylake-owner"
 """Tells the service whose documents these are. It believes those who have its key."""

@@ -21,8 +21,9 @@ from llm_provider.errors import (
     UpstreamUnavailable,
 )
 from llm_provider.http_pool import KEEP_ALIVE_SECONDS
+from querylake_api.settings import OCR_UPSTREAM
 
-NAME = "ocr"
+NAME = OCR_UPSTREAM
 """What the service is called where models and engines have names: in usage, metrics and logs."""
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from querylake_api.asgi import Message, Receive, Scope
 from querylake_api.errors import ApiError
-from querylake_api.inference.body import declared_length
+from querylake_api.http_server.asgi import Message, Receive, Scope
 from querylake_api.inference.errors import body_too_large, body_too_slow
 from querylake_api.ocr_client.backlog import Backlog
+from querylake_api.requests.body import declared_length
 
 
 class Upload:

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from querylake_api.command_options import ConfigOption
+from querylake_api.configuration.command_options import ConfigOption
 from querylake_api.configuration.loading import Configuration, load_configuration
-from querylake_api.persistence.database import open_database
-from querylake_api.persistence.migrate import migrate
-from querylake_api.ray_serve.errors import ClusterMismatch, ClusterUnreachable
-from querylake_api.ray_serve.reach import reach
-from querylake_api.ray_serve.versions import (
+from querylake_api.doctor.ray_versions import (
     DashboardUnusable,
     cluster_version,
     mismatches,
     show_token,
 )
+from querylake_api.persistence.database import open_database
+from querylake_api.persistence.migrate import migrate
+from querylake_api.ray_serve.errors import ClusterMismatch, ClusterUnreachable
+from querylake_api.ray_serve.reach import reach
 
 AddressOption = Annotated[
     str, typer.Option(help="The cluster: host:port of its head; `auto` for the one of this node.")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ray.serve._private.constants import RAY_SERVE_ENABLE_HA_PROXY
 
-from querylake_api.app import running_application
-from querylake_api.application import Application
 from querylake_api.configuration.loading import Configuration, load_configuration
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import configure_logging
+from querylake_api.process.application import Application
+from querylake_api.process.startup import running_application
 from querylake_api.ray_serve.errors import ConfigurationDiffers
 from request_replay.agreement import CALLBACK, REPLAYING
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from querylake_api.background import pause
 from querylake_api.errors import ApiError
+from querylake_api.event_loop.background import pause
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.agenda import agenda
 from querylake_api.rollouts.decision import Decision, decide

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from querylake_api.keys.dependencies import AdminKey
+from querylake_api.process.components import Services, ServicesDep
 from querylake_api.rollouts.gates import Gates
 from querylake_api.rollouts.plan import RolloutPlan
 from querylake_api.rollouts.schemas import (
@@ -20,7 +21,6 @@ from querylake_api.rollouts.schemas import (
     RolloutList,
     RolloutView,
 )
-from querylake_api.services import Services, ServicesDep
 
 router = APIRouter(prefix="/admin/rollouts", tags=["rollouts"])
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from querylake_api.background import pause
 from querylake_api.errors import ApiError
+from querylake_api.event_loop.background import pause
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.lifecycle import Action, Status
 from querylake_api.rollouts.repository import Rollout, RolloutRepository

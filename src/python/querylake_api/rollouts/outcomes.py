@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from querylake_api.observability.request_record import Outcome, RequestRecord
+from querylake_api.requests.record import Outcome, RequestRecord
 from querylake_api.rollouts.routing import RolloutAssignment
 from querylake_api.settings import Role
 from rollout_statistics.running_quantile import bucket_of

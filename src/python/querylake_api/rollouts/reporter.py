@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from querylake_api.background import pause
+from querylake_api.event_loop.background import pause
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.outcomes import Batch, OutcomeRecorder
 from querylake_api.rollouts.repository import RolloutRepository

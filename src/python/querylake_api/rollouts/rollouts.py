@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from querylake_api.background import in_background
 from querylake_api.configuration.loading import Configuration
+from querylake_api.event_loop.background import in_background
 from querylake_api.persistence.database import Database
 from querylake_api.rollouts.controller import Controller
 from querylake_api.rollouts.follower import Follower

@@ -10,15 +10,16 @@ import asyncio
 import logging
 
 from llm_provider.errors import ProviderError
-from querylake_api.asgi import Message, tell
+from querylake_api.error_responses.delivery import tell
 from querylake_api.errors import ApiError
+from querylake_api.http_server.asgi import Message
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model
 from querylake_api.inference.dispatch import BalancingDispatcher, Dispatch, Dispatcher
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.relay import pass_on
 from querylake_api.keys.models import ApiKey
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 from querylake_api.rollouts.buckets import bucket
 from querylake_api.rollouts.outcomes import OutcomeRecorder
 from querylake_api.rollouts.routing import RolloutAssignment, about

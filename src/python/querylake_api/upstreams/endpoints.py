@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 from querylake_api.upstreams.schemas import ServedModel, UpstreamList, UpstreamView
 
 router = APIRouter(prefix="/admin/upstreams", tags=["upstreams"])

@@ -9,8 +9,8 @@ from llm_provider.breaker import BreakerPolicy
 from llm_provider.config import UpstreamConfig
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import LLMProvider
-from querylake_api.background import in_background
 from querylake_api.configuration.loading import Configuration
+from querylake_api.event_loop.background import in_background
 from querylake_api.settings import SERVE_SCHEME, Settings, UpstreamSettings
 from querylake_api.upstreams.facts import UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy
@@ -75,7 +75,7 @@ def provider_for(config: UpstreamConfig) -> LLMProvider:
     if not config.base_url.startswith(SERVE_SCHEME):
         return OpenAIHTTPProvider(config)
     # Here, because importing Ray takes a second, and few need it.
-    from querylake_api.ray_serve.provider import RayServeProvider
+    from querylake_api.upstreams.ray_provider import RayServeProvider
 
     return RayServeProvider(config)
 

@@ -18,7 +18,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from querylake_api.command_options import ConfigOption
+from querylake_api.configuration.command_options import ConfigOption
 from querylake_api.configuration.loading import load_configuration
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import require_schema

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from querylake_api.errors import invalid_request
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.services import ServicesDep
+from querylake_api.process.components import ServicesDep
 from querylake_api.usage.question import DEFAULT_DAYS, Dimension, Place, Selection, period
 from querylake_api.usage.schemas import (
     MAX_PAGE,

@@ -9,7 +9,7 @@ from itertools import count
 
 import orjson
 
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.requests.record import RequestRecord
 
 _AT_ONCE = 64
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from querylake_api.observability.metrics import Metrics
-from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.requests.record import RequestRecord
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry
 from querylake_api.usage.insertion import insert_entries
 from querylake_api.usage.orphans import Orphan, Portion, orphans, portions

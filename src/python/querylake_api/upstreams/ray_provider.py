@@ -28,8 +28,8 @@ from llm_provider.errors import (
 )
 from llm_provider.provider import Health, Relay
 from llm_provider.relaying import RelayingProvider
-from querylake_api.ray_serve.strings import RAY_FAULTS, Strings, clause
 from querylake_api.settings import SERVE_SCHEME
+from querylake_api.upstreams.ray_strings import RAY_FAULTS, Strings, clause
 
 CHAT_METHOD = "create_chat_completion_original"
 

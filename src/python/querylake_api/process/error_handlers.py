@@ -8,13 +8,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from querylake_api.asgi import RECORD
 from querylake_api.configuration.problems import key_path, plain_reason
-from querylake_api.dialects import error_body
+from querylake_api.error_responses.dialects import error_body
+from querylake_api.error_responses.unserved_urls import unknown_url, wrong_method
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
-from querylake_api.observability.request_record import RequestRecord
 from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.requests.record import RECORD, RequestRecord
 
 _PARTS_OF_REQUEST = ("body", "query", "path", "header", "cookie")
 
@@ -89,24 +89,3 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 def _param(location: tuple[str | int, ...]) -> str:
     inside = location[1:] if location[0] in _PARTS_OF_REQUEST else location
     return key_path(inside) or str(location[0])
-
-
-def unknown_url(method: str, path: str) -> ApiError:
-    """Nothing is served there."""
-    return invalid_request(
-        f"There is nothing at {method} {path[:200]}. See /docs for what there is.",
-        status=404,
-        code="unknown_url",
-    )
-
-
-def wrong_method(method: str, path: str, allow: str) -> ApiError:
-    """Something is served there, but not to this method."""
-    error = invalid_request(
-        f"{path[:200]} does not take {method}. Use {allow or 'another method'}.",
-        status=405,
-        code="method_not_allowed",
-    )
-    if allow:
-        error.headers["allow"] = allow
-    return error

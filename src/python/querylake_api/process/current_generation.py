@@ -14,7 +14,7 @@ from querylake_api.configuration.reloading import (
     WorkerState,
     reread,
 )
-from querylake_api.generation import Generation, Standing, running_generation
+from querylake_api.process.generation import Generation, Standing, running_generation
 from querylake_api.upstreams.registry import Upstreams
 
 _log = logging.getLogger(__name__)

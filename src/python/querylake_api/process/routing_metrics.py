@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from llm_provider.breaker import BreakerState
 from querylake_api.observability.families import Labels
 from querylake_api.observability.metrics import Metrics
-from querylake_api.services import Services
+from querylake_api.process.components import Services
 from querylake_api.upstreams.facts import Condition, UpstreamFacts
 
 _CONDITIONS: tuple[Condition, ...] = typing.get_args(Condition)

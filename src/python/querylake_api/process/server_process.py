@@ -11,16 +11,16 @@ from collections.abc import Callable, Coroutine, Generator
 
 import uvicorn
 
-from querylake_api import memory
-from querylake_api.app import running_application
-from querylake_api.application import Application
-from querylake_api.background import pause
-from querylake_api.client_connection import ClientConnection
 from querylake_api.configuration.loading import Configuration, ConfigurationError
 from querylake_api.configuration.reloading import Reloader, WorkerState
-from querylake_api.generations import Generations
+from querylake_api.event_loop.background import pause
+from querylake_api.http_server.client_connection import ClientConnection
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
+from querylake_api.process import memory
+from querylake_api.process.application import Application
+from querylake_api.process.current_generation import Generations
+from querylake_api.process.startup import running_application
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75

@@ -20,7 +20,7 @@ from querylake_api.configuration.loading import Configuration
 from querylake_api.errors import OperatorError
 from querylake_api.observability.log_writer import DirectWriter, LogWriter
 from querylake_api.observability.logs import configure_logging
-from querylake_api.serving import BACKLOG, Serving
+from querylake_api.process.server_process import BACKLOG, Serving
 from querylake_api.workers.link import ParentLink
 from querylake_api.workers.messages import Adopt, Failed, Stop
 from querylake_api.workers.supervisor import Supervisor

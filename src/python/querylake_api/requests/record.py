@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Literal, Protocol
 
 from llm_provider.stream_observer import Ending
-from querylake_api.dialects import Dialect
-from querylake_api.keys.secret import looks_like_key
-from querylake_api.observability.gaps import Gaps
-from querylake_api.observability.trace_context import Trace
+from querylake_api.error_responses.dialects import Dialect
+from querylake_api.requests.gaps import Gaps
+from querylake_api.requests.redaction import looks_like_key
+from querylake_api.requests.trace_context import Trace
 
 Outcome = Literal[
     "success",
@@ -26,6 +26,9 @@ Outcome = Literal[
 ]
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+RECORD = "querylake.record"
+"""Where a request's record is found in its scope."""
 
 CLIENT_CLOSED = 499
 """Status for the log when the client left before there was one, as nginx writes it."""

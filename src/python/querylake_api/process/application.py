@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from querylake_api.asgi import RECORD, AsgiApp, Message, Receive, Scope, Send, tell
+from querylake_api.error_responses.delivery import tell
 from querylake_api.errors import internal_error, shutting_down
-from querylake_api.generations import Generations
+from querylake_api.http_server.asgi import AsgiApp, Message, Receive, Scope, Send
 from querylake_api.observability.observer import Observer
-from querylake_api.observability.request_record import RequestRecord, outcome_of_status
-from querylake_api.services import SERVICES
+from querylake_api.process.components import SERVICES
+from querylake_api.process.current_generation import Generations
+from querylake_api.requests.record import RECORD, RequestRecord, outcome_of_status
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from querylake_api.asgi import Receive
-from querylake_api.exchange import Exchange
-from querylake_api.observability.request_record import RequestRecord
+from querylake_api.http_server.asgi import Receive
+from querylake_api.http_server.exchange import Exchange
+from querylake_api.requests.record import RequestRecord
 
 
 class ClientLeft(Exception):

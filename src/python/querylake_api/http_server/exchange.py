@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llm_provider.provider import Patience
 
 if TYPE_CHECKING:
-    from querylake_api.client_connection import ClientConnection
+    from querylake_api.http_server.client_connection import ClientConnection
 
 EXCHANGE = "querylake.exchange"
 """Where a request's exchange is found in its scope, under a server of ours."""

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from querylake_api.asgi import Route
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
@@ -15,11 +14,11 @@ from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import inference_routes
 from querylake_api.keys.authentication import Authenticator
+from querylake_api.keys.limits import Limits
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
 from querylake_api.keys.service import KeyService
 from querylake_api.limits.limiter import Limiter
-from querylake_api.limits.models import Limits
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
@@ -27,9 +26,10 @@ from querylake_api.ocr_client.places import covers
 from querylake_api.ocr_client.routes import OcrRoutes
 from querylake_api.ocr_client.service import open_ocr
 from querylake_api.persistence.database import Database
+from querylake_api.process.components import Services
+from querylake_api.requests.route import Route
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.rollouts.shadows import AlwaysCandidate, ShadowingDispatcher
-from querylake_api.services import Services
 from querylake_api.settings import RetrySettings
 from querylake_api.upstreams.registry import open_upstreams
 from querylake_api.usage.repository import UsageRepository

@@ -9,15 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from querylake_api.application import Application
-from querylake_api.background import in_background
 from querylake_api.configuration.endpoints import router as config_router
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
-from querylake_api.error_handlers import add_error_handlers
-from querylake_api.error_schema import ERROR_RESPONSES
-from querylake_api.generation import Standing
-from querylake_api.generations import Generations
+from querylake_api.error_responses.schema import ERROR_RESPONSES
+from querylake_api.event_loop.background import in_background
 from querylake_api.health.endpoints import router as health_router
 from querylake_api.inference.endpoints import router as models_router
 from querylake_api.inference.openapi import document_inference_routes
@@ -29,18 +25,22 @@ from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.access_log import AccessLog
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
-from querylake_api.observability.request_record import RecordSink
 from querylake_api.observability.running import running_metrics
 from querylake_api.observability.tracing import running_tracer
 from querylake_api.ocr_client.openapi import document_ocr_routes
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
+from querylake_api.process.application import Application
+from querylake_api.process.current_generation import Generations
+from querylake_api.process.error_handlers import add_error_handlers
+from querylake_api.process.generation import Standing
+from querylake_api.process.routing_metrics import watch_routing
+from querylake_api.requests.record import RecordSink
 from querylake_api.rollouts.endpoints import router as rollouts_router
 from querylake_api.rollouts.metrics import watch_rollouts
 from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.rollouts.ui.endpoints import router as rollouts_page_router
 from querylake_api.upstreams.endpoints import router as upstreams_router
-from querylake_api.upstreams.metrics import watch_routing
 from querylake_api.usage.endpoints import router as usage_router
 from querylake_api.usage.running import running_ledger
 from querylake_api.workers.worker import claim_worker

@@ -18,13 +18,13 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
+import orjson
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from llm_provider.alarm import Alarm
-from querylake_api.dialects import error_body
 from querylake_api.errors import ApiError, head_too_large, not_http
-from querylake_api.exchange import EXCHANGE, Exchange, encoded_head
+from querylake_api.http_server.exchange import EXCHANGE, Exchange, encoded_head
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's URL and headers."""
@@ -274,7 +274,7 @@ class ClientConnection(asyncio.Protocol):
             return
         _log.info("a client was cut off: %s", error.message)
         if not any(exchange.started for exchange in self._exchanges):
-            body = error_body(error, "openai")
+            body = orjson.dumps(error.document())
             length = (b"content-length", b"%d" % len(body))
             headers = [*self.default_headers(), _JSON, length, _CLOSE]
             transport.write(encoded_head(error.status, headers) + body)

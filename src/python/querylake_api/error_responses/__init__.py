@@ -1,0 +1,1 @@
+"""How errors are worded and sent, in each client protocol's form."""

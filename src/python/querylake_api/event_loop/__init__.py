@@ -1,0 +1,1 @@
+"""Work that runs in the event loop beside requests."""

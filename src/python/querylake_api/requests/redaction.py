@@ -1,0 +1,21 @@
+"""Keeping keys out of whatever others read: logs, names, request ids."""
+
+from __future__ import annotations
+
+import re
+
+KEY_PREFIX = "sk-"
+"""What every key begins with."""
+
+# Longer than words that happen to begin so, shorter than any key that is one.
+_SHAPE = re.compile(KEY_PREFIX + r"[A-Za-z0-9_-]{20,}")
+
+
+def looks_like_key(text: str) -> bool:
+    """Return whether somewhere in a text there is what may be a key, and should not be seen."""
+    return KEY_PREFIX in text and _SHAPE.search(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """Return a text that may be logged, with what may be keys blotted out."""
+    return _SHAPE.sub(f"{KEY_PREFIX}...", text) if KEY_PREFIX in text else text
