@@ -147,7 +147,10 @@ def tests_of(stack, fixtures=(), dependencies=(), engine=False, compiled=None):
             tags=["compiled"],
         )
     if fixtures:
-        python_test_utils(name="fixtures", sources=fixtures, resolve=stack)
+        # Tests of the folders below find the conftest.py by inference, and with it what it needs.
+        python_test_utils(
+            name="fixtures", sources=fixtures, resolve=stack, dependencies=list(dependencies)
+        )
 
 
 def testing_library(stacks):

@@ -16,7 +16,7 @@ from llm_provider.errors import (
 )
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from querylake_api_testing.upstream_calls import PATIENCE, Run, ask, until_full, whole, with_engine
+from llm_provider_testing.upstream_calls import PATIENCE, Run, ask, until_full, whole, with_engine
 
 pytestmark = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 
