@@ -15,6 +15,7 @@ POLICY = Policy(
     light_locks=(),
     shared=frozenset({"llm_provider"}),
     wrappers={"vllm_runtime": frozenset({"torch", "vllm"})},
+    floors={},
 )
 
 

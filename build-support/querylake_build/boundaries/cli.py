@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from querylake_build.boundaries import locks, pants, pex, sources
+from querylake_build.boundaries import floors, locks, pants, pex, sources
 from querylake_build.boundaries.planted import PLANTS, Plant, copied, planted, smuggled
 from querylake_build.boundaries.policy import BoundaryError, Policy, Violation, read_policy
 from querylake_build.boundaries.report import Finding, Report, Trial
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _checks(policy: Policy, *, with_pants: bool, daemon: bool) -> dict[str, Check]:
     checks: dict[str, Check] = {
         sources.RULE: lambda repository: sources.check_sources(repository, policy),
+        floors.RULE: lambda repository: floors.check_floors(repository, policy),
         locks.RULE: lambda repository: locks.check_locks(repository, policy),
         pants.SETTINGS_RULE: pants.check_settings,
     }

@@ -22,7 +22,7 @@ class Plant:
 
     Attributes:
         title: what somebody did.
-        file: which file they edited, from the repository's root.
+        file: which file they edited, or added, from the repository's root.
         text: what they added at its end, or put in place of something.
         seen_by: the rules that must report it, each by itself.
         replaces: what the text is put in place of.
@@ -88,6 +88,24 @@ PLANTS = (
         ("sources",),
     ),
     Plant(
+        "import of a room above",
+        f"{_API}/keys/ring.py",
+        "from querylake_api.inference.catalog import Catalog\n",
+        ("floors",),
+    ),
+    Plant(
+        "modules that import in a circle",
+        "src/python/ocr/errors.py",
+        "import ocr.cli\n",
+        ("floors",),
+    ),
+    Plant(
+        "module outside every room",
+        f"{_API}/helpers.py",
+        '"""Whatever."""\n',
+        ("floors",),
+    ),
+    Plant(
         "imports that no stack owns tolerated",
         "pants.toml",
         'unowned_dependency_behavior = "warning"',
@@ -120,12 +138,15 @@ def copied(repository: Path, folder: Path) -> Iterator[Path]:
 def planted(copy: Path, plant: Plant) -> Iterator[None]:
     """Have a violation in a copy for the block."""
     file = copy / plant.file
-    before = file.read_text(encoding="utf-8")
-    file.write_text(plant.applied(before), encoding="utf-8")
+    before = file.read_text(encoding="utf-8") if file.exists() else None
+    file.write_text(plant.applied(before or ""), encoding="utf-8")
     try:
         yield
     finally:
-        file.write_text(before, encoding="utf-8")
+        if before is None:
+            file.unlink()
+        else:
+            file.write_text(before, encoding="utf-8")
 
 
 def smuggled(pex: Path, folder: Path) -> Path:

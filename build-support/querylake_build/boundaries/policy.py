@@ -29,6 +29,34 @@ class Violation:
 
 
 @dataclass(frozen=True)
+class Floors:
+    """The order in which the rooms of a package stand.
+
+    Attributes:
+        rooms: from the top down. Each is a folder, a module, or a wildcard for modules such as
+            `*.endpoints`, which stand where the wildcard does and not in the folder they lie in.
+    """
+
+    rooms: tuple[str, ...]
+
+    def room(self, module: str) -> str:
+        """Return the room that a module is in; empty if it is in none."""
+        for room in self.rooms:
+            if "*" in room and fnmatchcase(module, room):
+                return room
+        around = [room for room in self.rooms if f"{module}.".startswith(f"{room}.")]
+        return max(around, key=len, default="")
+
+    def depth(self, module: str) -> int:
+        """Return how many rooms stand above a module's.
+
+        Raises:
+            ValueError: it is in no room.
+        """
+        return self.rooms.index(self.room(module))
+
+
+@dataclass(frozen=True)
 class Policy:
     """The contents of boundaries.toml.
 
@@ -38,6 +66,7 @@ class Policy:
         light_locks: locks that hold no engine.
         shared: first-party packages that others may import.
         wrappers: the engine modules that a first-party package may import.
+        floors: the rooms of a first-party package, for those that have an order of them.
     """
 
     distributions: tuple[str, ...]
@@ -45,6 +74,7 @@ class Policy:
     light_locks: tuple[str, ...]
     shared: frozenset[str]
     wrappers: dict[str, frozenset[str]]
+    floors: dict[str, Floors]
 
     def is_engine(self, distribution: str) -> bool:
         """Whether a distribution, in any spelling of its name, is an engine."""
@@ -71,6 +101,10 @@ def read_policy(file: Path) -> Policy:
             light_locks=tuple(content["locks"]["light"]),
             shared=frozenset(packages["shared"]),
             wrappers={name: frozenset(may) for name, may in packages["engines"].items()},
+            floors={
+                name: Floors(tuple(room for floor in floors for room in floor))
+                for name, floors in content["floors"].items()
+            },
         )
     except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
         raise BoundaryError(f"{file} cannot be used: {error!r}") from error

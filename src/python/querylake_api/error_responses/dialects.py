@@ -7,13 +7,12 @@ clients of the older protocol still find `error`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from querylake_api.errors import ApiError
-
-Dialect = Literal["openai", "responses", "anthropic"]
+from querylake_api.requests.record import Dialect
 
 _ANTHROPIC_STATUS_TYPES = {
     404: "not_found_error",

@@ -8,12 +8,9 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from llm_provider.provider import Patience
-
-if TYPE_CHECKING:
-    from querylake_api.http_server.client_connection import ClientConnection
 
 EXCHANGE = "querylake.exchange"
 """Where a request's exchange is found in its scope, under a server of ours."""
@@ -29,6 +26,36 @@ _COLON = b": "
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
 }
+
+
+class Connection(Protocol):
+    """What an exchange asks of the connection that it came over.
+
+    Attributes:
+        transport: None once the client is gone.
+        blocked: whether the client does not take what was sent.
+    """
+
+    transport: asyncio.Transport | None
+    blocked: bool
+
+    async def writable(self) -> None:
+        """Wait until the client takes what was sent, or is gone."""
+
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every response has, such as the date."""
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have something called in the event loop's next round."""
+
+    def pause_reading(self) -> None:
+        """Read no more from the client."""
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """Note that an exchange's response is complete."""
 
 
 class Exchange:
@@ -75,7 +102,7 @@ class Exchange:
 
     def __init__(
         self,
-        connection: ClientConnection,
+        connection: Connection,
         scope: dict[str, Any],
         *,
         keep_alive: bool,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Message, Receive, Scope
-from querylake_api.inference.errors import body_too_large, body_too_slow
 from querylake_api.ocr_client.backlog import Backlog
 from querylake_api.requests.body import declared_length
+from querylake_api.requests.errors import body_too_large, body_too_slow
 
 
 class Upload:

@@ -6,8 +6,8 @@ import asyncio
 
 from querylake_api.http_server.asgi import Receive, Scope
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
-from querylake_api.inference.errors import body_too_large, body_too_slow
 from querylake_api.requests.disconnect import ClientLeft
+from querylake_api.requests.errors import body_too_large, body_too_slow
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float) -> bytes:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Literal, Protocol
 
 from llm_provider.stream_observer import Ending
-from querylake_api.error_responses.dialects import Dialect
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.redaction import looks_like_key
 from querylake_api.requests.trace_context import Trace
@@ -24,6 +23,9 @@ Outcome = Literal[
     "server_error",
     "shutdown",
 ]
+
+Dialect = Literal["openai", "responses", "anthropic"]
+"""A client protocol, of which each words errors in its own way."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 

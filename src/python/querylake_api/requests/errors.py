@@ -1,0 +1,23 @@
+"""What can be wrong with how a request arrives."""
+
+from __future__ import annotations
+
+from querylake_api.errors import ApiError, invalid_request
+
+
+def body_too_large(limit: int) -> ApiError:
+    """The request is larger than the server takes."""
+    return invalid_request(
+        f"The request body is larger than the limit of {limit} bytes. Send a smaller one.",
+        status=413,
+        code="request_too_large",
+    )
+
+
+def body_too_slow(seconds: float) -> ApiError:
+    """The request did not arrive in time."""
+    return invalid_request(
+        f"The request body did not arrive within {seconds:g} s. Send it again.",
+        status=408,
+        code="request_timeout",
+    )
