@@ -17,7 +17,7 @@ from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.process.serve import listen
 from querylake_api.process.server_process import ApiServer
-from querylake_api.rollouts.repository import RolloutRepository
+from querylake_api.rollouts.records.repository import RolloutRepository
 from querylake_api_testing.commands import Run
 from querylake_api_testing.connections import App, Connection, Serve, server_of
 from querylake_api_testing.databases import TestPostgres, database_folder

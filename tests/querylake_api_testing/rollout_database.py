@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import text
 
-from querylake_api.rollouts.controller import Controller
-from querylake_api.rollouts.gates import Gates
-from querylake_api.rollouts.lease import Lease
-from querylake_api.rollouts.lifecycle import Action
-from querylake_api.rollouts.outcomes import Batch, Kind
-from querylake_api.rollouts.plan import Judging, RolloutPlan, Step
-from querylake_api.rollouts.repository import Event, RolloutRepository
-from querylake_api.rollouts.transition import transition
+from querylake_api.rollouts.control.controller import Controller
+from querylake_api.rollouts.control.gates import Gates
+from querylake_api.rollouts.records.lease import Lease
+from querylake_api.rollouts.records.lifecycle import Action
+from querylake_api.rollouts.records.outcomes import Batch, Kind
+from querylake_api.rollouts.records.plan import Judging, RolloutPlan, Step
+from querylake_api.rollouts.records.repository import Event, RolloutRepository
+from querylake_api.rollouts.records.transition import transition
 from querylake_api.settings import Role
 from querylake_api_testing.rollout_stage import GATES_HOLD
 

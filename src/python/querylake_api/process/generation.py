@@ -28,8 +28,8 @@ from querylake_api.ocr_client.service import open_ocr
 from querylake_api.persistence.database import Database
 from querylake_api.process.components import Services
 from querylake_api.requests.route import Route
-from querylake_api.rollouts.rollouts import Rollouts
-from querylake_api.rollouts.shadows import AlwaysCandidate, ShadowingDispatcher
+from querylake_api.rollouts.control.rollouts import Rollouts
+from querylake_api.rollouts.routing.shadows import AlwaysCandidate, ShadowingDispatcher
 from querylake_api.settings import RetrySettings
 from querylake_api.upstreams.registry import open_upstreams
 from querylake_api.usage.repository import UsageRepository

@@ -36,9 +36,9 @@ from querylake_api.process.error_handlers import add_error_handlers
 from querylake_api.process.generation import Standing
 from querylake_api.process.routing_metrics import watch_routing
 from querylake_api.requests.record import RecordSink
+from querylake_api.rollouts.control.rollouts import Rollouts
 from querylake_api.rollouts.endpoints import router as rollouts_router
 from querylake_api.rollouts.metrics import watch_rollouts
-from querylake_api.rollouts.rollouts import Rollouts
 from querylake_api.rollouts.ui.endpoints import router as rollouts_page_router
 from querylake_api.upstreams.endpoints import router as upstreams_router
 from querylake_api.usage.endpoints import router as usage_router

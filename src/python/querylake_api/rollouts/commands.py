@@ -15,7 +15,7 @@ from rich.live import Live
 
 from querylake_api.configuration.problems import key_path, plain_reason
 from querylake_api.rollouts.client import RolloutClient
-from querylake_api.rollouts.plan import RolloutPlan
+from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.table import list_view, status_view
 from rollout_statistics.simulation.report import TABLES, Table, report
 

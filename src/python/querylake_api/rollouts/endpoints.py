@@ -10,11 +10,11 @@ from fastapi.responses import StreamingResponse
 
 from querylake_api.keys.dependencies import AdminKey
 from querylake_api.process.components import Services, ServicesDep
-from querylake_api.rollouts.gates import Gates
-from querylake_api.rollouts.plan import RolloutPlan
+from querylake_api.rollouts.control.gates import Gates
+from querylake_api.rollouts.records.event_view import EventView
+from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.schemas import (
     EventList,
-    EventView,
     Promotion,
     Reasoned,
     RolledBack,

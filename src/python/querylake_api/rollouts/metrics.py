@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from querylake_api.observability.families import Labels
 from querylake_api.observability.metrics import Metrics
-from querylake_api.rollouts.buckets import BUCKETS
-from querylake_api.rollouts.lifecycle import Status
-from querylake_api.rollouts.rollouts import Rollouts
+from querylake_api.rollouts.control.rollouts import Rollouts
+from querylake_api.rollouts.records.buckets import BUCKETS
+from querylake_api.rollouts.records.lifecycle import Status
 
 _Reading = Iterator[tuple[Labels, float]]
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from querylake_api.rollouts.lifecycle import Action, Status, allowed
-from querylake_api.rollouts.plan import RolloutPlan
-from querylake_api.rollouts.repository import Event, Rollout
+from querylake_api.rollouts.records.event_view import EventView
+from querylake_api.rollouts.records.lifecycle import Action, Status, allowed
+from querylake_api.rollouts.records.plan import RolloutPlan
+from querylake_api.rollouts.records.repository import Rollout
 
 Reason = Annotated[str, Field(max_length=1000)]
 
@@ -46,29 +47,6 @@ class Promotion(Reasoned):
         if self.override_by is None or self.override_reason is None:
             return None
         return self.override_by, self.override_reason
-
-
-class EventView(BaseModel):
-    """Something that happened, in plain words and in figures."""
-
-    id: int
-    at: datetime | None
-    kind: str
-    actor: str
-    sentence: str
-    figures: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, event: Event) -> EventView:
-        """Return the view of an event."""
-        return cls(
-            id=event.id,
-            at=event.at,
-            kind=event.kind,
-            actor=event.actor,
-            sentence=event.sentence,
-            figures=event.figures,
-        )
 
 
 class RolloutView(BaseModel):

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from querylake_api.rollouts.verdict import NAMES
+from querylake_api.rollouts.judging.verdict import NAMES
 
 _COLOURS = {
     "worse": "bold red",

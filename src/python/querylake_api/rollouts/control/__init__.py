@@ -1,0 +1,1 @@
+"""Who judges and acts, and how each worker takes part."""

@@ -1,0 +1,1 @@
+"""From what was counted to a verdict and a decision. No I/O."""

@@ -1,0 +1,114 @@
+"""What needs no statistics: an engine that is dead, out of memory, unreachable, or stuck. Pure.
+
+Each worker looks at its own facts, since requests fail where they are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from querylake_api.rollouts.records.plan import Judging
+from querylake_api.upstreams.facts import LastExit, UpstreamFacts
+
+STALL_SECONDS = (2.5, 10.0)
+"""Without `stall_seconds`: how long an engine that has requests may stand still, at least and at
+most. Between them it is twice the longest standstill that the stable stack shows meanwhile: reading
+a long prompt, or compiling for one, holds both stacks up."""
+
+
+class EngineWatch:
+    """What one worker has seen of the engines of one rollout since it began here.
+
+    No clock is read: what is compared is one look with another.
+    """
+
+    def __init__(self) -> None:
+        self._restarts: dict[str, int] = {}
+        self._exits: dict[str, LastExit | None] = {}
+        self._final: dict[str, str] = {}
+        self._standstill = 0.0
+
+    def alarms(
+        self,
+        stable: Collection[UpstreamFacts],
+        candidates: Iterable[UpstreamFacts],
+        judging: Judging,
+    ) -> list[str]:
+        """Take a look, and return a sentence for every reason to roll back at once."""
+        self._standstill = max([self._standstill, *(each.stalled_seconds for each in stable)])
+        limit = judging.stall_seconds or stall_limit(self._standstill)
+        found = []
+        for each in candidates:
+            name = f"the candidate's engine {each.name!r}"
+            self._remember(each, name)
+            alarm = self._final.get(each.name) or _alarm(each, name, limit, judging)
+            if alarm is not None:
+                found.append(alarm)
+        return found
+
+    def _remember(self, facts: UpstreamFacts, name: str) -> None:
+        """Keep what cannot be undone: an engine that has ended."""
+        restarts = self._restarts.get(facts.name, facts.restarts)
+        # After a reload of the configuration, restarts are counted from 0 again.
+        self._restarts[facts.name] = facts.restarts
+        last = facts.last_exit
+        if last is not None and last != self._exits.setdefault(facts.name, last):
+            self._exits[facts.name] = last
+            if last.out_of_memory:
+                self._final[facts.name] = f"{name} ran out of memory: {last.detail}"
+        elif last is None:
+            self._exits.setdefault(facts.name, None)
+        if facts.restarts > restarts:
+            self._final.setdefault(facts.name, f"{name} was restarted while the rollout ran")
+
+
+def stall_limit(standstill: float) -> float:
+    """Return how long the candidate may stand still.
+
+    Args:
+        standstill: the longest that the stable stack has shown.
+    """
+    least, most = STALL_SECONDS
+    return min(most, max(least, 2 * standstill))
+
+
+def _alarm(facts: UpstreamFacts, name: str, limit: float, judging: Judging) -> str | None:
+    """Return the sentence. It names limits, and not what was counted since, so that it stays the
+    same while the fault lasts, and workers that see the same fault say the same."""
+    if facts.condition == "down":
+        return f"{name} is down: {facts.detail}"
+    if facts.condition == "stalled":
+        return f"{name} is stalled: {facts.detail}"
+    if facts.stalled_seconds >= limit:
+        return (
+            f"{name} has requests and made no token for {limit:.1f} s or longer, whatever its "
+            "health endpoint says"
+        )
+    if facts.connect_failures >= judging.max_connect_failures:
+        times = f"{judging.max_connect_failures} times or more in a row"
+        return f"{name} could not be connected to {times}"
+    return None
+
+
+def blind_spots(
+    facts: Iterable[UpstreamFacts], supervised: Collection[str], telling: Collection[str]
+) -> list[str]:
+    """Return a clause for everything that should be known of the candidate and is not.
+
+    What is not known is not fine: no step advances until it is.
+
+    Args:
+        supervised: engines whose supervisor is configured.
+        telling: engines that have told of their work before.
+    """
+    blind = []
+    for each in facts:
+        if each.condition == "unknown":
+            blind.append(f"{each.name!r} has not been looked at")
+        elif each.name in supervised and not each.supervisor_told:
+            blind.append(f"the supervisor of {each.name!r} does not answer")
+        elif each.name in {*supervised, *telling} and each.requests_running is None:
+            blind.append(f"nobody tells the progress of {each.name!r}")
+        elif each.condition in ("starting", "draining"):
+            blind.append(f"{each.name!r} is {each.condition}")
+    return blind

@@ -1,0 +1,1 @@
+"""Which stack a request goes to, and what became of it."""

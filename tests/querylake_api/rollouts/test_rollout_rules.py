@@ -1,0 +1,210 @@
+"""The pure parts of rollouts: states, who is in the canary, and what counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from querylake_api.errors import ApiError
+from querylake_api.inference.catalog import Model, Target
+from querylake_api.requests.record import Outcome, RequestRecord
+from querylake_api.rollouts.records.buckets import BUCKETS, bucket, limit
+from querylake_api.rollouts.records.lifecycle import Action, Course, Status, after, allowed
+from querylake_api.rollouts.records.split import Split, below
+from querylake_api.rollouts.routing.assignment import RolloutAssignment
+from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
+from querylake_api.settings import Role
+from querylake_api_testing.engines import named_engine
+from querylake_api_testing.valid_keys import valid_key
+
+NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
+
+
+@given(
+    actions=st.lists(st.sampled_from(list(Action)), max_size=40),
+    steps=st.integers(min_value=1, max_value=5),
+)
+def test_a_rollout_only_ever_goes_where_it_may(actions: list[Action], steps: int) -> None:
+    course = Course(Status.DRAFT)
+    for action in actions:
+        can = allowed(course, steps)
+        if action not in can:
+            with pytest.raises(ApiError, match="Allowed now"):
+                after(course, action, steps)
+            continue
+        following = after(course, action, steps)
+        assert course.status not in NOTHING_ENDS
+        assert following.step in (course.step, course.step + 1)
+        assert following.step < steps
+        if following.step != course.step:
+            assert action is Action.ADVANCE
+        course = following
+    assert course.status is not Status.DRAFT or Action.START in allowed(course, steps)
+
+
+def test_a_promotion_can_be_rolled_back_and_nothing_else() -> None:
+    assert allowed(Course(Status.PROMOTED), 3) == [Action.ROLLBACK]
+
+
+@given(
+    unit=st.text(max_size=20),
+    salt=st.text(max_size=8),
+    few=st.floats(min_value=0, max_value=100),
+    more=st.floats(min_value=0, max_value=100),
+)
+def test_a_larger_share_only_adds(unit: str, salt: str, few: float, more: float) -> None:
+    few, more = sorted((few, more))
+    place = bucket(salt, unit)
+    assert 0 <= place < BUCKETS
+    assert place < limit(more) or not place < limit(few)
+
+
+def test_the_share_is_what_was_asked_for_and_another_salt_draws_others() -> None:
+    keys = [f"key_{number}" for number in range(20_000)]
+    first = {key for key in keys if bucket("one", key) < limit(10)}
+    second = {key for key in keys if bucket("two", key) < limit(10)}
+    assert len(first) == pytest.approx(2000, rel=0.1)
+    assert len(first & second) == pytest.approx(200, rel=0.4)
+
+
+def model(*candidates: str) -> Model:
+    def target(name: str, stack: Role) -> Target:
+        return Target(named_engine(name), "m", stack)
+
+    return Model(
+        id="m",
+        aliases=(),
+        capabilities=frozenset({"chat"}),
+        stable=(target("old", "stable"),),
+        candidates=tuple(target(name, "candidate") for name in candidates),
+    )
+
+
+def split(status: Status = Status.RUNNING, percent: float = 50, **changes: object) -> Split:
+    values: dict[str, object] = {
+        "rollout_id": "r",
+        "model": "m",
+        "candidates": frozenset({"new"}),
+        "status": status,
+        "step": 0,
+        "salt": "s",
+        "below": below(status, percent),
+    }
+    return Split(**(values | changes))  # type: ignore[arg-type]
+
+
+def share_of(assignment: RolloutAssignment, its_model: Model) -> float:
+    stacks = Counter(
+        assignment.stack_for(its_model, valid_key(f"key_{number}"), "") for number in range(2000)
+    )
+    return stacks["candidate"] / 2000
+
+
+@pytest.mark.parametrize(
+    ("status", "share"),
+    [
+        (Status.RUNNING, 0.5),
+        (Status.PAUSED, 0.5),
+        (Status.PROMOTED, 1.0),
+        (Status.ROLLED_BACK, 0.0),
+        (Status.ABORTED, 0.0),
+    ],
+)
+def test_the_status_says_where_requests_go(status: Status, share: float) -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(status)], 1, ())
+    assert share_of(assignment, model("new")) == pytest.approx(share, abs=0.05)
+
+
+def test_a_rollout_says_nothing_of_other_candidates_than_its_own() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(Status.PROMOTED)], 1, ())
+    assert share_of(assignment, model("newer")) == 0
+    assert share_of(assignment, model("new", "newer")) == 0
+
+
+def test_lists_come_before_the_draw_and_deny_before_allow() -> None:
+    assignment = RolloutAssignment()
+    allow, deny = frozenset({"a", "both"}), frozenset({"d", "both"})
+    assignment.adopt([split(percent=0.01, allow=allow, deny=deny)], 1, ())
+    stacks = [
+        assignment.stack_for(model("new"), valid_key(name), "") for name in ("a", "d", "both")
+    ]
+    assert stacks == ["candidate", "stable", "stable"]
+
+
+def test_without_stickiness_each_request_is_drawn() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(sticky=False)], 1, ())
+    stacks = {assignment.stack_for(model("new"), valid_key("k"), f"req_{n}") for n in range(50)}
+    assert stacks == {"stable", "candidate"}
+
+
+def test_a_stop_takes_the_traffic_back_at_once() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split(Status.PROMOTED)], 1, {"r"})
+    assert share_of(assignment, model("new")) == 0
+
+
+def record(outcome: Outcome, **changes: object) -> RequestRecord:
+    made = RequestRecord("id", "POST", "/v1/chat/completions", route="/v1/chat/completions")
+    made.model, made.key_id, made.outcome = "m", "k", outcome
+    made.stack = made.assigned_stack = "candidate"
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failed"),
+    [
+        ("success", False),
+        ("upstream_error", True),
+        ("truncated", True),
+        ("in_band_error", True),
+        ("client_error", None),
+        ("client_abort", None),
+        ("server_error", None),
+        ("shutdown", None),
+    ],
+)
+def test_only_what_the_engine_did_counts(outcome: Outcome, failed: bool | None) -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(record(outcome))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert [kind.failed for kind in kinds] == ([] if failed is None else [failed])
+
+
+def test_an_engine_without_room_has_failed_and_a_key_over_its_limit_has_not() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    for code in ("rejected_by_engine", "rate_limit_exceeded"):
+        recorder.finished(record("client_error", status=429, error_code=code))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert [kind.failed for kind in kinds] == [True]
+
+
+def test_requests_from_before_the_step_and_of_other_models_do_not_count() -> None:
+    assignment = RolloutAssignment()
+    early = record("upstream_error")
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(early)
+    recorder.finished(record("upstream_error", model="other"))
+    assert recorder.take() == []
+
+
+def test_what_follows_from_the_outcome_does_not_decide_the_stratum() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    recorder = OutcomeRecorder(assignment)
+    recorder.finished(record("success", prompt_tokens=5000, request_bytes=900))
+    recorder.finished(record("upstream_error", request_bytes=900))
+    kinds = [kind for batch in recorder.take() for kind in batch.counts]
+    assert len({kind.stratum for kind in kinds}) == 1
