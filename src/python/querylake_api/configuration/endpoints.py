@@ -11,7 +11,7 @@ from querylake_api.configuration.loading import ConfigurationError
 from querylake_api.configuration.reloading import ReloadReport, WorkerState
 from querylake_api.errors import ApiError, invalid_request
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 
 router = APIRouter(prefix="/admin/config", tags=["configuration"])
 
@@ -33,21 +33,21 @@ class ConfigView(BaseModel):
 
 
 @router.get("")
-async def show_config(services: ServicesDep, _: AdminKey) -> ConfigView:
+async def show_config(components: ComponentsDep, _: AdminKey) -> ConfigView:
     """Say which configuration each process runs."""
     return ConfigView(
-        path=str(services.configuration.path),
-        generation=services.generation,
-        digest=services.configuration.digest,
-        workers=services.reloader.workers(),
+        path=str(components.configuration.path),
+        generation=components.generation,
+        digest=components.configuration.digest,
+        workers=components.reloader.workers(),
     )
 
 
 @router.post("/reload", responses={422: {"description": "The configuration is refused."}})
-async def reload_config(services: ServicesDep, _: AdminKey) -> ReloadReport:
+async def reload_config(components: ComponentsDep, _: AdminKey) -> ReloadReport:
     """Read the configuration again on every process. What is in flight ends as it began."""
     try:
-        return await services.reloader.reload()
+        return await components.reloader.reload()
     except ConfigurationError as error:
         raise _refused(error) from None
 

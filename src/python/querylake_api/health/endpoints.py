@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from querylake_api.health.service import ReadinessReport
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 from querylake_version import VERSION
 
 router = APIRouter(tags=["health"])
@@ -30,15 +30,17 @@ async def healthz() -> Liveness:
 @router.get(
     "/readyz", response_model_exclude_none=True, responses={503: {"model": ReadinessReport}}
 )
-async def readyz(services: ServicesDep, response: Response) -> ReadinessReport:
+async def readyz(components: ComponentsDep, response: Response) -> ReadinessReport:
     """Say whether requests can be served, and name each dependency with its state."""
-    report = await services.readiness.report()
+    report = await components.readiness.report()
     if report.status == "unavailable":
         response.status_code = 503
     return report
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(services: ServicesDep) -> Response:
+async def metrics(components: ComponentsDep) -> Response:
     """Return the metrics of every worker of this machine in Prometheus' text format."""
-    return Response(await services.metrics.exposition(), media_type=services.metrics.content_type)
+    return Response(
+        await components.metrics.exposition(), media_type=components.metrics.content_type
+    )

@@ -9,7 +9,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from querylake_api.keys.models import ApiKey, Scope
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 from querylake_api.requests.record import RECORD, RequestRecord
 
 # Declares the scheme in the OpenAPI document. The check itself is `Authenticator`'s, so that
@@ -20,9 +20,9 @@ _Documented = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 def _requires(scope: Scope) -> Callable[..., Awaitable[ApiKey]]:
     async def authenticated(
-        request: Request, services: ServicesDep, _documented: _Documented
+        request: Request, components: ComponentsDep, _documented: _Documented
     ) -> ApiKey:
-        key = await services.authenticator.authenticate(request.scope["headers"], scope)
+        key = await components.authenticator.authenticate(request.scope["headers"], scope)
         record: RequestRecord = request.scope[RECORD]
         record.key_id = key.id
         return key

@@ -15,45 +15,47 @@ from querylake_api.keys.schemas import (
     KeyRequest,
     KeyView,
 )
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"])
 
 
 @router.post("", status_code=201)
-async def create_key(request: KeyRequest, services: ServicesDep, _: AdminKey) -> CreatedKey:
+async def create_key(request: KeyRequest, components: ComponentsDep, _: AdminKey) -> CreatedKey:
     """Create a key. This answer is the only one that ever holds it."""
-    new = await services.keys.create(request)
+    new = await components.keys.create(request)
     return CreatedKey.with_secret(new.key, new.secret)
 
 
 @router.get("")
 async def list_keys(
-    services: ServicesDep,
+    components: ComponentsDep,
     _: AdminKey,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     after: str | None = None,
     include_revoked: bool = False,
 ) -> KeyPage:
     """List keys, newest first."""
-    keys = await services.keys.page(limit=limit + 1, after=after, revoked=include_revoked)
+    keys = await components.keys.page(limit=limit + 1, after=after, revoked=include_revoked)
     page = [KeyView.of(key) for key in keys[:limit]]
     return KeyPage(data=page, has_more=len(keys) > limit, last_id=page[-1].id if page else None)
 
 
 @router.get("/{key_id}")
-async def show_key(key_id: str, services: ServicesDep, _: AdminKey) -> KeyView:
+async def show_key(key_id: str, components: ComponentsDep, _: AdminKey) -> KeyView:
     """Show one key."""
-    return KeyView.of(await services.keys.get(key_id))
+    return KeyView.of(await components.keys.get(key_id))
 
 
 @router.patch("/{key_id}")
-async def change_key(key_id: str, change: KeyChange, services: ServicesDep, _: AdminKey) -> KeyView:
+async def change_key(
+    key_id: str, change: KeyChange, components: ComponentsDep, _: AdminKey
+) -> KeyView:
     """Change some things of a key; within a second, every process goes by them."""
-    return KeyView.of(await services.keys.change(key_id, change))
+    return KeyView.of(await components.keys.change(key_id, change))
 
 
 @router.delete("/{key_id}")
-async def revoke_key(key_id: str, services: ServicesDep, _: AdminKey) -> KeyView:
+async def revoke_key(key_id: str, components: ComponentsDep, _: AdminKey) -> KeyView:
     """Revoke a key for good; within a second it opens nothing anywhere."""
-    return KeyView.of(await services.keys.revoke(key_id))
+    return KeyView.of(await components.keys.revoke(key_id))

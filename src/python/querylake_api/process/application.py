@@ -9,8 +9,8 @@ from querylake_api.error_responses.delivery import tell
 from querylake_api.errors import internal_error, shutting_down
 from querylake_api.http_server.asgi import AsgiApp, Message, Receive, Scope, Send
 from querylake_api.observability.observer import Observer
-from querylake_api.process.components import SERVICES
-from querylake_api.process.current_generation import Generations
+from querylake_api.process.components import COMPONENTS
+from querylake_api.process.generation_switch import GenerationSwitch
 from querylake_api.requests.record import RECORD, RequestRecord, outcome_of_status
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,9 @@ class Application:
     routing and middleware cost more than the rest of such a request.
     """
 
-    def __init__(self, generations: Generations, documented: AsgiApp, observer: Observer) -> None:
+    def __init__(
+        self, generations: GenerationSwitch, documented: AsgiApp, observer: Observer
+    ) -> None:
         self.generations = generations
         self._documented = documented
         self.observer = observer
@@ -42,7 +44,7 @@ class Application:
             if route is not None:
                 await route(scope, receive, send, record)
             else:
-                scope[SERVICES] = generation.services
+                scope[COMPONENTS] = generation.components
                 await self._documented(scope, receive, _observed(send, record))
                 record.route = getattr(scope.get("route"), "path", "")
         except Exception:  # noqa: BLE001 - the last boundary: what nobody foresaw is logged here

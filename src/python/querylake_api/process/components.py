@@ -21,12 +21,12 @@ from querylake_api.upstreams.registry import Upstreams
 from querylake_api.usage.repository import UsageRepository
 from querylake_api.workers.worker import Worker
 
-SERVICES = "querylake.services"
-"""Where the services are found in a request's scope."""
+COMPONENTS = "querylake.components"
+"""Where the components are found in a request's scope."""
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Components:
     """The parts that endpoints use, as they are for one generation of the configuration.
 
     Attributes:
@@ -52,9 +52,9 @@ class Services:
     started_at: int
 
 
-def services_of(request: Request) -> Services:
-    """Return the services of the generation that a request belongs to."""
-    return cast("Services", request.scope[SERVICES])
+def components_of(request: Request) -> Components:
+    """Return the components of the generation that a request belongs to."""
+    return cast("Components", request.scope[COMPONENTS])
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
+ComponentsDep = Annotated[Components, Depends(components_of)]

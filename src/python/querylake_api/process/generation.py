@@ -26,7 +26,7 @@ from querylake_api.ocr_client.places import covers
 from querylake_api.ocr_client.routes import OcrRoutes
 from querylake_api.ocr_client.service import open_ocr
 from querylake_api.persistence.database import Database
-from querylake_api.process.components import Services
+from querylake_api.process.components import Components
 from querylake_api.requests.route import Route
 from querylake_api.rollouts.control.rollouts import Rollouts
 from querylake_api.rollouts.routing.shadows import AlwaysCandidate, ShadowingDispatcher
@@ -37,7 +37,7 @@ from querylake_api.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LastingComponents:
     """What a process keeps while configurations come and go.
 
     Attributes:
@@ -69,7 +69,7 @@ class Generation:
 
     number: int
     configuration: Configuration
-    services: Services
+    components: Components
     hot: Mapping[str, Route]
     ocr: Route
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,18 +100,18 @@ class Generation:
 
 @asynccontextmanager
 async def running_generation(
-    number: int, configuration: Configuration, standing: Standing, reloader: Reloader
+    number: int, configuration: Configuration, lasting: LastingComponents, reloader: Reloader
 ) -> AsyncIterator[Generation]:
     """Build a generation, give it, and close its connections to engines."""
     settings = configuration.settings
     async with AsyncExitStack() as stack:
         upstreams = await stack.enter_async_context(open_upstreams(configuration))
         ocr = await stack.enter_async_context(open_ocr(configuration.ocr))
-        limiter = Limiter(standing.limits, Limits(**settings.limits.model_dump()))
+        limiter = Limiter(lasting.limits, Limits(**settings.limits.model_dump()))
         catalog = Catalog(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
-        rollouts = standing.rollouts
+        rollouts = lasting.rollouts
         dispatcher = BalancingDispatcher(catalog.models, rollouts.assignment, settings.retry)
         shadowing = ShadowingDispatcher(
             dispatcher,
@@ -120,25 +120,25 @@ async def running_generation(
             rollouts.recorder,
         )
         stack.push_async_callback(shadowing.close)
-        services = Services(
+        components = Components(
             generation=number,
             configuration=configuration,
             catalog=catalog,
-            authenticator=standing.authenticator,
-            keys=KeyService(KeyRepository(standing.database), settings.models, standing.ring),
+            authenticator=lasting.authenticator,
+            keys=KeyService(KeyRepository(lasting.database), settings.models, lasting.ring),
             upstreams=upstreams,
             dispatcher=dispatcher,
-            readiness=Readiness(standing.database, catalog, upstreams, ocr),
-            metrics=standing.metrics,
-            usage=UsageRepository(standing.database),
-            observer=standing.observer,
+            readiness=Readiness(lasting.database, catalog, upstreams, ocr),
+            metrics=lasting.metrics,
+            usage=UsageRepository(lasting.database),
+            observer=lasting.observer,
             rollouts=rollouts,
-            worker=standing.worker,
+            worker=lasting.worker,
             reloader=reloader,
-            started_at=standing.started_at,
+            started_at=lasting.started_at,
         )
         hot = inference_routes(
-            authenticator=services.authenticator,
+            authenticator=components.authenticator,
             catalog=catalog,
             limiter=limiter,
             dispatcher=shadowing,
@@ -146,9 +146,9 @@ async def running_generation(
         )
         ocr_routes = OcrRoutes(
             ocr,
-            authenticator=services.authenticator,
+            authenticator=components.authenticator,
             limiter=limiter,
             max_body_bytes=settings.ocr.max_body_bytes if settings.ocr is not None else 0,
             body_seconds=settings.server.body_timeout_seconds,
         )
-        yield Generation(number, configuration, services, hot, ocr_routes)
+        yield Generation(number, configuration, components, hot, ocr_routes)

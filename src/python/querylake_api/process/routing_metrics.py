@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from llm_provider.breaker import BreakerState
 from querylake_api.observability.families import Labels
 from querylake_api.observability.metrics import Metrics
-from querylake_api.process.components import Services
+from querylake_api.process.components import Components
 from querylake_api.upstreams.facts import Condition, UpstreamFacts
 
 _CONDITIONS: tuple[Condition, ...] = typing.get_args(Condition)
@@ -17,13 +17,13 @@ _STATES: tuple[BreakerState, ...] = typing.get_args(BreakerState)
 _Reading = Iterator[tuple[Labels, float]]
 
 
-def watch_routing(metrics: Metrics, services: Callable[[], Services]) -> None:
+def watch_routing(metrics: Metrics, components: Callable[[], Components]) -> None:
     """Add the gauges of whatever configuration is current.
 
     Of conditions and states, that of any worker counts; of loads, the sum of all workers.
     """
-    _watch_upstreams(metrics, lambda: services().upstreams.facts())
-    _watch_lines(metrics, services)
+    _watch_upstreams(metrics, lambda: components().upstreams.facts())
+    _watch_lines(metrics, components)
 
 
 def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]]) -> None:
@@ -82,14 +82,14 @@ def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]])
     )
 
 
-def _watch_lines(metrics: Metrics, services: Callable[[], Services]) -> None:
+def _watch_lines(metrics: Metrics, components: Callable[[], Components]) -> None:
     def waiting() -> _Reading:
-        for place, pool in services().dispatcher.pools.items():
+        for place, pool in components().dispatcher.pools.items():
             if pool.gate is not None:
                 yield place, pool.gate.waiting
 
     def running() -> _Reading:
-        for place, pool in services().dispatcher.pools.items():
+        for place, pool in components().dispatcher.pools.items():
             if pool.gate is not None:
                 yield place, pool.gate.running
 

@@ -20,7 +20,7 @@ from querylake_api.configuration.loading import Configuration
 from querylake_api.errors import OperatorError
 from querylake_api.observability.log_writer import DirectWriter, LogWriter
 from querylake_api.observability.logs import configure_logging
-from querylake_api.process.server_process import BACKLOG, Serving
+from querylake_api.process.server_process import BACKLOG, ServerProcess
 from querylake_api.workers.link import ParentLink
 from querylake_api.workers.messages import Adopt, Failed, Stop
 from querylake_api.workers.supervisor import Supervisor
@@ -86,12 +86,12 @@ def _serve_alone(configuration: Configuration, listener: socket.socket) -> None:
     url = _url(listener)
 
     async def run(writer: LogWriter) -> None:
-        serving = Serving(configuration, listener, writer)
+        process = ServerProcess(configuration, listener, writer)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, serving.stop_or_cut)
-        loop.add_signal_handler(signal.SIGHUP, serving.reload)
-        await serving.run(lambda _: _log.info("listening on %s", url))
+            loop.add_signal_handler(number, process.stop_or_cut)
+        loop.add_signal_handler(signal.SIGHUP, process.reload)
+        await process.run(lambda _: _log.info("listening on %s", url))
         _log.info("stopped")
 
     with _event_loop() as (runner, writer):
@@ -104,20 +104,20 @@ def _serve_as_worker(
     """Serve as one of several, until the parent says otherwise or is gone."""
 
     async def run(writer: LogWriter) -> None:
-        serving = Serving(configuration, listener, writer, generation=generation)
+        process = ServerProcess(configuration, listener, writer, generation=generation)
         link = ParentLink(connection, configuration.path, lambda order: obey(order))
 
         def obey(order: Stop | Adopt) -> None:
             match order:
                 case Stop(now=True):
-                    serving.cut()
+                    process.cut()
                 case Stop():
-                    serving.stop()
+                    process.stop()
                 case Adopt():
-                    serving.adopt(order.generation, order.configuration, link.adopted)
+                    process.adopt(order.generation, order.configuration, link.adopted)
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.stop)
-        await serving.run(link.ready, parent=link)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.stop)
+        await process.run(link.ready, parent=link)
 
     with _event_loop() as (runner, writer):
         try:

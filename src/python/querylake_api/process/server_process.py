@@ -19,7 +19,7 @@ from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
 from querylake_api.process import memory
 from querylake_api.process.application import Application
-from querylake_api.process.current_generation import Generations
+from querylake_api.process.generation_switch import GenerationSwitch
 from querylake_api.process.startup import running_application
 
 BACKLOG = 2048
@@ -64,7 +64,7 @@ Adopted = Callable[[WorkerState, str | None], None]
 """Called with what runs after an attempt to adopt a configuration, and why it failed, if so."""
 
 
-class Serving:
+class ServerProcess:
     """An application on a socket, which may be told to stop at any time, also before it serves."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Serving:
             generations = self._application.generations
             self._do(self._adopt(generations, number, configuration, adopted))
 
-    async def _reload(self, generations: Generations) -> None:
+    async def _reload(self, generations: GenerationSwitch) -> None:
         try:
             report = await generations.reloader.reload()
         except ConfigurationError as error:
@@ -132,7 +132,11 @@ class Serving:
             _log.warning("%s has changed, which takes effect when the server is restarted", key)
 
     async def _adopt(
-        self, generations: Generations, number: int, configuration: Configuration, adopted: Adopted
+        self,
+        generations: GenerationSwitch,
+        number: int,
+        configuration: Configuration,
+        adopted: Adopted,
     ) -> None:
         failure = None
         try:

@@ -31,9 +31,9 @@ from querylake_api.ocr_client.openapi import document_ocr_routes
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.process.application import Application
-from querylake_api.process.current_generation import Generations
 from querylake_api.process.error_handlers import add_error_handlers
-from querylake_api.process.generation import Standing
+from querylake_api.process.generation import LastingComponents
+from querylake_api.process.generation_switch import GenerationSwitch
 from querylake_api.process.routing_metrics import watch_routing
 from querylake_api.requests.record import RecordSink
 from querylake_api.rollouts.control.rollouts import Rollouts
@@ -99,7 +99,7 @@ async def running_application(
             "Requests that have begun and not ended.",
             lambda: [((), observer.in_flight)],
         )
-        standing = Standing(
+        lasting = LastingComponents(
             database=database,
             ring=ring,
             limits=limits,
@@ -110,10 +110,10 @@ async def running_application(
             worker=worker,
             started_at=int(time.time()),
         )
-        generations = Generations(standing, parent)
+        generations = GenerationSwitch(lasting, parent)
         stack.push_async_callback(generations.close)
         await generations.adopt(generation, configuration)
-        watch_routing(metrics, lambda: generations.current.services)
+        watch_routing(metrics, lambda: generations.current.components)
         watch_rollouts(metrics, rollouts)
         await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 from querylake_api.upstreams.schemas import ServedModel, UpstreamList, UpstreamView
 
 router = APIRouter(prefix="/admin/upstreams", tags=["upstreams"])
 
 
 @router.get("")
-async def list_upstreams(services: ServicesDep, _: AdminKey) -> UpstreamList:
+async def list_upstreams(components: ComponentsDep, _: AdminKey) -> UpstreamList:
     """List the engines with their condition, their breaker and their load."""
     models: dict[str, list[ServedModel]] = {}
-    for model in services.catalog.models:
+    for model in components.catalog.models:
         for target in (*model.stable, *model.candidates):
             served = ServedModel(id=model.id, stack=target.stack)
             models.setdefault(target.upstream, []).append(served)
     return UpstreamList(
         data=[
             UpstreamView.of(facts, models.get(facts.name, []))
-            for facts in services.upstreams.facts()
+            for facts in components.upstreams.facts()
         ]
     )

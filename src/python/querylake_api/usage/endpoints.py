@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from querylake_api.errors import invalid_request
 from querylake_api.keys.dependencies import AdminKey
-from querylake_api.process.components import ServicesDep
+from querylake_api.process.components import ComponentsDep
 from querylake_api.usage.question import DEFAULT_DAYS, Dimension, Place, Selection, period
 from querylake_api.usage.schemas import (
     MAX_PAGE,
@@ -56,7 +56,7 @@ _Selected = Annotated[Selection, Depends(_selection)]
 
 @router.get("")
 async def usage(
-    services: ServicesDep,
+    components: ComponentsDep,
     _: AdminKey,
     selection: _Selected,
     group_by: Annotated[
@@ -65,7 +65,7 @@ async def usage(
 ) -> Usage:
     """Return requests, tokens and latencies, summed for each group."""
     dimensions = list(dict.fromkeys(group_by or []))
-    rows = await services.usage.totals(selection, dimensions)
+    rows = await components.usage.totals(selection, dimensions)
     return Usage(
         start=selection.start,
         end=selection.end,
@@ -76,7 +76,7 @@ async def usage(
 
 @router.get("/records")
 async def usage_records(
-    services: ServicesDep,
+    components: ComponentsDep,
     _: AdminKey,
     selection: _Selected,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
@@ -89,7 +89,7 @@ async def usage_records(
         raise invalid_request(
             f"{error}; send `last` of the previous page as it was.", param="after"
         ) from None
-    rows = await services.usage.page(selection, limit=limit + 1, after=place)
+    rows = await components.usage.page(selection, limit=limit + 1, after=place)
     page = [UsageRecord.model_validate(row) for row in rows[:limit]]
     last = str(Place(page[-1].began_at, page[-1].id)) if page else None
     return UsageRecordPage(data=page, has_more=len(rows) > limit, last=last)

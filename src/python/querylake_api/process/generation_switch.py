@@ -14,13 +14,13 @@ from querylake_api.configuration.reloading import (
     WorkerState,
     reread,
 )
-from querylake_api.process.generation import Generation, Standing, running_generation
+from querylake_api.process.generation import Generation, LastingComponents, running_generation
 from querylake_api.upstreams.registry import Upstreams
 
 _log = logging.getLogger(__name__)
 
 
-class Generations:
+class GenerationSwitch:
     """The current generation, and the old ones that still have requests.
 
     Args:
@@ -28,8 +28,8 @@ class Generations:
             reload is done here.
     """
 
-    def __init__(self, standing: Standing, parent: Reloader | None) -> None:
-        self._standing = standing
+    def __init__(self, lasting: LastingComponents, parent: Reloader | None) -> None:
+        self._lasting = lasting
         self.reloader: Reloader = parent or AloneReloader(self)
         self._current: Generation | None = None
         self._close_current = AsyncExitStack()
@@ -44,12 +44,12 @@ class Generations:
 
     def present(self) -> tuple[Configuration, Upstreams]:
         """Return the current configuration and its engines."""
-        return self.current.configuration, self.current.services.upstreams
+        return self.current.configuration, self.current.components.upstreams
 
     def state(self) -> WorkerState:
         """Return what this process runs."""
         return WorkerState(
-            index=self._standing.worker.index,
+            index=self._lasting.worker.index,
             pid=os.getpid(),
             generation=self.current.number,
             digest=self.current.configuration.digest,
@@ -60,7 +60,7 @@ class Generations:
         async with self._lock:
             stack = AsyncExitStack()
             generation = await stack.enter_async_context(
-                running_generation(number, configuration, self._standing, self.reloader)
+                running_generation(number, configuration, self._lasting, self.reloader)
             )
             previous, close_previous = self._current, self._close_current
             self._current, self._close_current = generation, stack
@@ -81,18 +81,18 @@ class Generations:
 class AloneReloader:
     """Reloads a server that is one process."""
 
-    def __init__(self, generations: Generations) -> None:
-        self._generations = generations
+    def __init__(self, generations: GenerationSwitch) -> None:
+        self._switch = generations
         self._lock = asyncio.Lock()
 
     async def reload(self) -> ReloadReport:
         """Read the configuration again and adopt it; see `Reloader.reload`."""
         async with self._lock:
-            current = self._generations.current
+            current = self._switch.current
             old = current.configuration
             new, restart_needed = await asyncio.to_thread(reread, old)
             if new != old:
-                await self._generations.adopt(current.number + 1, new)
+                await self._switch.adopt(current.number + 1, new)
                 _log.info(
                     "adopted the configuration %s as generation %d", new.digest, current.number + 1
                 )
@@ -102,7 +102,7 @@ class AloneReloader:
 
     def workers(self) -> list[WorkerState]:
         """Return the state of this process."""
-        return [self._generations.state()]
+        return [self._switch.state()]
 
 
 async def _close_when_idle(generation: Generation, stack: AsyncExitStack) -> None:
