@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -174,3 +175,44 @@ async def test_webhooks_get_every_event_signed(stage: Stage) -> None:
     for each in told:
         stamp = each.headers["x-querylake-timestamp"]
         assert each.headers["x-querylake-signature"] == signature(SECRET, stamp, each.body)
+
+
+async def test_a_webhook_that_never_ends_its_response_delays_its_own_events_only(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("querylake_api.rollouts.control.webhooks.ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr("querylake_api.rollouts.control.webhooks.PAUSE_SECONDS", 0.01)
+    cut = 0
+
+    async def endless(exchange: Exchange) -> None:
+        nonlocal cut
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        await exchange.raw(head)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await exchange.raw(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        cut += 1
+
+    async def drip(exchange: Exchange) -> None:
+        await exchange.raw(b"HTTP/1.1 200 OK\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await exchange.raw(b"x: y\r\n")
+                await asyncio.sleep(0.05)
+
+    async def take(exchange: Exchange) -> None:
+        await exchange.whole(b"")
+
+    async with scripted_engine() as large, scripted_engine() as slow, scripted_engine() as good:
+        large.script, slow.script, good.script = endless, drip, take
+        hooks = [f"{each.url}/hook" for each in (slow, large, good)]
+        rollout = await stage.started(**SLOWLY, webhooks=hooks)
+        await stage.admin(f"/{rollout}/rollback", {})
+        async with asyncio.timeout(PATIENCE):
+            for receiver in (good, large):
+                while len({each.headers["x-querylake-event"] for each in receiver.requests}) < 4:
+                    await asyncio.sleep(0.05)
+            while "no response within" not in caplog.text or cut < 4:
+                await asyncio.sleep(0.05)
+        order = [int(each.headers["x-querylake-event"]) for each in good.requests]
+    assert order == sorted(order), "a receiver gets its events in order"
