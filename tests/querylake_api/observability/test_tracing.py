@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api.requests.trace_context import trace_of
@@ -31,21 +32,21 @@ class Collector:
 
     status: int = 200
     url: str = ""
-    spans: list[dict[str, Any]] = field(default_factory=list)
-    resource: list[dict[str, Any]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    resource: Resource = field(default_factory=Resource)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         assert head.startswith("post /v1/traces ")
-        assert "content-type: application/json" in head
+        assert "content-type: application/x-protobuf" in head
         size = int(head.split("content-length: ")[1].split("\r\n")[0])
-        document = json.loads(await reader.readexactly(size))
+        asked = ExportTraceServiceRequest.FromString(await reader.readexactly(size))
         if self.status == 200:
-            [resource] = document["resourceSpans"]
-            self.resource = resource["resource"]["attributes"]
-            self.spans += resource["scopeSpans"][0]["spans"]
+            [exported] = asked.resource_spans
+            self.resource = exported.resource
+            self.spans += exported.scope_spans[0].spans
             self.taken.set()
         self.asked.set()
         answer = f"HTTP/1.1 {self.status} X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
@@ -73,8 +74,10 @@ async def traced_api(config_file: Path, endpoint: str, more: str = "") -> AsyncI
         yield api
 
 
-def attributes(span: dict[str, Any]) -> dict[str, object]:
-    return {each["key"]: next(iter(each["value"].values())) for each in span["attributes"]}
+def attributes(holder: Span | Resource) -> dict[str, object]:
+    return {
+        each.key: getattr(each.value, each.value.WhichOneof("value")) for each in holder.attributes
+    }
 
 
 async def ask(api: RunningApi, document: object = CHAT, **headers: str) -> int:
@@ -92,25 +95,23 @@ async def test_spans_of_a_stream_in_its_callers_trace(
         await api.client.get("/healthz")
         await asyncio.wait_for(collector.taken.wait(), 60)
     request, work = collector.spans
-    assert request["traceId"] == work["traceId"] == "0af7651916cd43dd8448eb211c80319c"
-    assert request["parentSpanId"] == "b7ad6b7169203331"
-    assert work["parentSpanId"] == request["spanId"]
-    assert (request["name"], request["kind"]) == ("POST /v1/chat/completions", 2)
-    assert (work["name"], work["kind"]) == ("chat org/chatty", 3)
-    assert int(request["startTimeUnixNano"]) <= int(work["startTimeUnixNano"])
-    assert int(work["startTimeUnixNano"]) < int(work["endTimeUnixNano"])
-    assert request["status"] == work["status"] == {}
-    assert attributes(request)["http.response.status_code"] == "200"
+    assert request.trace_id.hex() == work.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"
+    assert request.parent_span_id.hex() == "b7ad6b7169203331"
+    assert work.parent_span_id == request.span_id
+    assert (request.name, request.kind) == ("POST /v1/chat/completions", Span.SPAN_KIND_SERVER)
+    assert (work.name, work.kind) == ("chat org/chatty", Span.SPAN_KIND_CLIENT)
+    assert request.start_time_unix_nano <= work.start_time_unix_nano < work.end_time_unix_nano
+    assert request.status.code == work.status.code == Status.STATUS_CODE_UNSET
+    assert attributes(request)["http.response.status_code"] == 200
     told = attributes(work)
     assert told["gen_ai.operation.name"] == "chat"
     assert told["gen_ai.request.model"] == "org/chatty"
-    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == ("3", "3")
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (3, 3)
     assert told["querylake.upstream"] == "engine"
     sent = engine.requests[-1].headers
-    assert sent["traceparent"] == f"00-{work['traceId']}-{work['spanId']}-01"
+    assert sent["traceparent"] == f"00-{work.trace_id.hex()}-{work.span_id.hex()}-01"
     assert sent["tracestate"] == "vendor=1"
-    names = {each["key"]: each["value"] for each in collector.resource}
-    assert names["service.name"] == {"stringValue": "querylake"}
+    assert attributes(collector.resource)["service.name"] == "querylake"
 
 
 async def test_a_failure_is_an_error(config_file: Path, engine: ScriptedEngine) -> None:
@@ -122,9 +123,9 @@ async def test_a_failure_is_an_error(config_file: Path, engine: ScriptedEngine) 
         assert await ask(api) == 502
         await asyncio.wait_for(collector.taken.wait(), 60)
     request, work = collector.spans
-    assert request["status"] == work["status"] == {"code": 2}
+    assert request.status.code == work.status.code == Status.STATUS_CODE_ERROR
     assert attributes(work)["error.type"] == "upstream_failed"
-    assert "parentSpanId" not in request
+    assert not request.parent_span_id
 
 
 async def test_what_the_caller_does_not_want_traced_is_not(

@@ -1,26 +1,22 @@
-"""Finished requests as spans in OTLP's JSON form.
+"""Finished requests as OpenTelemetry spans.
 
 Names and attributes follow OpenTelemetry's conventions for HTTP servers and for generative AI
 clients (in development, as of their release 1.38); what they lack is under `querylake.`.
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
-https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-import orjson
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from querylake_api.requests.record import RequestRecord
 from querylake_api.requests.trace_context import Trace
 from querylake_version import VERSION
-
-_SERVER, _CLIENT = 2, 3
-_ERROR = 2
 
 _OPERATIONS = {
     "/v1/chat/completions": "chat",
@@ -31,55 +27,49 @@ _OPERATIONS = {
 }
 """Well-known values of `gen_ai.operation.name`. There is none for reranking."""
 
-_FINE = ("success", "client_error", "client_abort")
+_SCOPE = InstrumentationScope("querylake_api", VERSION)
+_NO_ERROR = ("success", "client_error", "client_abort")
 
-Value = str | int | float | bool | None
-
-
-def export_request(records: Iterable[RequestRecord], service: str) -> bytes:
-    """Return the body of an `ExportTraceServiceRequest` for requests that have a trace."""
-    spans = [span for record in records for span in _spans(record)]
-    resource = {
-        "service.name": service,
-        "service.version": VERSION,
-        "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
-    }
-    return orjson.dumps(
-        {
-            "resourceSpans": [
-                {
-                    "resource": {"attributes": _attributes(resource)},
-                    "scopeSpans": [
-                        {"scope": {"name": "querylake_api", "version": VERSION}, "spans": spans}
-                    ],
-                }
-            ]
-        }
-    )
+Attributes = dict[str, str | int | float | bool]
 
 
-def _spans(record: RequestRecord) -> list[dict[str, Any]]:
-    trace = record.trace
-    if trace is None:
-        return []
-    spans = [_request_span(record, trace)]
-    if trace.sent_at is not None:
-        spans.append(_engine_span(record, trace, trace.sent_at))
-    return spans
+def spans_of(record: RequestRecord, trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
+    """Yield a request's spans: its own, and in it one for the engine's work if an engine got it.
 
-
-def _request_span(record: RequestRecord, trace: Trace) -> dict[str, Any]:
-    failed = record.status >= 500 or record.outcome not in _FINE
-    span = _span(
+    They are made when the request has finished, from what its record says: nothing of the SDK runs
+    while it is handled.
+    """
+    failed = record.status >= 500 or record.outcome not in _NO_ERROR
+    yield _span(
         record,
-        trace.request_span,
-        trace.parent,
-        f"{record.method} {record.route}".rstrip(),
-        _SERVER,
-        record.started_at,
-        failed,
+        trace,
+        resource,
+        name=f"{record.method} {record.route}".rstrip(),
+        kind=SpanKind.SERVER,
+        span_id=trace.request_span,
+        parent_id=trace.parent,
+        started_at=record.started_at,
+        failed=failed,
+        attributes=_request_attributes(record, failed),
     )
-    span["attributes"] = _attributes(
+    if trace.sent_at is not None:
+        failed = record.outcome not in _NO_ERROR
+        yield _span(
+            record,
+            trace,
+            resource,
+            name=f"{_operation(record)} {record.model}",
+            kind=SpanKind.CLIENT,
+            span_id=trace.engine_span,
+            parent_id=trace.request_span,
+            started_at=trace.sent_at,
+            failed=failed,
+            attributes=_engine_attributes(record, failed),
+        )
+
+
+def _request_attributes(record: RequestRecord, failed: bool) -> Attributes:
+    return _known(
         {
             "http.request.method": record.method,
             "http.route": record.route or None,
@@ -91,18 +81,13 @@ def _request_span(record: RequestRecord, trace: Trace) -> dict[str, Any]:
             "querylake.queued_seconds": record.queued_seconds or None,
         }
     )
-    return span
 
 
-def _engine_span(record: RequestRecord, trace: Trace, sent_at: float) -> dict[str, Any]:
-    operation = _OPERATIONS.get(record.route, "rerank")
-    failed = record.outcome not in _FINE
-    name = f"{operation} {record.model}"
-    span = _span(record, trace.engine_span, trace.request_span, name, _CLIENT, sent_at, failed)
-    span["attributes"] = _attributes(
+def _engine_attributes(record: RequestRecord, failed: bool) -> Attributes:
+    return _known(
         {
-            "gen_ai.operation.name": operation,
-            # The form that is spoken, whatever the engine is called.
+            "gen_ai.operation.name": _operation(record),
+            # The protocol that is spoken, whatever the engine is called.
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": record.model,
             "gen_ai.usage.input_tokens": record.prompt_tokens,
@@ -116,54 +101,53 @@ def _engine_span(record: RequestRecord, trace: Trace, sent_at: float) -> dict[st
             "querylake.gap_p95_seconds": record.gap_p95,
         }
     )
-    return span
 
 
 def _span(
     record: RequestRecord,
-    span_id: str,
-    parent: str | None,
+    trace: Trace,
+    resource: Resource,
+    *,
     name: str,
-    kind: int,
-    start: float,
+    kind: SpanKind,
+    span_id: str,
+    parent_id: str | None,
+    started_at: float,
     failed: bool,
-) -> dict[str, Any]:
-    assert record.trace is not None
+    attributes: Attributes,
+) -> ReadableSpan:
     assert record.finished_at is not None
-    span: dict[str, Any] = {
-        "traceId": record.trace.trace_id,
-        "spanId": span_id,
-        "name": name,
-        "kind": kind,
-        "startTimeUnixNano": _nanoseconds(record, start),
-        "endTimeUnixNano": _nanoseconds(record, record.finished_at),
-        "status": {"code": _ERROR} if failed else {},
-    }
-    if parent is not None:
-        span["parentSpanId"] = parent
-    return span
+    return ReadableSpan(
+        name,
+        context=_context(trace, span_id),
+        parent=None if parent_id is None else _context(trace, parent_id),
+        resource=resource,
+        attributes=attributes,
+        kind=kind,
+        status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
+        start_time=_unix_nanoseconds(record, started_at),
+        end_time=_unix_nanoseconds(record, record.finished_at),
+        instrumentation_scope=_SCOPE,
+    )
+
+
+def _context(trace: Trace, span_id: str) -> SpanContext:
+    return SpanContext(
+        int(trace.trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=TraceFlags(1)
+    )
+
+
+def _operation(record: RequestRecord) -> str:
+    return _OPERATIONS.get(record.route, "rerank")
 
 
 def _error(record: RequestRecord) -> str:
     return record.error_code or record.outcome or "server_error"
 
 
-def _nanoseconds(record: RequestRecord, moment: float) -> str:
-    return str(int((record.began_at + moment - record.started_at) * 1e9))
+def _unix_nanoseconds(record: RequestRecord, moment: float) -> int:
+    return int((record.began_at + moment - record.started_at) * 1e9)
 
 
-def _attributes(values: Mapping[str, Value]) -> list[dict[str, Any]]:
-    return [
-        {"key": key, "value": _value(value)} for key, value in values.items() if value is not None
-    ]
-
-
-def _value(value: Value) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, int):
-        # 64-bit integers are strings in protobuf's JSON.
-        return {"intValue": str(value)}
-    if isinstance(value, float):
-        return {"doubleValue": value}
-    return {"stringValue": value}
+def _known(attributes: dict[str, str | int | float | bool | None]) -> Attributes:
+    return {name: value for name, value in attributes.items() if value is not None}
