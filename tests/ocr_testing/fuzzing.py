@@ -33,6 +33,7 @@ class SeesNothing:
 
     name = "nothing"
     whole_pages = False
+    alphabet = None
 
     def read(self, image: Pixels, deadline: Deadline) -> LinesReading:
         """Return an empty page."""

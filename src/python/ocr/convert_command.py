@@ -32,16 +32,18 @@ class Tally:
     Attributes:
         refused: files of which nothing was converted.
         failed_pages: in the other files.
+        incomplete_pages: that have text, but not all of it.
     """
 
     refused: int = 0
     failed_pages: int = 0
+    incomplete_pages: int = 0
     taken: set[Path] = field(default_factory=set)
 
     @property
     def good(self) -> bool:
-        """Whether every page of every file was converted."""
-        return not self.refused and not self.failed_pages
+        """Whether every page of every file was converted, and none lacks text."""
+        return not (self.refused or self.failed_pages or self.incomplete_pages)
 
 
 async def convert_files(
@@ -79,6 +81,10 @@ async def convert_files(
             tally.failed_pages += len(result.errors)
             for failed in result.errors:
                 _say(progress, f"{file}: page {failed.page}: {failed.message} ({failed.code})")
+            incomplete = {warning.page for warning in result.warnings if warning.incomplete}
+            tally.incomplete_pages += len(incomplete)
+            for warning in result.warnings:
+                _say(progress, f"{file}: page {warning.page}: {warning.message} ({warning.code})")
             _write(result, file, folder, format, tally, progress)
     return tally
 

@@ -9,6 +9,9 @@ from typing import Literal
 from ocr.geometry import Box, around
 
 Source = Literal["ocr", "text_layer"]
+Means = Literal["ocr", "text_layer", "invisible_layer", "form_field", "annotation"]
+"""By which means a text was read. All but `ocr` are of the source `text_layer`: the document says
+it. An invisible layer is another OCR program's; form fields and annotations lie over the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Fragment:
     words: tuple[Word, ...]
     box: Box
     source: Source
+    means: Means = "text_layer"
 
     @property
     def text(self) -> str:
@@ -53,6 +57,10 @@ class Fragment:
         return all(word.bold for word in self.words)
 
 
-def fragment(words: Sequence[Word], source: Source) -> Fragment:
-    """Join words that stand beside each other, left to right."""
-    return Fragment(tuple(words), around(word.box for word in words), source)
+def fragment(words: Sequence[Word], source: Source, means: Means | None = None) -> Fragment:
+    """Join words that stand beside each other, in the order in which they are read.
+
+    Args:
+        means: None for those that are named like the source.
+    """
+    return Fragment(tuple(words), around(word.box for word in words), source, means or source)

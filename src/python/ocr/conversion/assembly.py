@@ -14,7 +14,7 @@ from ocr.geometry import Box
 from ocr.layout.block import Block, BlockType
 from ocr.layout.furniture import running_furniture
 from ocr.layout.levels import with_levels
-from ocr.text import Source
+from ocr.text import Means, Source
 
 OutputContract = Literal[
     "ocr_markdown", "text_layer_fastpath_markdown", "mixed_text_layer_fastpath_markdown"
@@ -49,8 +49,27 @@ class PageDocument(BaseModel):
     rotation: int = Field(description="Degrees clockwise by which it was turned to be read.")
     skew: float = Field(description="Degrees by which its lines fell to the right.")
     seconds: float
+    read_by: dict[Means, int] = Field(
+        default_factory=dict, description="Characters by the means by which they were read."
+    )
+    confidence: float | None = Field(
+        default=None, description="Of what was recognised: 0 to 1, the mean over characters."
+    )
+    unread_areas: list[tuple[float, float, float, float]] = Field(
+        default_factory=list, description="Where text was seen and could not be read."
+    )
+    unread_share: float = Field(default=0.0, description="Of all areas with text, by area: 0 to 1.")
     markdown: str
     blocks: list[BlockDocument]
+
+
+class PageWarningDocument(BaseModel):
+    """What is to be known about a page that has text."""
+
+    page: int
+    code: str
+    message: str
+    incomplete: bool = Field(description="Whether text of the page is missing from the result.")
 
 
 class PageErrorDocument(BaseModel):
@@ -71,6 +90,9 @@ class DocumentResult(BaseModel):
     page_source_by_page: dict[str, Source]
     page_source_counts: dict[Source, int]
     errors: list[PageErrorDocument]
+    warnings: list[PageWarningDocument] = Field(
+        default_factory=list, description="One that says `incomplete` makes the status partial."
+    )
     markdown: str
     pages: list[PageDocument]
 
@@ -89,9 +111,20 @@ def assemble(results: Sequence[PageResult], engine: str) -> DocumentResult:
         for result in ordered
         if result.error is not None
     ]
+    warnings = [
+        PageWarningDocument(
+            page=result.number,
+            code=warning.code,
+            message=warning.message,
+            incomplete=warning.incomplete,
+        )
+        for result in ordered
+        for warning in result.warnings
+    ]
     pages = [_page(result) for result in good]
+    whole = not errors and not any(warning.incomplete for warning in warnings)
     return DocumentResult(
-        status="complete" if not errors else "partial" if pages else "failed",
+        status="failed" if errors and not pages else "complete" if whole else "partial",
         page_count=len(ordered),
         engine=engine,
         output_contract=_contract(good),
@@ -101,6 +134,7 @@ def assemble(results: Sequence[PageResult], engine: str) -> DocumentResult:
             "text_layer": sum(page.source == "text_layer" for page in pages),
         },
         errors=errors,
+        warnings=warnings,
         markdown="\n\n".join(page.markdown for page in pages if page.markdown),
         pages=pages,
     )
@@ -139,6 +173,10 @@ def _page(result: PageResult) -> PageDocument:
         rotation=result.rotation,
         skew=result.skew,
         seconds=round(result.seconds, 4),
+        read_by=dict(result.read_by),
+        confidence=None if result.confidence is None else round(result.confidence, 4),
+        unread_areas=[_corners(area) for area in result.unread_areas],
+        unread_share=round(result.unread_share, 4),
         markdown=markdown_of(result.blocks),
         blocks=[_block(block, order) for order, block in enumerate(result.blocks)],
     )

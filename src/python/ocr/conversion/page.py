@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ocr.conversion.account import accounted
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.reading import PageToRead, fragments_of, read_page
 from ocr.conversion.result import PageResult, failed_page
@@ -83,10 +84,14 @@ class _Conversion:
         return Verdict("ocr", verdict.reason)
 
     def _from_layer(
-        self, layer: TextLayer, fragments: Sequence[Fragment], reason: str
+        self,
+        layer: TextLayer,
+        fragments: Sequence[Fragment],
+        reason: str,
+        unread: Sequence[Box] = (),
     ) -> PageResult:
         sources = {piece.source for piece in fragments}
-        return PageResult(
+        result = PageResult(
             number=self._page.number,
             source="ocr" if "ocr" in sources else "text_layer",
             mixed=len(sources) > 1,
@@ -98,19 +103,32 @@ class _Conversion:
             blocks=tuple(lay_out(fragments, layer.rules, layer.width, layer.height)),
             seconds=0.0,
         )
+        return accounted(result, fragments, unread)
 
     def _completed(self, layer: TextLayer, verdict: Verdict) -> PageResult:
         """Return the layer's text with that of the pictures in its places."""
         image = self._page.image()
         found = list(layer.fragments)
+        unread: list[Box] = []
         for picture in verdict.pictures:
-            found.extend(self._read_picture(image, picture, layer))
+            read, missed = self._read_picture(image, picture, layer)
+            found.extend(read)
+            unread.extend(missed)
         reason = (
-            verdict.reason if len(found) > len(layer.fragments) else "its pictures have no text"
+            verdict.reason
+            if len(found) > len(layer.fragments)
+            else (
+                "its pictures have text that cannot be read"
+                if unread
+                else "its pictures have no text"
+            )
         )
-        return self._from_layer(layer, found, reason)
+        return self._from_layer(layer, found, reason, unread)
 
-    def _read_picture(self, image: PageImage, picture: Box, layer: TextLayer) -> list[Fragment]:
+    def _read_picture(
+        self, image: PageImage, picture: Box, layer: TextLayer
+    ) -> tuple[list[Fragment], list[Box]]:
+        """Return the text of a picture, and where it has text that cannot be read."""
         scale = image.dpi / _POINTS
         back = -layer.quarters % 4
         shown = turned(picture, back, layer.width, layer.height).scaled(scale)
@@ -119,15 +137,17 @@ class _Conversion:
         left, top = int(area.left), int(area.top)
         cut = image.pixels[top : int(area.bottom), left : int(area.right)]
         if not cut.size:
-            return []
+            return [], []
         reading = self._engine.read(cut, self._deadline)
-        if not isinstance(reading, LinesReading) or not reading.lines:
-            return []
+        if not isinstance(reading, LinesReading):
+            return [], []
+        factor, x, y = 1 / scale, left / scale, top / scale
         if reading.quarters or layer.quarters:
             # Turned pictures keep their own order, one line below the other, in their place.
             factor = min(picture.width / reading.width, picture.height / reading.height)
-            return fragments_of(reading, factor, picture.left, picture.top)
-        return fragments_of(reading, 1 / scale, left / scale, top / scale)
+            x, y = picture.left, picture.top
+        missed = [area.scaled(factor).moved(x, y) for area in reading.unread]
+        return fragments_of(reading, factor, x, y), missed
 
     def _to_read(self, reason: str) -> PageToRead:
         return PageToRead(self._page.number, self._page.image(), reason, self._deadline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from ocr.conversion.account import accounted
 from ocr.conversion.result import PageResult, failed_page
 from ocr.deadline import Deadline
 from ocr.documents.document import PageImage
@@ -76,7 +77,8 @@ def _laid_out_page(page: PageToRead, reading: LinesReading) -> PageResult:
     scale = _POINTS / page.image.dpi
     width, height = reading.width * scale, reading.height * scale
     rules = [rule.scaled(scale) for rule in drawn_rules(reading.upright)]
-    return PageResult(
+    fragments = fragments_of(reading, scale, 0, 0)
+    result = PageResult(
         number=page.number,
         source="ocr",
         mixed=False,
@@ -85,9 +87,10 @@ def _laid_out_page(page: PageToRead, reading: LinesReading) -> PageResult:
         height=height,
         rotation=reading.quarters * 90,
         skew=round(reading.skew, 2),
-        blocks=tuple(lay_out(fragments_of(reading, scale, 0, 0), rules, width, height)),
+        blocks=tuple(lay_out(fragments, rules, width, height)),
         seconds=0.0,
     )
+    return accounted(result, fragments, [area.scaled(scale) for area in reading.unread])
 
 
 def _markdown_page(page: PageToRead, reading: MarkdownReading) -> PageResult:
@@ -105,4 +108,5 @@ def _markdown_page(page: PageToRead, reading: MarkdownReading) -> PageResult:
         skew=0.0,
         blocks=(block,) if reading.markdown else (),
         seconds=0.0,
+        read_by=(("ocr", len(reading.markdown)),),
     )

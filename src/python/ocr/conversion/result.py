@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ocr.errors import PageFailed
+from ocr.geometry import Box
 from ocr.layout.block import Block
-from ocr.text import Source
+from ocr.text import Means, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,21 @@ class PageError:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageWarning:
+    """What whoever uses a page's text has to know.
+
+    Attributes:
+        code: for programs, such as `unread_areas`.
+        message: for people.
+        incomplete: whether text of the page is missing from the result.
+    """
+
+    code: str
+    message: str
+    incomplete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,11 @@ class PageResult:
         blocks: in reading order.
         seconds: of work.
         error: None for a page that was read to its end.
+        read_by: characters, by the means by which they were read.
+        confidence: of what was recognised, 0 to 1: the mean over characters; else None.
+        unread_areas: where text was seen and could not be read, in points.
+        unread_share: their area, as a share of all areas in which the engine saw text.
+        warnings: what the page lacks, and what else is to be known.
     """
 
     number: int
@@ -51,6 +72,11 @@ class PageResult:
     blocks: tuple[Block, ...]
     seconds: float
     error: PageError | None = None
+    read_by: tuple[tuple[Means, int], ...] = ()
+    confidence: float | None = None
+    unread_areas: tuple[Box, ...] = ()
+    unread_share: float = 0.0
+    warnings: tuple[PageWarning, ...] = ()
 
 
 def failed_page(number: int, error: PageFailed) -> PageResult:

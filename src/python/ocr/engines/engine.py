@@ -46,6 +46,7 @@ class LinesReading:
         quarters: how often it was turned clockwise so that its text is upright.
         skew: degrees by which it was then turned anticlockwise, so that lines are level.
         upright: the image after both.
+        unread: where lines were seen that could not be read: of another script, or handwriting.
     """
 
     lines: tuple[ReadLine, ...]
@@ -54,6 +55,7 @@ class LinesReading:
     quarters: int
     skew: float
     upright: Pixels
+    unread: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class OcrEngine(Protocol):
     """For people and results, with its version or model."""
     whole_pages: bool
     """Whether it answers with Markdown, so that only whole pages make sense."""
+
+    @property
+    def alphabet(self) -> frozenset[str] | None:
+        """All characters that it can write; None if there is no such list."""
+        ...
 
     def read(self, image: Pixels, deadline: Deadline) -> Reading:
         """Read an image.

@@ -32,6 +32,7 @@ class VisionEngine:
     """Reads pages with a model that sees; an `OcrEngine`."""
 
     whole_pages = True
+    alphabet = None
 
     def __init__(self, settings: VisionSettings) -> None:
         self._settings = settings

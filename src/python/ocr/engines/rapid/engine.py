@@ -31,6 +31,10 @@ _SMALL_TYPE = 13.0
 _NARROWING = 0.8
 _UNSURE = 0.5
 """Confidence below which a line is a picture and not text."""
+_LOWEST_LINE = 10.0
+"""Pixels, with the room that detection leaves around letters; lower than that are specks."""
+_LETTERS = 1.5
+"""How many times wider than high a line of a few letters is at least."""
 _SURELY_UPRIGHT = 0.85
 """Confidence that no text reaches upside down."""
 _SAMPLE = 5
@@ -63,6 +67,11 @@ class RapidEngine:
     def _recogniser(self) -> Recogniser:
         return Recogniser(self._threads)
 
+    @property
+    def alphabet(self) -> frozenset[str]:
+        """All characters that the recogniser can write."""
+        return self._recogniser.alphabet
+
     def close(self) -> None:
         """Nothing is held but memory."""
 
@@ -90,7 +99,8 @@ class RapidEngine:
         skew = _skew(areas)
         if abs(skew) >= _SKEWED:
             image, areas = _straightened(image, areas, skew)
-        lines = []
+        lines: list[ReadLine] = []
+        unread: list[Box] = []
         for index, area in enumerate(areas):
             deadline.remaining()
             pieces = read.get(index)
@@ -98,8 +108,10 @@ class RapidEngine:
                 pieces = self._recogniser.read(_cut(image, area), _NARROWING)
             if pieces and _mean_confidence(pieces) >= _UNSURE:
                 lines.append(_line(area, pieces))
+            elif _is_like_text(area):
+                unread.append(_box(area))
         height, width = image.shape[:2]
-        return LinesReading(tuple(lines), width, height, quarters % 4, skew, image)
+        return LinesReading(tuple(lines), width, height, quarters % 4, skew, image, tuple(unread))
 
     def _areas(self, image: Pixels) -> list[TextArea]:
         side = max(image.shape[:2])
@@ -133,6 +145,11 @@ class RapidEngine:
             for piece in self._recogniser.read(np.rot90(_cut(image, areas[index]), 2), _NARROWING)
         ]
         return _mean_confidence(turned) > upright
+
+
+def _is_like_text(area: TextArea) -> bool:
+    """Return whether what could not be read has the shape of a line with a few letters."""
+    return area.height >= _LOWEST_LINE and area.width >= _LETTERS * area.height
 
 
 def _line(area: TextArea, pieces: Sequence[ReadPiece]) -> ReadLine:

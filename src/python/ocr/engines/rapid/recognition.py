@@ -43,6 +43,8 @@ class Recogniser:
     def __init__(self, threads: int) -> None:
         self._model = Model(RECOGNITION, threads)
         self._characters = ["", *self._model.metadata("character").split("\n"), " "]
+        self.alphabet = frozenset(self._characters) - {""}
+        """What it can write."""
 
     def read(self, line: Pixels, narrowing: float = 1.0) -> list[ReadPiece]:
         """Return the words of a line.
