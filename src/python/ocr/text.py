@@ -8,10 +8,12 @@ from typing import Literal
 
 from ocr.geometry import Box, around
 
-Source = Literal["ocr", "text_layer"]
-Means = Literal["ocr", "text_layer", "invisible_layer", "form_field", "annotation"]
-"""By which means a text was read. All but `ocr` are of the source `text_layer`: the document says
-it. An invisible layer is another OCR program's; form fields and annotations lie over the page."""
+Source = Literal["ocr", "text_layer", "document"]
+"""Where text is from: recognised, the text layer of a PDF, or the file itself, such as DOCX."""
+Means = Literal["ocr", "text_layer", "invisible_layer", "form_field", "annotation", "document"]
+"""By which means a text was read. Those between `ocr` and `document` are of the source
+`text_layer`: the document says it. An invisible layer is another OCR program's; form fields and
+annotations lie over the page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from ocr.conversion.markdown import markdown_of
 from ocr.conversion.result import PageResult
 from ocr.geometry import Box
-from ocr.layout.block import Block, BlockType
+from ocr.layout.block import Block, BlockType, Part
 from ocr.layout.furniture import running_furniture
 from ocr.layout.levels import with_levels
 from ocr.text import Means, Source
@@ -35,6 +35,10 @@ class BlockDocument(BaseModel):
     confidence: float | None = Field(description="Of what was recognised: 0 to 1.")
     level: int = Field(description="Of a heading or an item of a list; 0 for others.")
     rows: list[list[str]] | None = Field(description="The cells of a table.")
+    part: Part = Field(
+        "body",
+        description="Comments, deleted text and hidden content are not in the Markdown.",
+    )
 
 
 class PageDocument(BaseModel):
@@ -129,15 +133,20 @@ def assemble(results: Sequence[PageResult], engine: str) -> DocumentResult:
         engine=engine,
         output_contract=_contract(good),
         page_source_by_page={f"{page.page:04}": page.source for page in pages},
-        page_source_counts={
-            "ocr": sum(page.source == "ocr" for page in pages),
-            "text_layer": sum(page.source == "text_layer" for page in pages),
-        },
+        page_source_counts=_counts(pages),
         errors=errors,
         warnings=warnings,
         markdown="\n\n".join(page.markdown for page in pages if page.markdown),
         pages=pages,
     )
+
+
+def _counts(pages: Sequence[PageDocument]) -> dict[Source, int]:
+    """Return how many pages are of each source; the first two are told of every document."""
+    counts: dict[Source, int] = {"ocr": 0, "text_layer": 0}
+    for page in pages:
+        counts[page.source] = counts.get(page.source, 0) + 1
+    return counts
 
 
 def _finished(results: Sequence[PageResult]) -> list[PageResult]:
@@ -197,4 +206,5 @@ def _block(block: Block, order: int) -> BlockDocument:
         confidence=None if block.confidence is None else round(block.confidence, 4),
         level=block.level,
         rows=[list(row) for row in block.rows] if block.type == "table" else None,
+        part=block.part,
     )

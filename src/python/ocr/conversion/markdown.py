@@ -13,14 +13,20 @@ _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 _NUMBER_MARKER = re.compile(r"\(?(\d{1,3})[.)]")
 _INDENT = 3
 _UNREAD = ("header", "footer")
+_LEFT_OUT = ("comment", "deleted", "hidden")
+_FENCE = re.compile(r"`{3,}")
 
 
 def markdown_of(blocks: Iterable[Block]) -> str:
-    """Return blocks as one text. Headers and footers are left out: they are no part of the text."""
+    """Return blocks as one text.
+
+    Headers and footers are left out, as they are no part of the text, and so is what readers of the
+    document would not see: comments, deleted text, hidden content.
+    """
     parts: list[str] = []
     last = ""
     for block in blocks:
-        if block.type in _UNREAD:
+        if block.type in _UNREAD or block.part in _LEFT_OUT:
             continue
         # Items of one list stand close together, or they would be set as paragraphs.
         tight = block.type == last == "list_item"
@@ -38,6 +44,13 @@ def escaped(text: str) -> str:
 
 
 def _block(block: Block) -> str:
+    text = _marked_up(block)
+    if block.part == "speaker_notes":
+        return "\n".join(f"> {line}" for line in text.splitlines())
+    return text
+
+
+def _marked_up(block: Block) -> str:
     match block.type:
         case "heading":
             return f"{'#' * max(block.level, 1)} {_heading(block.text)}"
@@ -45,9 +58,17 @@ def _block(block: Block) -> str:
             return _item(block)
         case "table":
             return _table(block.rows)
+        case "code":
+            return _fenced(block.text)
         case "markdown":
             return block.text
     return escaped(block.text)
+
+
+def _fenced(text: str) -> str:
+    """Return preformatted text between fences that are longer than any within it."""
+    fence = "`" * max([3, *(len(run) + 1 for run in _FENCE.findall(text))])
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _heading(text: str) -> str:

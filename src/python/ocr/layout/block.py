@@ -8,8 +8,15 @@ from typing import Literal
 from ocr.geometry import Box
 from ocr.text import Source
 
-BlockType = Literal["heading", "paragraph", "list_item", "table", "header", "footer", "markdown"]
-"""`markdown` is a whole page from a model that does its own layout."""
+BlockType = Literal[
+    "heading", "paragraph", "list_item", "table", "code", "header", "footer", "markdown"
+]
+"""`markdown` is a whole page from a model that does its own layout; in `code`, spaces and line
+ends count."""
+
+Part = Literal["body", "note", "speaker_notes", "comment", "deleted", "hidden"]
+"""What a block is of its document. Comments, text deleted by a tracked change, and hidden content
+are among the blocks, and not in the Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,7 @@ class Block:
         level: of a heading, 1 to 6, and of a list item, 1 for the outermost; else 0.
         marker: of a list item, as printed.
         rows: the cells of a table.
+        part: of the document; pages that are read from an image are all body.
     """
 
     type: BlockType
@@ -37,3 +45,4 @@ class Block:
     level: int = 0
     marker: str = ""
     rows: tuple[tuple[str, ...], ...] = ()
+    part: Part = "body"

@@ -13,17 +13,24 @@ _STEP = 8.0
 
 
 def with_levels(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
-    """Return the blocks of all pages with levels: the largest headings are 1."""
-    ranks = _ranks([block for page in pages for block in page if block.type == "heading"])
+    """Return the blocks of all pages with levels: the largest headings are 1.
+
+    Headings of a file that says their level itself keep it.
+    """
+    ranks = _ranks([block for page in pages for block in page if _is_measured(block)])
     return [
         _with_list_levels(
             [
-                replace(block, level=_level(block, ranks)) if block.type == "heading" else block
+                replace(block, level=_level(block, ranks)) if _is_measured(block) else block
                 for block in page
             ]
         )
         for page in pages
     ]
+
+
+def _is_measured(block: Block) -> bool:
+    return block.type == "heading" and block.source != "document"
 
 
 def _ranks(headings: Sequence[Block]) -> list[float]:
