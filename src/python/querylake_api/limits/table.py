@@ -25,6 +25,7 @@ from pathlib import Path
 
 from querylake_api.limits.errors import LimitsTableUnusable
 from querylake_api.limits.window import CELLS, SlidingWindow
+from querylake_api.workers.allocation import allocate
 from querylake_api.workers.worker import MAX_WORKERS, Worker
 
 FORM = 2
@@ -225,8 +226,15 @@ class LimitsTable:
 
 
 def _open(path: Path) -> int:
-    """Return the file, of the right length. It is full of holes and takes the disk that is used."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if os.fstat(file).st_size != _BYTES:
-        os.ftruncate(file, _BYTES)
+    """Return the file, of the right length and with all of its disk space.
+
+    Raises:
+        OSError: there is no room for it, or it cannot be opened.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        allocate(file, _BYTES)
+    except OSError:
+        os.close(file)
+        raise
     return file

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from querylake_api.configuration.loading import Configuration
+from querylake_api.event_loop.background import in_background
 from querylake_api.persistence.embedded import EmbeddedPostgres
 from querylake_api.persistence.errors import (
     CONNECT_SECONDS,
@@ -111,7 +112,8 @@ async def open_database(configuration: Configuration) -> AsyncIterator[Database]
             asyncpg_url(maintenance.set(database=EMBEDDED_DATABASE).render_as_string())
         )
         try:
-            yield database
+            async with in_background({"the look at PostgreSQL": server.keep_running}):
+                yield database
         finally:
             await database.close()
     finally:

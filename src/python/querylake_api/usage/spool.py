@@ -22,6 +22,7 @@ from pathlib import Path
 
 from querylake_api.usage.errors import SpoolUnusable
 from querylake_api.usage.frames import Kind, encode, payload_of
+from querylake_api.workers.allocation import allocate
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 
@@ -92,6 +93,8 @@ class Spool:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             self._lock = _locked(folder, source)
+            # At once: records must have room even if the disk is full when the first one comes.
+            self._begin_segment(0)
         except OSError as error:
             raise SpoolUnusable(folder, error) from None
 
@@ -164,7 +167,7 @@ class Spool:
         room = max(self._segment_bytes, size)
         file = os.open(unfinished, _FLAGS, 0o600)
         try:
-            os.posix_fallocate(file, 0, len(carried) + room)
+            allocate(file, len(carried) + room)
             mapped = mmap.mmap(file, len(carried) + room)
             mapped[: len(carried)] = carried
             unfinished.rename(path)
