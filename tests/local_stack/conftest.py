@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local_stack_testing.checkout import FAKE_PANTS, FAKE_PROGRAM, Checkout
+from local_stack_testing.checkout import FAKE_PROGRAM, FAKE_UV, Checkout
 from local_stack_testing.running import SECONDS, StartUp, Up
 
 
@@ -23,15 +24,19 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.fixture
-def unbuilt(checkout: Checkout) -> Checkout:
-    """A checkout with sources and a stand-in for Pants."""
-    (checkout.root / "dist").rename(checkout.root / "prepared")
-    source = checkout.root / "src" / "python" / "querylake_api" / "app.py"
-    source.parent.mkdir(parents=True)
-    source.write_text("answer = 42\n")
-    pants = checkout.root / "pants"
-    pants.write_text(FAKE_PANTS)
-    pants.chmod(0o755)
+def bare(checkout: Checkout) -> Checkout:
+    """A checkout with sources and locks, and a stand-in for uv."""
+    for package, pex in (("querylake_api", "querylake_api"), ("cpu_runtime", "cpu_runtime")):
+        source = checkout.root / "src" / "python" / package / "__main__.py"
+        source.parent.mkdir(parents=True)
+        program = checkout.root / "dist" / f"{pex}.pex"
+        source.write_text(f"import runpy\nrunpy.run_path({str(program)!r})\n")
+    for stack in ("api", "cpu"):
+        lock = checkout.root / "3rdparty" / "python" / f"{stack}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.write_text(f"something-of-{stack}==1\n")
+    checkout.uv.write_text(FAKE_UV.format(python=sys.executable))
+    checkout.uv.chmod(0o755)
     return checkout
 
 
@@ -40,8 +45,8 @@ def start_up(checkout: Checkout) -> Iterator[StartUp]:
     """Start `up`; whatever a test leaves behind is stopped."""
     running: list[Up] = []
 
-    def start(*arguments: str, build: bool = False, **mode: str) -> Up:
-        chosen = arguments if build else ("--no-build", *arguments)
+    def start(*arguments: str, packaged: bool = True, **mode: str) -> Up:
+        chosen = ("--packaged", *arguments) if packaged else arguments
         running.append(Up(checkout, ("--port", "0", *chosen), mode))
         return running[-1]
 

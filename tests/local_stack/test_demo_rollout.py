@@ -35,7 +35,7 @@ def start_demo(checkout: Checkout) -> Iterator[StartDemo]:
     (checkout.root / "dist" / "rollout_trials.pex").write_text(FAKE_TRIALS)
 
     def start(*arguments: str) -> Up:
-        running.append(Up(checkout, ("--no-build", *arguments), {}, "demo-rollout"))
+        running.append(Up(checkout, ("--packaged", *arguments), {}, "demo-rollout"))
         return running[-1]
 
     yield start
@@ -69,7 +69,7 @@ def test_a_missing_program_is_one_sentence(checkout: Checkout, start_demo: Start
     (checkout.root / "dist" / "rollout_trials.pex").unlink()
     demo = start_demo()
     assert demo.end() == 1
-    assert "dist/rollout_trials.pex does not exist; leave out --no-build" in demo.output
+    assert "dist/rollout_trials.pex does not exist; leave out --packaged" in demo.output
     assert "src/python/rollout_trials:pex" in demo.output
 
 

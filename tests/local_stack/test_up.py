@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from local_stack_testing.checkout import Checkout
+from local_stack_testing.models import gguf_bytes, gguf_file
 from local_stack_testing.running import SECONDS, StartUp, is_alive, wait_gone
+
+
+def engine_arguments(checkout: Checkout) -> str:
+    """Return what the engine that was started last was given."""
+    events = [event for event in checkout.events() if event.startswith("runtime arguments=")]
+    return events[-1].removeprefix("runtime arguments=")
 
 
 def test_starts_both_greets_and_stops_everything(checkout: Checkout, start_up: StartUp) -> None:
@@ -41,9 +48,7 @@ def test_starts_both_greets_and_stops_everything(checkout: Checkout, start_up: S
 def test_engine_gets_its_key_and_port_from_the_generated_files(
     checkout: Checkout, start_up: StartUp
 ) -> None:
-    model = checkout.root / "other.gguf"
-    model.touch()
-    up = start_up("--chat-model", "other.gguf")
+    up = start_up()
     up.ready()
     key = (checkout.data / "cpu_runtime.key").read_text().strip()
     config = tomllib.loads((checkout.data / "querylake.toml").read_text())
@@ -51,10 +56,9 @@ def test_engine_gets_its_key_and_port_from_the_generated_files(
         config["upstreams"]["cpu"]["base_url"].removeprefix("http://127.0.0.1:").removesuffix("/v1")
     )
     assert f"runtime key={key}" in checkout.events()
-    assert (
-        f"runtime arguments=serve,--host,127.0.0.1,--port,{port},--chat-model,{model}"
-        in checkout.events()
-    )
+    assert f"runtime arguments=serve,--host,127.0.0.1,--port,{port}" in checkout.events()
+    # So that every command of the API works without a variable.
+    assert config["upstreams"]["cpu"]["api_key_file"] == str(checkout.data / "cpu_runtime.key")
 
 
 def test_second_up_on_the_same_data_is_refused(checkout: Checkout, start_up: StartUp) -> None:
@@ -87,7 +91,7 @@ def test_key_is_created_once_and_again_only_if_refused(
 def test_engine_that_dies_at_start_ends_everything(checkout: Checkout, start_up: StartUp) -> None:
     up = start_up(FAKE_RUNTIME="dies")
     assert up.end() == 1
-    assert "the CPU engine ended with exit code 3 although nobody asked it to" in up.output
+    assert "the CPU engine ended with exit code 3" in up.output
     assert "  because of reasons\n" in up.output
     log = Path(".querylake/logs/runtime.log")
     assert f"its log is {log}" in up.output
@@ -163,38 +167,110 @@ def test_missing_program_is_one_sentence(checkout: Checkout, start_up: StartUp) 
     (checkout.root / "dist" / "cpu_runtime.pex").unlink()
     up = start_up()
     assert up.end() == 1
-    assert up.output.startswith("error: dist/cpu_runtime.pex does not exist; leave out --no-build")
+    assert up.output.startswith("error: dist/cpu_runtime.pex does not exist; leave out --packaged")
 
 
-def test_builds_once_and_again_when_a_source_changes(unbuilt: Checkout, start_up: StartUp) -> None:
-    runs = unbuilt.root / "pants-runs"
+def test_installs_once_and_again_when_a_lock_changes(bare: Checkout, start_up: StartUp) -> None:
+    runs = bare.root / "uv-runs"
 
     def run() -> str:
-        up = start_up(build=True)
+        up = start_up(packaged=False)
         up.ready()
         up.stop()
         return up.output
 
     output = run()
-    assert "  10:00:01.00 [INFO] Wrote dist/querylake_api.pex\n" in output
-    assert "package src/python/querylake_api:pex src/python/cpu_runtime:pex" in runs.read_text()
-    assert "Building" not in run()
-    (unbuilt.root / "src/python/querylake_api/process/startup.py").write_text("answer = 43\n")
-    run()
-    assert len(runs.read_text().splitlines()) == 2
+    assert "  the API's packages, 1 of 2: Installed 1 package in 7ms\n" in output
+    assert "something-of-a-lock" not in output
+    commands = runs.read_text().splitlines()
+    assert len(commands) == 4
+    assert "--no-deps --require-hashes" in commands[1]
+    assert "Installing" not in run()
+    (bare.root / "3rdparty" / "python" / "cpu.lock").write_text("another==2\n")
+    assert "the CPU engine and its models, 1 of 1" in run()
+    assert len(runs.read_text().splitlines()) == 6
 
 
-def test_failed_build_shows_its_end(unbuilt: Checkout, start_up: StartUp) -> None:
-    (unbuilt.root / "broken").touch()
-    up = start_up(build=True)
+def test_a_failed_installation_shows_its_end_and_is_made_again(
+    bare: Checkout, start_up: StartUp
+) -> None:
+    broken = bare.root / "broken"
+    broken.touch()
+    up = start_up(packaged=False)
     assert up.end() == 1
     shown = up.output.partition("Its last words:\n")[2].splitlines()
     assert shown[0] == "  22"
     assert shown[-2] == "  the last line"
-    log = ".querylake/logs/build.log"
-    assert shown[-1] == f"error: the build ended with exit code 1; its log is {log}"
-    assert len((unbuilt.root / log).read_text().splitlines()) == 53
-    assert unbuilt.events() == []
+    log = ".querylake/logs/install.log"
+    assert shown[-1] == f"error: the installation ended with exit code 1; its log is {log}"
+    assert len((bare.root / log).read_text().splitlines()) == 51
+    assert bare.events() == []
+    broken.unlink()
+    start_up(packaged=False).ready()
+
+
+def test_a_model_of_ones_own_answers_under_its_name(checkout: Checkout, start_up: StartUp) -> None:
+    file = gguf_file(checkout.root / "gemma 3 (270m).gguf", template=True)
+    up = start_up("--chat-model", file.name)
+    up.ready()
+    assert "has no chat template" not in up.output
+    config = tomllib.loads((checkout.data / "querylake.toml").read_text())
+    model = config["models"]["gemma-3-270m"]
+    assert (model["aliases"], model["targets"][0]["model"]) == (["default"], "gemma-3-270m")
+    assert engine_arguments(checkout).endswith(f"{file},--chat-model-name,gemma-3-270m")
+    up.stop()
+    # Without the file, the packaged model is back.
+    start_up().ready()
+    config = tomllib.loads((checkout.data / "querylake.toml").read_text())
+    assert "smollm2-135m-instruct" in config["models"]
+
+
+def test_an_edited_configuration_names_the_model_of_ones_own(
+    checkout: Checkout, start_up: StartUp
+) -> None:
+    file = gguf_file(checkout.root / "mine.gguf")
+    first = start_up("--chat-model", "mine.gguf")
+    first.ready()
+    assert "mine.gguf has no chat template" in first.output
+    first.stop()
+    config = checkout.data / "querylake.toml"
+    config.write_text(config.read_text().replace('"mine"', '"our-model"'))
+    second = start_up("--chat-model", "mine.gguf")
+    second.ready()
+    assert engine_arguments(checkout).endswith(f"{file},--chat-model-name,our-model")
+    second.stop()
+    third = start_up()
+    assert third.end() == 1
+    assert "sends chats to 'our-model' on the CPU engine; name its file with --chat-model" in (
+        third.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"root:x:0:0", "does not begin with the letters GGUF"),
+        (gguf_bytes()[:-3], "and its tensors need"),
+        (gguf_bytes(causal=False), "is an embedding model (llama) and cannot chat"),
+    ],
+)
+def test_a_wrong_model_is_reported_before_anything_is_installed(
+    bare: Checkout, start_up: StartUp, content: bytes, reason: str
+) -> None:
+    (bare.root / "model.gguf").write_bytes(content)
+    up = start_up("--chat-model", "model.gguf", packaged=False)
+    assert up.end() == 1
+    assert up.output.startswith("error: --chat-model: ")
+    assert reason in up.output
+    assert not (bare.root / "uv-runs").exists()
+
+
+def test_the_console_is_named_where_there_is_no_desktop(
+    checkout: Checkout, start_up: StartUp
+) -> None:
+    up = start_up("--open", DISPLAY="", WAYLAND_DISPLAY="")
+    url = up.ready()
+    up.until(f"Open the console in a browser: {url}/ui\n")
 
 
 def test_printed_curl_line_is_valid_shell(checkout: Checkout, start_up: StartUp) -> None:

@@ -86,14 +86,18 @@ while True:
     signal.pause()
 '''
 
-FAKE_PANTS = """#!/bin/sh
-echo "$@" >> "$(dirname "$0")/pants-runs"
-echo "10:00:00.00 [INFO] Completed: building one thing"
-echo "10:00:01.00 [INFO] Wrote dist/querylake_api.pex"
-cd "$(dirname "$0")"
-[ -e broken ] && { seq 1 50; echo "the last line"; exit 1; }
-mkdir -p dist && cp -r prepared/. dist/
+FAKE_UV = """#!/bin/sh
+here=$(dirname "$0")
+echo "$@" >> "$here/uv-runs"
+[ -e "$here/broken" ] && {{ seq 1 50; echo "the last line"; exit 1; }}
+if [ "$1" = venv ]; then
+  mkdir -p "$4/bin" && ln -s {python} "$4/bin/python"
+else
+  echo "Installed 1 package in 7ms"
+  echo " + something-of-a-lock==1"
+fi
 """
+"""Stands in for uv: its environments hold nothing, as the stand-in programs need nothing."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,10 @@ class Checkout:
     @property
     def data(self) -> Path:
         return self.root / ".querylake"
+
+    @property
+    def uv(self) -> Path:
+        return self.root / "uv"
 
     def events(self) -> list[str]:
         """What the programs have done, in order, without process ids."""

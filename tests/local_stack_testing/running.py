@@ -37,7 +37,13 @@ class Up:
     ) -> None:
         source = Path(local_stack.__main__.__file__).parents[1]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLAKE_")}
-        environment |= {"REPO_ROOT": str(checkout.root), "PYTHONPATH": str(source), **mode}
+        environment |= {
+            "REPO_ROOT": str(checkout.root),
+            "PYTHONPATH": str(source),
+            "QUERYLAKE_CACHE_DIR": str(checkout.root / "cache"),
+            "QUERYLAKE_UV": str(checkout.uv),
+            **mode,
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "local_stack", command, *arguments],
             env=environment,

@@ -1,4 +1,4 @@
-"""The command line: `./querylake up|demo-rollout`."""
+"""The command line: `./querylake up|status|stop|keys|usage|doctor|demo-rollout`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from local_stack.api_commands import API_COMMANDS, become_api_command
 from local_stack.demo import DemoOptions, become_demo, prepare_demo
 from local_stack.errors import LocalStackError, OutputGone
-from local_stack.layout import Repository
+from local_stack.layout import DATA_DIR, DataDir, Repository
+from local_stack.running_stack import show_status, stop
 from local_stack.stack import Options, up
 from local_stack.supervision import Children
 from local_stack.terminal import Terminal, lead_to_nowhere
@@ -26,49 +28,73 @@ EXIT_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0 also when the user ends it."""
     repository = Repository.here()
-    parser = _parser(repository)
-    given = parser.parse_args(arguments)
-    if given.command is None:
-        parser.print_help()
-        return EXIT_USAGE
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given.command == "up":
-            _run(partial(up, _up_options(given), repository))
-        else:
-            options = DemoOptions(given.data_dir, given.port, given.build, given.stay)
-            if _run(partial(prepare_demo, options, repository)):
-                become_demo(options, repository)
+        if words and words[0] in API_COMMANDS:
+            folder, rest = _data_dir_first(words[1:], repository)
+            become_api_command(words[0], rest, repository, DataDir(folder.resolve()))
+        parser = _parser(repository)
+        given = parser.parse_args(words)
+        if given.command is None:
+            parser.print_help()
+            return EXIT_USAGE
+        return _obey(given, repository)
     except LocalStackError as error:
         _report(str(error), error.evidence)
         return EXIT_FAILURE
     except OSError as error:
         _report(f"{error.filename or 'a system call'}: {error.strerror}")
         return EXIT_FAILURE
+
+
+def _obey(given: argparse.Namespace, repository: Repository) -> int:
+    data = DataDir(given.data_dir.resolve())
+    match given.command:
+        case "up":
+            _run(partial(up, _up_options(given), repository))
+        case "status":
+            return show_status(data, Terminal(sys.stdout))
+        case "stop":
+            stop(data, Terminal(sys.stdout))
+        case _:
+            options = DemoOptions(given.data_dir, given.port, given.packaged, given.stay)
+            files = _run(partial(prepare_demo, options, repository))
+            if files is not None:
+                become_demo(options, files)
     return 0
+
+
+def _data_dir_first(words: list[str], repository: Repository) -> tuple[Path, list[str]]:
+    """Split off `--data-dir FOLDER`, which comes before what is for the API's program."""
+    if words[:1] == ["--data-dir"] and len(words) > 1:
+        return Path(words[1]), words[2:]
+    return repository.root / DATA_DIR, words
 
 
 def _up_options(given: argparse.Namespace) -> Options:
     return Options(
         data_dir=given.data_dir,
         port=given.port,
-        build=given.build,
+        packaged=given.packaged,
         config=given.config,
         chat_model=given.chat_model,
+        open_console=given.open,
     )
 
 
-Work = Callable[[Children, Terminal], Coroutine[Any, Any, None]]
+Result = TypeVar("Result")
+Work = Callable[[Children, Terminal], Coroutine[Any, Any, Result]]
 
 
-def _run(work: Work) -> bool:
-    """Do some work with children, and return whether it came to its end by itself."""
+def _run(work: Work[Result]) -> Result | None:
+    """Do some work with children, and return its result; None if a signal ended it."""
     return asyncio.run(_until_signal(work, Terminal(sys.stdout)))
 
 
 class _Stop:
     """Asking for the end: the first time politely, the second time at once."""
 
-    def __init__(self, work: asyncio.Task[None], children: Children, terminal: Terminal) -> None:
+    def __init__(self, work: asyncio.Task[Any], children: Children, terminal: Terminal) -> None:
         self._work = work
         self._children = children
         self._terminal = terminal
@@ -92,7 +118,7 @@ class _Stop:
             self._work.cancel()
 
 
-async def _until_signal(work: Work, terminal: Terminal) -> bool:
+async def _until_signal(work: Work[Result], terminal: Terminal) -> Result | None:
     children = Children()
     task = asyncio.create_task(work(children, terminal))
     stop = _Stop(task, children, terminal)
@@ -100,13 +126,12 @@ async def _until_signal(work: Work, terminal: Terminal) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.ask)
     try:
-        await task
+        return await task
     except asyncio.CancelledError:
         if stop.failure is not None:
             raise stop.failure from None
         terminal.line("Stopped.")
-        return False
-    return True
+        return None
 
 
 def _report(message: str, evidence: Sequence[str] = ()) -> None:
@@ -127,10 +152,10 @@ def _parser(repository: Repository) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     start = commands.add_parser(
         "up",
-        help="build what is needed, start everything, print a key; Ctrl-C stops it",
-        description="Builds the API and the CPU engine if their sources have changed, starts them "
-        "with an embedded PostgreSQL, and prints a key and a curl line that works. Ctrl-C stops "
-        "everything.",
+        help="install what is needed, start everything, print a key; Ctrl-C stops it",
+        description="Installs what the API and the CPU engine need if that has changed, starts "
+        "them from their sources with an embedded PostgreSQL, and prints a key and a curl line "
+        "that works. Ctrl-C stops everything.",
     )
     start.add_argument(
         "--port",
@@ -142,9 +167,10 @@ def _parser(repository: Repository) -> argparse.ArgumentParser:
         "--data-dir",
         type=Path,
         metavar="FOLDER",
-        default=repository.root / ".querylake",
+        default=repository.root / DATA_DIR,
         help="database, keys, logs, configuration (default: .querylake beside this command)",
     )
+    start.add_argument("--open", action="store_true", help="open the console in a browser")
     start.add_argument(
         "--config",
         type=Path,
@@ -157,6 +183,21 @@ def _parser(repository: Repository) -> argparse.ArgumentParser:
         metavar="FILE.gguf",
         help="the model that chats (default: the small one that is built in)",
     )
+    for name, says in (
+        ("status", "say whether it runs, and print the key and the curl line again"),
+        ("stop", "stop what `up` has started"),
+    ):
+        command = commands.add_parser(name, help=says, description=says.capitalize() + ".")
+        command.add_argument(
+            "--data-dir",
+            type=Path,
+            metavar="FOLDER",
+            default=repository.root / DATA_DIR,
+            help="the folder that `up` runs on (default: .querylake beside this command)",
+        )
+    for name, says in API_COMMANDS.items():
+        # Only for the list of commands: the API's program has its own help.
+        commands.add_parser(name, help=f"{says} (`./querylake {name} --help`)", add_help=False)
     demo = commands.add_parser(
         "demo-rollout",
         help="show rollouts on two real engines: a healthy one, and some that are rolled back",
@@ -175,7 +216,7 @@ def _parser(repository: Repository) -> argparse.ArgumentParser:
         "--data-dir",
         type=Path,
         metavar="FOLDER",
-        default=repository.root / ".querylake" / "demo",
+        default=repository.root / DATA_DIR / "demo",
         help="database and logs, emptied first (default: .querylake/demo beside this command)",
     )
     demo.add_argument(
@@ -185,10 +226,9 @@ def _parser(repository: Repository) -> argparse.ArgumentParser:
     )
     for command in (start, demo):
         command.add_argument(
-            "--no-build",
-            dest="build",
-            action="store_false",
-            help="take the programs in dist/ as they are",
+            "--packaged",
+            action="store_true",
+            help="run the programs that `./pants package` has written to dist/",
         )
     return parser
 

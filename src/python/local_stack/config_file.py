@@ -14,6 +14,8 @@ from local_stack.errors import ConfigUnusable, DataDirUnusable
 from local_stack.layout import DataDir, shown
 
 RUNTIME_KEY_VARIABLE = "CPU_RUNTIME_API_KEY"
+"""Where the engine looks for the key that its clients have to show."""
+
 CHAT_MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"
 UPSTREAM = "cpu"
@@ -37,12 +39,12 @@ url = {database}
 
 [upstreams.cpu]
 base_url = {base_url}
-api_key_env = "{key_variable}"
+api_key_file = {runtime_key}
 
-[models."{chat_model}"]
+[models.{chat_model}]
 capabilities = ["chat", "completions"]
 aliases = ["default"]
-targets = [{{ upstream = "cpu", model = "{chat_model}" }}]
+targets = [{{ upstream = "cpu", model = {chat_model} }}]
 
 [models."{embedding_model}"]
 capabilities = ["embeddings", "rerank"]
@@ -58,6 +60,7 @@ class StackConfig:
         runtime_port: where the engine has to listen, or None if none is to be started here.
         postgres: the folder of the embedded database, or None if another one is used.
         chat_model: a name that answers chats, or None.
+        engine_model: what the CPU engine has to call the model that chats, or None if it has none.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class StackConfig:
     runtime_port: int | None
     postgres: Path | None
     chat_model: str | None
+    engine_model: str | None
 
     @property
     def url(self) -> str:
@@ -86,8 +90,11 @@ def is_edited(path: Path) -> bool:
     return first != _DIGEST + _digest(rest)
 
 
-def generate(data: DataDir, *, port: int, runtime_port: int) -> None:
+def generate(data: DataDir, *, port: int, runtime_port: int, chat_model: str = CHAT_MODEL) -> None:
     """Write the configuration of the stack that needs nothing but this machine.
+
+    Args:
+        chat_model: the name of the model that chats, for clients and for the engine.
 
     Raises:
         DataDirUnusable: the file cannot be written.
@@ -97,8 +104,8 @@ def generate(data: DataDir, *, port: int, runtime_port: int) -> None:
         state=_quoted(str(data.state)),
         database=_quoted(_EMBEDDED + str(data.postgres)),
         base_url=_quoted(f"http://127.0.0.1:{runtime_port}/v1"),
-        key_variable=RUNTIME_KEY_VARIABLE,
-        chat_model=CHAT_MODEL,
+        runtime_key=_quoted(str(data.runtime_key)),
+        chat_model=_quoted(chat_model),
         embedding_model=EMBEDDING_MODEL,
     )
     temporary = data.config.with_suffix(".new")
@@ -128,6 +135,7 @@ def read(path: Path, port: int | None = None) -> StackConfig:
             runtime_port=_runtime_port(document),
             postgres=_postgres(document, path.resolve().parent),
             chat_model=_chat_model(document),
+            engine_model=_engine_model(document),
         )
     except FileNotFoundError:
         raise ConfigUnusable(f"{shown(path)} does not exist") from None
@@ -160,6 +168,15 @@ def _chat_model(document: dict[str, Any]) -> str | None:
     for name, model in document.get("models", {}).items():
         if "chat" in model.get("capabilities", []):
             return "default" if "default" in model.get("aliases", []) else str(name)
+    return None
+
+
+def _engine_model(document: dict[str, Any]) -> str | None:
+    for model in document.get("models", {}).values():
+        if "chat" in model.get("capabilities", []):
+            for target in model.get("targets", []):
+                if target.get("upstream") == UPSTREAM:
+                    return str(target["model"])
     return None
 
 

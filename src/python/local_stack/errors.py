@@ -45,5 +45,9 @@ class ChildFailed(LocalStackError):
     """A program that we started ended by itself, failed, or is not ready in time."""
 
 
+class NotStopped(LocalStackError):
+    """A stack that was asked to stop still runs."""
+
+
 class OutputGone(LocalStackError):
     """Nobody reads our output any more, so nobody would see what goes on or stop it."""

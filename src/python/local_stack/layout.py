@@ -6,6 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_stack.errors import BuildFailed
+
+DATA_DIR = ".querylake"
+"""The data folder in a checkout, unless another one is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -24,20 +29,54 @@ class Repository:
         """Where Pants puts what it packages."""
         return self.root / "dist"
 
+
+@dataclass(frozen=True, slots=True)
+class ProgramFiles:
+    """The programs of a stack: files that the interpreter which runs us can run.
+
+    Attributes:
+        ending: `.pex` for packaged programs, `.py` for those that run from sources.
+    """
+
+    folder: Path
+    ending: str
+
+    @classmethod
+    def packaged(cls, repository: Repository) -> ProgramFiles:
+        """Return what `./pants package` writes."""
+        return cls(repository.dist, ".pex")
+
+    def of(self, package: str) -> Path:
+        """Return the program of a package of `src/python`."""
+        return self.folder / f"{package}{self.ending}"
+
     @property
-    def api_pex(self) -> Path:
+    def api(self) -> Path:
         """The API."""
-        return self.dist / "querylake_api.pex"
+        return self.of("querylake_api")
 
     @property
-    def runtime_pex(self) -> Path:
+    def runtime(self) -> Path:
         """The engine for CPUs."""
-        return self.dist / "cpu_runtime.pex"
+        return self.of("cpu_runtime")
 
     @property
-    def trials_pex(self) -> Path:
+    def trials(self) -> Path:
         """Rollouts, tried and shown."""
-        return self.dist / "rollout_trials.pex"
+        return self.of("rollout_trials")
+
+    def require(self, *programs: Path) -> None:
+        """Check that programs are there.
+
+        Raises:
+            BuildFailed: one is not.
+        """
+        for path in programs:
+            if not path.is_file():
+                raise BuildFailed(
+                    f"{shown(path)} does not exist; leave out --packaged, or build it with "
+                    f"`./pants package src/python/{path.stem}:pex`"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +101,11 @@ class DataDir:
         return self.root / "postgres"
 
     @property
+    def programs(self) -> Path:
+        """Launchers of the programs that run from sources."""
+        return self.root / "programs"
+
+    @property
     def admin_key(self) -> Path:
         """The first API key."""
         return self.root / "admin.key"
@@ -78,7 +122,7 @@ class DataDir:
 
     @property
     def logs(self) -> Path:
-        """One log for each program, and the build's."""
+        """One log for each program, and the installation's."""
         return self.root / "logs"
 
 

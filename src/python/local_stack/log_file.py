@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 MAX_BYTES = 20_000_000
 """A log that grows beyond this becomes the `.1` beside it, in the place of the last one."""
@@ -50,8 +51,10 @@ def readable(line: str) -> str:
         record = json.loads(line)
     except ValueError:
         return line
-    if "event" not in record:
+    if not isinstance(record, dict) or "event" not in record:
         return line
+    if record["event"] == "request":
+        return _request(record)
     moment = str(record.get("time", ""))[11:19]
     level = str(record.get("level", "info"))
     words = [moment, "" if level == "info" else level.upper(), str(record["event"])]
@@ -61,3 +64,20 @@ def readable(line: str) -> str:
         if key not in _SHOWN_APART and value not in (None, "")
     ]
     return " ".join(word for word in words if word)
+
+
+def _request(record: dict[str, Any]) -> str:
+    """Return a request as a short line; the log file has all of it."""
+    words = [
+        str(record.get("time", ""))[11:19],
+        f"{record.get('method')} {record.get('path')}",
+        str(record.get("status")),
+        f"{record.get('seconds', 0):.2f} s",
+    ]
+    if record.get("model"):
+        words.append(str(record["model"]))
+    if record.get("completion_tokens") is not None:
+        words.append(f"{record.get('prompt_tokens') or 0}+{record['completion_tokens']} tokens")
+    if record.get("outcome") != "success":
+        words.append(str(record.get("error") or record.get("outcome")))
+    return "  ".join(words)

@@ -8,7 +8,7 @@ from pathlib import Path
 from local_stack.admin_key import ARGUMENTS
 from local_stack.children import Program, clean_environment
 from local_stack.config_file import RUNTIME_KEY_VARIABLE, StackConfig
-from local_stack.layout import DataDir, Repository
+from local_stack.layout import DataDir, ProgramFiles
 
 _API_STOP_SECONDS = 15.0
 _RUNTIME_STOP_SECONDS = 10.0
@@ -18,9 +18,9 @@ class Programs:
     """Everything that can be started for one stack."""
 
     def __init__(
-        self, repository: Repository, data: DataDir, config: StackConfig, runtime_key: str
+        self, files: ProgramFiles, data: DataDir, config: StackConfig, runtime_key: str
     ) -> None:
-        self._repository = repository
+        self._files = files
         self._data = data
         self._config = config
         environment = clean_environment()
@@ -33,34 +33,38 @@ class Programs:
         """Return the API."""
         address = ("--host", self._config.host, "--port", str(self._config.port))
         arguments = ("serve", *self._configured(), *address)
-        pex = self._repository.api_pex
-        return self._program("api", "the API", pex, arguments, _API_STOP_SECONDS)
+        program = self._files.api
+        return self._program("api", "the API", program, arguments, _API_STOP_SECONDS)
 
     def create_key(self) -> Program:
         """Return the command that creates a key and prints it as JSON."""
         arguments = ("keys", "create", *ARGUMENTS, *self._configured())
         title = "creating an API key"
-        pex = self._repository.api_pex
-        return self._program("keys", title, pex, arguments, _API_STOP_SECONDS)
+        program = self._files.api
+        return self._program("keys", title, program, arguments, _API_STOP_SECONDS)
 
     def runtime(self, port: int, chat_model: Path | None) -> Program:
-        """Return the CPU engine."""
-        model = () if chat_model is None else ("--chat-model", str(chat_model.resolve()))
+        """Return the CPU engine, which calls its model as the configuration does."""
+        model: tuple[str, ...] = ()
+        if chat_model is not None:
+            model = ("--chat-model", str(chat_model))
+            if self._config.engine_model is not None:
+                model += ("--chat-model-name", self._config.engine_model)
         arguments = ("serve", "--host", "127.0.0.1", "--port", str(port), *model)
-        pex = self._repository.runtime_pex
-        return self._program("runtime", "the CPU engine", pex, arguments, _RUNTIME_STOP_SECONDS)
+        program = self._files.runtime
+        return self._program("runtime", "the CPU engine", program, arguments, _RUNTIME_STOP_SECONDS)
 
     def _configured(self) -> tuple[str, str]:
         return ("--config", str(self._config.path.resolve()))
 
     def _program(
-        self, name: str, title: str, pex: Path, arguments: tuple[str, ...], stop_seconds: float
+        self, name: str, title: str, file: Path, arguments: tuple[str, ...], stop_seconds: float
     ) -> Program:
         return Program(
             name=name,
             title=title,
             # A PEX names its interpreter as `python3.11`, which need not be on PATH; this one is.
-            command=(sys.executable, str(pex), *arguments),
+            command=(sys.executable, str(file), *arguments),
             environment=self._environment,
             folder=self._data.root,
             log=self._data.logs / f"{name}.log",

@@ -67,9 +67,7 @@ class Children:
             # A service that is gone explains why the work failed, so it is looked at first.
             for child in self._services:
                 if child.ended.done():
-                    raise child.failure(
-                        f"{ending(child.ended.result())} although nobody asked it to"
-                    )
+                    raise child.failure(ending(child.ended.result()))
             return task.result()
         finally:
             task.cancel()

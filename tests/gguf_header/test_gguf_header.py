@@ -6,12 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpu_runtime.errors import ModelUnusable
-from cpu_runtime.models.gguf_header import GgufHeader, read_header
+from gguf_header import GgufHeader, GgufUnusable, read_header
 
 
 def _write(path: Path, architecture: str = "llama", *, pooling: bool = False) -> Path:
@@ -25,8 +25,11 @@ def _write(path: Path, architecture: str = "llama", *, pooling: bool = False) ->
         writer.add_pooling_type(gguf.PoolingType.MEAN)
     else:
         writer.add_chat_template("{{ messages }}")
+    writer.add_tensor("output.weight", np.full((8, 16), 0.7, dtype=np.float32))
+    writer.add_tensor("token_embd.weight", np.full((4, 64), 0.7, dtype=np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
     writer.close()
     return path
 
@@ -54,7 +57,7 @@ def test_an_encoder_cannot_continue_a_text(tmp_path: Path) -> None:
         (b"", "does not begin with the letters GGUF"),
         (b"PK\x03\x04 a zip file", "does not begin with the letters GGUF"),
         (b"GGUF\x09\x00\x00\x00", "version 9"),
-        (b"GGUF\x03\x00\x00\x00" + b"\x00" * 8 + b"\xff" * 8, "values in its header"),
+        (b"GGUF\x03\x00\x00\x00" + b"\x00" * 8 + b"\xff" * 8, "values and 0 tensors"),
     ],
 )
 def test_other_files_are_refused_with_the_reason(
@@ -63,12 +66,24 @@ def test_other_files_are_refused_with_the_reason(
     file = tmp_path / "model.gguf"
     file.write_bytes(content)
 
-    with pytest.raises(ModelUnusable, match=reason):
+    with pytest.raises(GgufUnusable, match=reason):
+        read_header(file)
+
+
+@pytest.mark.parametrize("lacking", [1, 100, 700])
+def test_a_file_that_ends_too_early_is_refused(tmp_path: Path, lacking: int) -> None:
+    file = _write(tmp_path / "chat.gguf")
+    whole = file.read_bytes().rstrip(b"\0")  # what comes after the last weight is padding
+    file.write_bytes(whole)
+    read_header(file)
+    file.write_bytes(whole[:-lacking])
+
+    with pytest.raises(GgufUnusable, match=f"and its tensors need {len(whole)}; load it again"):
         read_header(file)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnusable, match="is not a file"):
+    with pytest.raises(GgufUnusable, match="is not a file"):
         read_header(tmp_path / "nothing.gguf")
 
 
@@ -85,5 +100,5 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, data: st.DataObject) 
     file = tmp_path / "damaged.gguf"
     file.write_bytes(content)
 
-    with suppress(ModelUnusable):  # with any other exception, an operator would see a trace
+    with suppress(GgufUnusable):  # with any other exception, an operator would see a trace
         assert isinstance(read_header(file), GgufHeader)

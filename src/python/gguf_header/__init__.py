@@ -1,18 +1,19 @@
 """Reading what a GGUF file says of its model, without loading it.
 
 The `gguf` package's reader builds an object per token of the vocabulary, which takes longer than
-the engine needs to load the model; this one passes over arrays.
+the engine needs to load the model; this one passes over arrays. The standard library is enough for
+it, so that a wrong file is reported before anything is built.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-
-from cpu_runtime.errors import ModelUnusable
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -33,10 +34,36 @@ _SCALARS = {
 _LENGTH = _SCALARS[10]
 _KIND = _SCALARS[4]
 _MAX_KEYS = 10_000
+_MAX_TENSORS = 100_000
+_MAX_DIMENSIONS = 8
+_TENSORS = "(tensors)"
+"""Where the number of tensors stands among the values of the header; no key has such a name."""
 _MAX_STRING = 64 * 1024 * 1024
 _MAX_ARRAY = 1024 * 1024 * 1024
 
 Scalar = str | int | float | bool
+
+_DEFAULT_ALIGNMENT = 32
+_BLOCKS = {
+    0: (1, 4),  # F32
+    1: (1, 2),  # F16
+    2: (32, 18),  # Q4_0
+    3: (32, 20),  # Q4_1
+    6: (32, 22),  # Q5_0
+    7: (32, 24),  # Q5_1
+    8: (32, 34),  # Q8_0
+    10: (256, 84),  # Q2_K
+    11: (256, 110),  # Q3_K
+    12: (256, 144),  # Q4_K
+    13: (256, 176),  # Q5_K
+    14: (256, 210),  # Q6_K
+    30: (1, 2),  # BF16
+}
+"""Weights and bytes of a block, by ggml's number of the type; of other types no size is known."""
+
+
+class GgufUnusable(Exception):
+    """A file is missing, cannot be read, or is no whole GGUF file; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +91,23 @@ def read_header(path: Path) -> GgufHeader:
     """Read the header of a file.
 
     Raises:
-        ModelUnusable: it is missing, cannot be read, or is no GGUF file.
+        GgufUnusable: it is missing, cannot be read, is no GGUF file, or ends too early.
     """
     if not path.is_file():
-        raise ModelUnusable(f"{path} is not a file; name a model in GGUF format")
+        raise GgufUnusable(f"{path} is not a file; name a model in GGUF format")
     try:
         with path.open("rb") as file:
             values = _values(file)
+            size, needed = path.stat().st_size, _bytes_needed(file, values)
+        if size < needed:
+            raise _Malformed(f"it has {size} bytes, and its tensors need {needed}; load it again")
     except OSError as error:
-        raise ModelUnusable(f"{path} cannot be read: {error.strerror}") from None
+        raise GgufUnusable(f"{path} cannot be read: {error.strerror}") from None
     except _Malformed as error:
-        raise ModelUnusable(f"{path} is not a usable GGUF file: {error}") from None
+        raise GgufUnusable(f"{path} is not a usable GGUF file: {error}") from None
     architecture = values.get("general.architecture")
     if not isinstance(architecture, str):
-        raise ModelUnusable(f"{path} is not a usable GGUF file: it names no architecture")
+        raise GgufUnusable(f"{path} is not a usable GGUF file: it names no architecture")
     licence = values.get("general.license")
     context = values.get(f"{architecture}.context_length")
     template = values.get("tokenizer.chat_template")
@@ -101,17 +131,34 @@ def _values(file: BinaryIO) -> dict[str, Scalar]:
     version = _number(file, _KIND)
     if version not in _VERSIONS:
         raise _Malformed(f"it has version {version} of the format, versions 2 and 3 are known")
-    _number(file, _LENGTH)  # of tensors
+    tensors = _number(file, _LENGTH)
     count = _number(file, _LENGTH)
-    if count > _MAX_KEYS:
-        raise _Malformed(f"it claims to have {count} values in its header")
-    values: dict[str, Scalar] = {}
+    if count > _MAX_KEYS or tensors > _MAX_TENSORS:
+        raise _Malformed(f"it claims to have {count} values and {tensors} tensors")
+    values: dict[str, Scalar] = {_TENSORS: tensors}
     for _ in range(count):
         key = _text(file)
         value = _value(file, _number(file, _KIND))
         if value is not None:
             values[key] = value
     return values
+
+
+def _bytes_needed(file: BinaryIO, values: Mapping[str, Scalar]) -> int:
+    """Return how long a file has to be for its tensors, whose list comes next."""
+    end = 0
+    for _ in range(int(values[_TENSORS])):
+        _text(file)
+        dimensions = _number(file, _KIND)
+        if dimensions > _MAX_DIMENSIONS:
+            raise _Malformed(f"it claims to have a tensor of {dimensions} dimensions")
+        weights = math.prod(_number(file, _LENGTH) for _ in range(dimensions))
+        kind, offset = _number(file, _KIND), _number(file, _LENGTH)
+        per_block, block = _BLOCKS.get(kind, (1, 0))
+        end = max(end, offset + weights // per_block * block)
+    alignment = values.get("general.alignment")
+    step = alignment if isinstance(alignment, int) and alignment > 0 else _DEFAULT_ALIGNMENT
+    return -(-file.tell() // step) * step + end if end else 0
 
 
 def _value(file: BinaryIO, kind: int) -> Scalar | None:
