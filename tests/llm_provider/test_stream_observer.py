@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_provider.errors import EventTooLarge
-from llm_provider.stream_observer import DONE, StreamObserver, error_in
+from llm_provider.engine_errors import error_in
+from llm_provider.stream_observer import DONE, StreamObserver
 
 _CHUNK = (
     b'{"id":"chatcmpl-9fc0","object":"chat.completion.chunk","created":1795422355,"model":"smol"'
@@ -164,14 +165,35 @@ def test_an_error_that_is_only_text_and_one_that_is_none() -> None:
         (),
         (ROLE,),
         (ROLE, TOKEN),
-        (ROLE, TOKEN, STOP),  # no [DONE]
-        (ROLE, TOKEN, DONE),  # no finish reason
-        (ROLE, TOKEN, USAGE, DONE),
-        (DONE,),
+        (ROLE, TOKEN, STOP),  # a finish reason, and no [DONE]
     ],
 )
-def test_either_end_alone_is_truncation(events: tuple[bytes, ...]) -> None:
-    assert observed(*events).ending == "truncated"
+def test_without_its_end_marker_a_stream_is_truncated(events: tuple[bytes, ...]) -> None:
+    observer = observed(*events)
+    assert observer.ending == "truncated"
+    assert observer.finished == (STOP in events)
+
+
+@pytest.mark.parametrize(
+    "events", [(ROLE, TOKEN, DONE), (ROLE, TOKEN, USAGE, DONE), (DONE,), (ROLE, b" [DONE] ")]
+)
+def test_an_end_without_a_finish_reason_is_told_from_one_that_broke_off(
+    events: tuple[bytes, ...],
+) -> None:
+    assert observed(*events).ending == "unfinished"
+
+
+def test_an_empty_finish_reason_is_none() -> None:
+    event = {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": ""}]}
+    assert observed(json.dumps(event).encode(), DONE).ending == "unfinished"
+
+
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\ude00", rb"\uDEAD"])
+def test_half_a_surrogate_pair_is_no_fault(half: bytes) -> None:
+    event = b'{"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}' % half
+    observer = observed(ROLE, event, STOP, DONE)
+    assert (observer.ending, observer.malformed) == ("complete", 0)
+    assert observer.content_chunks == observed(ROLE, TOKEN, STOP, DONE).content_chunks
 
 
 def test_every_choice_needs_its_own_end() -> None:
@@ -179,7 +201,7 @@ def test_every_choice_needs_its_own_end() -> None:
         return event.replace(b'"index":0,"delta"', b'"index":1,"delta"')
 
     both = (ROLE, of_second(ROLE), TOKEN, of_second(TOKEN), STOP)
-    assert observed(*both, DONE).ending == "truncated"
+    assert observed(*both, DONE).ending == "unfinished"
     whole = observed(*both, of_second(STOP), DONE)
     assert whole.ending == "complete"
     assert whole.finish_reasons == {0: "stop", 1: "stop"}

@@ -36,7 +36,8 @@ async def end_at_once(exchange: Exchange) -> None:
 
 async def begin_with_an_error(exchange: Exchange) -> None:
     await exchange.begin_stream()
-    await exchange.piece(b'data: {"error": {"message": "EngineCore died", "code": 400}}\n\n')
+    message = b"EngineCore encountered an issue. See stack trace (above) for the root cause."
+    await exchange.piece(b'data: {"error": {"message": "%b", "code": 400}}\n\n' % message)
     await exchange.end_stream()
 
 

@@ -113,6 +113,20 @@ class EventTooLarge(ProviderError):
         self.limit = limit
 
 
+class StreamEmpty(ProviderError):
+    """A stream ended with its end marker and without one event before it."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(upstream, f"upstream {upstream!r} sent a stream without an event")
+
+
+class AnswerUnfit(ProviderError):
+    """The engine answered 200, in a form that was not asked for: wrongly set up, and not ill."""
+
+    def __init__(self, upstream: str, form: str) -> None:
+        super().__init__(upstream, f"upstream {upstream!r} sent {form}")
+
+
 class NotInRotation(ProviderError):
     """The engine gets no requests, because it is not well or about to end.
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 
-import orjson
-
+from llm_provider.engine_errors import error_in, status_of
 from llm_provider.errors import (
     ProviderError,
     StreamInterrupted,
     UpstreamFailed,
     UpstreamRejected,
 )
+from llm_provider.json_text import read_json, write_json
 from llm_provider.provider import JsonObject, Relay
 from llm_provider.sse import EventParser
-from llm_provider.stream_observer import StreamObserver, error_in
+from llm_provider.stream_observer import StreamObserver
 
 
 class RelayingProvider(ABC):
@@ -60,7 +60,7 @@ class RelayingProvider(ABC):
             StreamInterrupted: the stream ended without `[DONE]`.
             UpstreamRejected, ProviderError: as `chat`.
         """
-        body = orjson.dumps({**request, "stream": True})
+        body = write_json({**request, "stream": True})
         relay = await self.relay("POST", "/chat/completions", body=body, request_id=request_id)
         async with relay:
             if relay.status != 200:
@@ -105,7 +105,7 @@ class RelayingProvider(ABC):
         return data
 
     async def _call(self, path: str, request: JsonObject, request_id: str | None) -> JsonObject:
-        body = orjson.dumps(request)
+        body = write_json(request)
         async with await self.relay("POST", path, body=body, request_id=request_id) as relay:
             return self._answer(relay, await relay.read())
 
@@ -117,17 +117,17 @@ class RelayingProvider(ABC):
     def _document(self, relay: Relay, body: bytes) -> JsonObject:
         """Return a document that is an answer. Engines also send errors with status 200."""
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            document = read_json(body)
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             raise self._not_an_object(relay, body)
         error = error_in(document)
         if error is None:
             return document
-        code = error.get("code")
-        if isinstance(code, int) and 400 <= code < 500:
-            raise UpstreamRejected(self.name, code, body, relay.headers)
+        status = status_of(error)
+        if status < 500:
+            raise UpstreamRejected(self.name, status, body, relay.headers)
         raise UpstreamFailed(self.name, relay.status, body, headers=relay.headers)
 
     def _not_an_object(self, relay: Relay, body: bytes) -> UpstreamFailed:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
-
+from llm_provider.engine_errors import error_in
+from llm_provider.json_text import read_json
 from llm_provider.provider import JsonObject
 from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES, EventSplitter, data_of
 
-Ending = Literal["complete", "in_band_error", "malformed", "truncated"]
+Ending = Literal["complete", "in_band_error", "malformed", "truncated", "unfinished"]
+"""unfinished: the end came, and for some choice no finish reason before it."""
 
 DONE = b"[DONE]"
 
@@ -82,12 +83,12 @@ class StreamObserver:
 
     def observe(self, data: bytes) -> JsonObject | None:
         """Look at the data of one event and return it parsed, or None if it is no object."""
-        if data == DONE:
+        if data == DONE or data.strip() == DONE:
             self.done = True
             return None
         try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            document = read_json(data)
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             self.malformed += 1
@@ -97,16 +98,18 @@ class StreamObserver:
 
     @property
     def truncated(self) -> bool:
-        """Whether, if nothing more comes, the answer lacks its end.
+        """Whether, if nothing more comes, the answer lacks its end."""
+        return not self.done
 
-        The end is `[DONE]` and a finish reason for every choice that was begun: either alone is
-        also what a dying engine leaves behind.
-        """
-        return (
-            not self.done
-            or not self.finish_reasons
-            or not self._choices.issubset(self.finish_reasons)
-        )
+    @property
+    def finished(self) -> bool:
+        """Whether there is a finish reason for every choice that was begun, and there is one."""
+        return bool(self.finish_reasons) and self._choices.issubset(self.finish_reasons)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ends, by the choice that was the first to say so; None if none did."""
+        return next(iter(self.finish_reasons.values()), None)
 
     @property
     def ending(self) -> Ending:
@@ -115,6 +118,8 @@ class StreamObserver:
             return "in_band_error"
         if self.truncated:
             return "truncated"
+        if not self.finished:
+            return "unfinished"
         return "malformed" if self.malformed else "complete"
 
     def _observe_document(self, document: JsonObject) -> None:
@@ -139,23 +144,12 @@ class StreamObserver:
             index = 0
         self._choices.add(index)
         reason = choice.get("finish_reason")
-        if reason.__class__ is str:
+        if reason.__class__ is str and reason:  # some write "" for "not yet"
             self.finish_reasons[index] = reason
         delta = choice.get("delta")
         if delta.__class__ is dict:
             return _carries_content(delta)
         return bool(choice.get("text"))
-
-
-def error_in(document: JsonObject) -> JsonObject | None:
-    """Return the error that an OpenAI-shaped document is or holds, or None.
-
-    Older engines send the error's fields at the top, with `object` as `error`.
-    """
-    error: Any = document.get("error")
-    if error:
-        return error if isinstance(error, dict) else {"message": str(error)}
-    return document if document.get("object") == "error" else None
 
 
 def _carries_content(delta: JsonObject) -> bool:

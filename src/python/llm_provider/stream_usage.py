@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from llm_provider.json_text import read_json, write_json
 from llm_provider.model_rewrite import replace_spans, value_spans
 from llm_provider.sse import data_of
 
@@ -43,7 +42,7 @@ def with_stream_usage(body: bytes, options: object) -> bytes:
         return replace_spans(body, spans, b'{"include_usage":true}')
     if not isinstance(options, dict):
         return body
-    return replace_spans(body, value_spans(body, _KEY), orjson.dumps(_asking(options)))
+    return replace_spans(body, value_spans(body, _KEY), write_json(_asking(options)))
 
 
 def is_usage_chunk(block: bytes) -> bool:
@@ -57,8 +56,8 @@ def is_usage_chunk(block: bytes) -> bool:
     if data is None:
         return False
     try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        document = read_json(data)
+    except ValueError:
         return False
     return (
         isinstance(document, dict)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import orjson
-
+from llm_provider.engine_errors import error_in_event
+from llm_provider.json_text import read_json
 from llm_provider.provider import JsonObject
 from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES, EventSplitter, data_of
 from llm_provider.stream_observer import DONE, Ending
@@ -26,12 +26,23 @@ class _TypedObserver(ABC):
     Attributes:
         content_chunks: events that carried something the model made.
         usage: the last token usage that was reported.
+        finish_reason: why the answer ends, in the protocol's word; None until it is known.
         in_band_error: the first error that came as an event, as the engine wrote it.
         done: the event that ends an answer was seen.
+        finished: it was told why the answer ends, whether the end itself was seen or not.
         malformed: events whose data is no JSON object.
     """
 
-    __slots__ = ("_splitter", "content_chunks", "done", "in_band_error", "malformed", "usage")
+    __slots__ = (
+        "_splitter",
+        "content_chunks",
+        "done",
+        "finish_reason",
+        "finished",
+        "in_band_error",
+        "malformed",
+        "usage",
+    )
 
     def __init__(
         self, upstream: str = "", *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
@@ -41,6 +52,8 @@ class _TypedObserver(ABC):
         self.usage: JsonObject | None = None
         self.in_band_error: JsonObject | None = None
         self.done = False
+        self.finished = False
+        self.finish_reason: str | None = None
         self.malformed = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -55,7 +68,7 @@ class _TypedObserver(ABC):
     def see(self, block: bytes) -> None:
         """Look at one block, as `sse.EventSplitter` cuts them."""
         data = data_of(block)
-        if data is not None and data != DONE:
+        if data is not None and data.strip() != DONE:
             self._observe(data)
 
     @property
@@ -74,8 +87,8 @@ class _TypedObserver(ABC):
 
     def _observe(self, data: bytes) -> None:
         try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            document = read_json(data)
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             self.malformed += 1
@@ -83,8 +96,8 @@ class _TypedObserver(ABC):
         kind = document.get("type")
         if isinstance(kind, str):
             self._observe_event(kind, document)
-        if self.in_band_error is None and (kind == "error" or "error" in document):
-            self.in_band_error = _error(document)
+        if self.in_band_error is None:
+            self.in_band_error = error_in_event(document)
 
     @abstractmethod
     def _observe_event(self, kind: str, document: JsonObject) -> None:
@@ -100,15 +113,14 @@ class ResponsesObserver(_TypedObserver):
         if kind.endswith(".delta"):
             self.content_chunks += 1
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
-            self.done = True
+            self.done = self.finished = True
+            self.finish_reason = kind.removeprefix("response.")
             response = document.get("response")
             if not isinstance(response, dict):
                 return
             usage = response.get("usage")
             if isinstance(usage, dict):
                 self.usage = usage
-            if kind == "response.failed":
-                self.in_band_error = _error(response)
 
 
 class MessagesObserver(_TypedObserver):
@@ -124,6 +136,11 @@ class MessagesObserver(_TypedObserver):
             self._add_usage(message.get("usage") if isinstance(message, dict) else None)
         elif kind == "message_delta":
             self._add_usage(document.get("usage"))
+            delta = document.get("delta")
+            reason = delta.get("stop_reason") if isinstance(delta, dict) else None
+            if isinstance(reason, str) and reason:
+                self.finished = True
+                self.finish_reason = reason
         elif kind == "message_stop":
             self.done = True
 
@@ -132,10 +149,3 @@ class MessagesObserver(_TypedObserver):
         if isinstance(usage, dict):
             told = {name: value for name, value in usage.items() if value is not None}
             self.usage = {**(self.usage or {}), **told}
-
-
-def _error(document: JsonObject) -> JsonObject:
-    error = document.get("error")
-    if isinstance(error, dict):
-        return error
-    return {"message": str(error)} if error else document

@@ -6,6 +6,7 @@ against each other.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -32,10 +33,32 @@ EMBEDDED_SCHEME = "embedded:"
 """A database URL with this scheme names a folder in which QueryLake runs PostgreSQL itself."""
 
 
+_HOST = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_-]{1,63})*\.?", re.I)
+
+_ENGINE_ROUTES = (
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/rerank",
+    "/models",
+)
+
+
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
+    if not value.isascii() or not value.isprintable() or " " in value:
+        # `urlsplit` would drop some of it without a word.
+        raise ValueError("must hold no blanks, line ends or letters beyond ASCII")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises for a port that is none
+    except ValueError as error:
+        raise ValueError(f"must be a URL like http://host:8001/v1 ({error})") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a URL like http://host:8001/v1")
+    if ":" not in parts.hostname and not _HOST.fullmatch(parts.hostname):
+        raise ValueError("must name a host of letters, digits, dots and hyphens")
     if parts.username or parts.password:
         raise ValueError("must not carry credentials; use api_key_env or api_key_file")
     if parts.query or parts.fragment:
@@ -43,9 +66,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    if value == "*":
+        return value
+    parts = urlsplit(value)
+    if not parts.scheme or not parts.netloc or parts.path or parts.query or parts.fragment:
+        raise ValueError("must be an origin like http://localhost:5173, without a path, or *")
+    return value
+
+
 def _engine_url(value: str) -> str:
     if not value.startswith(SERVE_SCHEME):
-        return _http_url(value)
+        url = _http_url(value)
+        for route in _ENGINE_ROUTES:
+            if url.endswith(route):
+                raise ValueError(f"must end before {route}, which is added to it")
+        return url
     application, separator, deployment = value.removeprefix(SERVE_SCHEME).partition("/")
     if not application or not separator or not deployment:
         raise ValueError(
@@ -64,6 +100,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 EngineUrl = Annotated[str, AfterValidator(_engine_url)]
 Seconds = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -83,6 +120,10 @@ class ServerSettings(_Section):
         max_body_bytes: larger requests are answered 413.
         body_timeout_seconds: a client that takes longer to send its request is answered 408.
         workers: how many processes serve the port.
+        cors_origins: origins whose pages may call the routes that carry the traffic, such as
+            `http://localhost:5173`; `*` for all. Empty: none, and no header says anything of it.
+        stream_keepalive_seconds: a stream that is silent for so long gets a comment, before its
+            first event too. None: silence is passed on as it is.
         state_dir: the folder in which processes of this machine keep what they share, relative to
             the configuration file.
     """
@@ -93,6 +134,8 @@ class ServerSettings(_Section):
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     body_timeout_seconds: Seconds = 60.0
     workers: int = Field(default=1, ge=1, le=64)
+    cors_origins: list[Origin] = []
+    stream_keepalive_seconds: Seconds | None = None
     state_dir: Path = Path(".querylake/state")
 
 

@@ -117,7 +117,7 @@ class Readiness:
             return "unavailable"
         well = (
             database.state == "up"
-            and all(_serves(facts) for facts in upstreams.values())
+            and all(_serves(facts) and not facts.unfit for facts in upstreams.values())
             and (ocr is None or ocr.state == "up")
         )
         return "ready" if well else "degraded"

@@ -22,6 +22,7 @@ from querylake_api.inference.errors import (
 from querylake_api.inference.protocols import CHUNKS, StreamProtocol
 from querylake_api.inference.rerank import RerankForm
 from querylake_api.keys.models import ApiKey
+from querylake_api.limits.estimate import NO_TOKENS, TokenEstimate
 from querylake_api.settings import Capability
 
 
@@ -37,6 +38,7 @@ class Endpoint:
         stream_options: whether `stream_options` does.
         protocol: what its streams are in.
         reranks: whether its answers have the form that `inference.rerank` gives them.
+        optional: whether engines may do without it.
         inputs: the field with texts, which may be tokens instead; None where there are no tokens.
     """
 
@@ -47,6 +49,7 @@ class Endpoint:
     stream_options: bool = False
     protocol: StreamProtocol = CHUNKS
     reranks: bool = False
+    optional: bool = False
     inputs: str | None = None
 
 
@@ -84,7 +87,7 @@ class Call:
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
         rerank: the form that the answer is to have, if it is one of reranking.
-        tokens: an estimate of how many it takes; 0 where nobody counts them.
+        tokens: an estimate of how many it takes; none where nobody counts them.
         hides_usage: whether a usage chunk in the answer would be one that the client did not ask
             for.
     """
@@ -114,7 +117,7 @@ class Call:
         request_id: str,
         stream_options: Any = None,
         rerank: RerankForm | None = None,
-        tokens: int = 0,
+        tokens: TokenEstimate = NO_TOKENS,
     ) -> None:
         self.endpoint = endpoint
         self.model = model

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from llm_provider.attempt_outcome import AttemptOutcome
 from llm_provider.breaker import Ticket
 from llm_provider.errors import ProviderError, UpstreamDisconnected
 from llm_provider.provider import Relay
@@ -22,27 +23,15 @@ from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.errors import deadline_exceeded
 from querylake_api.inference.gate import Gate
-from querylake_api.inference.judgement import (
-    BEGUN,
-    EngineVerdict,
-    Judgement,
-    judge_answer,
-    judge_error,
-)
+from querylake_api.inference.judgement import judge_answer, judge_error
 from querylake_api.inference.pool import Pool
-from querylake_api.requests.record import Outcome, RequestRecord
+from querylake_api.inference.retries import retry_after
+from querylake_api.requests.record import RequestRecord
 from querylake_api.settings import RetrySettings, Role
+from querylake_api.upstreams.breaker_hears import EngineVerdict, breaker_hears
+from querylake_api.upstreams.misfits import Place
 
 _log = logging.getLogger(__name__)
-
-_VERDICTS: dict[Outcome, EngineVerdict] = {
-    "success": "well",
-    "in_band_error": "failed",
-    "truncated": "failed",
-    "upstream_error": "failed",
-}
-"""What the end of a stream says of its engine."""
-
 
 class Dispatch(Protocol):
     """One request on its way. Leaving the block in any way ends the request to the engine."""
@@ -97,20 +86,22 @@ class _Attempt:
     """One engine at work on the request.
 
     Attributes:
-        verdict: on the engine, as far as it is known.
+        outcome: what the attempt met, as far as it is known.
     """
 
-    __slots__ = ("relay", "target", "ticket", "verdict")
+    __slots__ = ("outcome", "relay", "target", "ticket")
 
     def __init__(self, target: Target, ticket: Ticket) -> None:
         self.target = target
         self.ticket = ticket
         self.relay: Relay | None = None
-        self.verdict: EngineVerdict | None = None
+        self.outcome: AttemptOutcome | None = None
 
-    async def close(self, verdict: EngineVerdict) -> None:
+    async def close(self) -> None:
         """End the request to the engine, whatever state it is in, and tell its breaker."""
         engine = self.target.engine
+        # Without an outcome, the client left, or the operator's time was at its end.
+        verdict: EngineVerdict = "unknown" if self.outcome is None else breaker_hears(self.outcome)
         engine.outstanding -= 1
         if verdict == "well":
             engine.breaker.succeed(self.ticket)
@@ -129,6 +120,7 @@ class _Dispatch:
         "_call",
         "_entered_at",
         "_max_attempts",
+        "_misplaced",
         "_pool",
         "_record",
         "_touched",
@@ -145,6 +137,8 @@ class _Dispatch:
         self._tried: list[Target] = []
         self._touched = 0
         """How many engines may have died on the request."""
+        self._misplaced = 0
+        """How many engines did not have what was asked for, which is not the request's fault."""
 
     async def __aenter__(self) -> Answer:
         deadline = self._call.model.deadline_seconds
@@ -157,18 +151,20 @@ class _Dispatch:
             except TimeoutError:
                 raise deadline_exceeded(self._call.name, deadline) from None
         except BaseException:
-            await self._end("unknown")
+            await self._end()
             raise
 
     async def __aexit__(self, *exc_info: object) -> None:
-        outcome = self._record.outcome
-        await self._end("unknown" if outcome is None else _VERDICTS.get(outcome, "unknown"))
+        attempt = self._attempt
+        if attempt is not None and attempt.outcome is None:
+            attempt.outcome = self._record.met
+        await self._end()
 
-    async def _end(self, verdict: EngineVerdict) -> None:
+    async def _end(self) -> None:
         attempt, self._attempt = self._attempt, None
         try:
             if attempt is not None:
-                await attempt.close(attempt.verdict or verdict)
+                await attempt.close()
         finally:
             if self._entered_at is not None and self._pool.gate is not None:
                 self._pool.gate.leave(time.monotonic() - self._entered_at)
@@ -179,7 +175,7 @@ class _Dispatch:
         if pool.gate is not None:
             await self._enter(pool.gate)
         pool.budget.deposit()
-        target = pool.choose()
+        target = pool.choose(self._call.endpoint.upstream_path)
         if target is None:
             raise pool.why_not()
         attempt = self._begin(target)
@@ -207,6 +203,7 @@ class _Dispatch:
         assert ticket is not None, "an engine that was chosen admits requests"
         target.engine.outstanding += 1
         self._attempt = _Attempt(target, ticket)
+        self._record.met = None
         self._record.sent_to(target.upstream)
         return self._attempt
 
@@ -233,43 +230,64 @@ class _Dispatch:
     async def _conclude(self, attempt: _Attempt, result: Answer | ProviderError) -> _Attempt | None:
         """Note what came of an attempt, and return the next one if there is to be one."""
         engine = attempt.target.engine
-        judgement = judge_answer(result) if isinstance(result, Answer) else judge_error(result)
-        if judgement is BEGUN:
+        call = self._call
+        if isinstance(result, Answer):
+            outcome = judge_answer(result, stream=call.stream, listed=call.endpoint.reranks)
+        else:
+            outcome = judge_error(result)
+        if outcome.kind == "begun":
             if engine.breaker.probing(attempt.ticket):
                 # The stream may run for minutes, and its beginning is proof enough.
                 engine.breaker.succeed(attempt.ticket)
             engine.note_answer()
+            self._note_fit(attempt.target, outcome)
             return None
-        attempt.verdict = judgement.engine
-        if judgement.engine == "failed":
-            engine.note_failure(judgement.reason, connected=not judgement.unconnected)
-        if judgement.hold:
-            engine.held_until = time.monotonic() + judgement.hold
-        target = self._next(attempt.target, result, judgement)
+        attempt.outcome = outcome
+        self._record.met = outcome
+        self._note_fit(attempt.target, outcome)
+        if breaker_hears(outcome) == "failed":
+            engine.note_failure(outcome.reason, connected=outcome.kind != "unreachable")
+        if outcome.hold:
+            engine.held_until = time.monotonic() + outcome.hold
+        target = self._next(attempt.target, result, outcome)
         if target is None:
             return None
         following = self._begin(target)
         _log.warning(
-            "request %s: %s; trying %s", self._call.request_id, judgement.reason, target.upstream
+            "request %s: %s; trying %s", call.request_id, outcome.reason, target.upstream
         )
-        await attempt.close(judgement.engine)
+        await attempt.close()
         return following
 
+    def _note_fit(self, target: Target, outcome: AttemptOutcome) -> None:
+        """Note whether the engine has what it was asked for."""
+        misfits = target.engine.misfits
+        if outcome.kind == "unfit":
+            if not self._call.endpoint.optional:
+                place = Place(target.model, self._call.endpoint.upstream_path)
+                misfits.add(place, outcome.reason, time.monotonic())
+        elif misfits and outcome.kind in ("begun", "answered", "rejected"):
+            misfits.clear(Place(target.model, self._call.endpoint.upstream_path))
+
     def _next(
-        self, target: Target, result: Answer | ProviderError, judgement: Judgement
+        self, target: Target, result: Answer | ProviderError, outcome: AttemptOutcome
     ) -> Target | None:
         """Return where to send the request next; None if the attempt was the last."""
-        if judgement.retry == "never" or self._record.attempts >= self._max_attempts:
+        retry = retry_after(outcome.kind)
+        self._tried.append(target)
+        if retry == "elsewhere":
+            self._misplaced += 1
+        elif retry == "never" or self._record.attempts - self._misplaced >= self._max_attempts:
             return None
-        if judgement.retry == "touched":
+        elif retry == "touched":
             self._touched += 1
             if self._touched > 1:
                 return None
-        self._tried.append(target)
-        following = self._pool.choose(self._tried)
+        path = self._call.endpoint.upstream_path
+        following = self._pool.choose(path, self._tried)
         if following is None and isinstance(result, UpstreamDisconnected):
             # It may have closed an idle connection in the moment when we took it.
-            following = self._pool.choose(self._tried[:-1])
-        if following is None or not self._pool.budget.withdraw():
+            following = self._pool.choose(path, self._tried[:-1])
+        if following is None or not (retry == "elsewhere" or self._pool.budget.withdraw()):
             return None
         return following

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from llm_provider.errors import (
+    AnswerUnfit,
     BreakerOpen,
     EventTooLarge,
     NotInRotation,
     ProviderError,
+    StreamEmpty,
     StreamInterrupted,
     UpstreamDisconnected,
     UpstreamTimeout,
@@ -129,12 +131,8 @@ def from_provider(error: ProviderError, model: str) -> ApiError:
                 code="upstream_timeout",
             )
         case StreamInterrupted() | UpstreamDisconnected():
-            return _upstream_error(
-                f"The engine of {model!r} ended the answer before it was complete.",
-                status=502,
-                code="upstream_interrupted",
-            )
-        case EventTooLarge():
+            return upstream_interrupted(model)
+        case EventTooLarge() | StreamEmpty() | AnswerUnfit():
             return upstream_nonsense(model)
         case _:
             return upstream_failed(model)
@@ -202,6 +200,32 @@ def upstream_credentials(model: str) -> ApiError:
         f"The engine of {model!r} refused QueryLake's credentials. The operator must correct them.",
         status=502,
         code="upstream_credentials",
+    )
+
+
+def upstream_misconfigured(model: str, status: int) -> ApiError:
+    """The engine is well, and not what the configuration says of it."""
+    return _upstream_error(
+        f"The engine of {model!r} is not set up for this request: it answered with status "
+        f"{status}. The operator must correct the upstream's base_url, or the model's name there.",
+        status=502,
+        code="upstream_misconfigured",
+    )
+
+
+def upstream_interrupted(model: str) -> ApiError:
+    """The engine's answer has a beginning and no end."""
+    return _upstream_error(
+        f"The engine of {model!r} ended the answer before it was complete.",
+        status=502,
+        code="upstream_interrupted",
+    )
+
+
+def not_offered_by_engine(model: str, path: str) -> ApiError:
+    """The endpoint is one that not every engine has."""
+    return invalid_request(
+        f"The engine of {model!r} does not have {path}.", status=404, code="not_offered_by_engine"
     )
 
 

@@ -21,6 +21,16 @@ class Observer(Protocol):
     done: bool
 
     @property
+    def finished(self) -> bool:
+        """Whether it was told why the answer ends."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ends, in the protocol's word; None until it is known."""
+        ...
+
+    @property
     def ending(self) -> Ending:
         """How the stream ended, if nothing more comes."""
         ...
@@ -38,7 +48,7 @@ class StreamProtocol:
         observer: makes an observer, given the name of the engine.
         end: how the last event is called, for the message that it is missing.
         model_within: the key of the object that holds `model` in an event, if not the top level.
-        unended: an end that counts even if the stream lacks the empty line after it.
+        closing: the event that ends a stream, where it is the same for every answer.
         has_familiar_events: whether of an event that brings text it matters for the observer only
             that the text is not empty; see `llm_provider.familiar_events`.
     """
@@ -47,12 +57,16 @@ class StreamProtocol:
     observer: Callable[[str], Observer]
     end: str
     model_within: bytes | None = None
-    unended: bytes | None = None
+    closing: bytes = b""
     has_familiar_events: bool = False
 
 
 CHUNKS = StreamProtocol(
-    "openai", StreamObserver, "[DONE]", unended=b"data: [DONE]", has_familiar_events=True
+    "openai",
+    StreamObserver,
+    "[DONE]",
+    closing=b"data: [DONE]\n\n",
+    has_familiar_events=True,
 )
 """Chat and text completions."""
 
@@ -60,4 +74,10 @@ RESPONSES = StreamProtocol(
     "responses", ResponsesObserver, "response.completed", model_within=b'"response"'
 )
 
-MESSAGES = StreamProtocol("anthropic", MessagesObserver, "message_stop", model_within=b'"message"')
+MESSAGES = StreamProtocol(
+    "anthropic",
+    MessagesObserver,
+    "message_stop",
+    model_within=b'"message"',
+    closing=b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+)

@@ -6,25 +6,41 @@ told in its own words, since an engine's may hold file names, stack traces and h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from llm_provider.engine_errors import (
+    JsonObject,
+    core_died,
+    error_in,
+    field_in,
+    reason_in,
+)
+from llm_provider.json_text import read_json
+from llm_provider.retry_after import retry_after_seconds
 from querylake_api.errors import ApiError
 from querylake_api.inference.errors import (
     upstream_credentials,
     upstream_failed,
-    upstream_nonsense,
+    upstream_misconfigured,
     upstream_overloaded,
     upstream_timed_out,
 )
 
 # QueryLake's own key was refused, or a proxy between us wants one.
-_CREDENTIALS = (401, 403, 407)
+CREDENTIALS = (401, 403, 407)
 
-_CORE_DIED = "EngineCore encountered an issue"
-"""How vLLM begins to say that its engine core has died, and with it every request in there."""
+_GENERATION_FAILED = 424
+"""How TGI says that it failed while it generated: no fault of the caller's."""
+
+_MAX_TEXT = 1000
+_MAX_RETRY_AFTER = 60
+"""Seconds. OpenAI's clients take a longer one for none and come back after a second."""
+
+_TITLE = re.compile(rb"<title>\s*([^<]{1,200}?)\s*</title>", re.IGNORECASE)
+_NO_MODEL = ("not found", "not exist", "not a valid model", "invalid model", "unknown model")
+_NO_ROUTE = ("not found", "file not found", "page not found", "no route", "404")
 
 
 class PassedOn(ApiError):
@@ -36,7 +52,7 @@ class PassedOn(ApiError):
             status=status,
             type="invalid_request_error",
             code="rejected_by_engine",
-            headers={} if retry_after is None else {"retry-after": retry_after},
+            headers={} if retry_after is None else {"retry-after": _seconds(retry_after)},
         )
         self._error = error
 
@@ -52,41 +68,32 @@ def refusal(
     body: bytes,
     model: str,
     engine_model: str | None = None,
+    error: JsonObject | None = None,
 ) -> ApiError:
     """Return the error that an engine's answer amounts to.
 
     Args:
         model: what the caller called the model.
         engine_model: what the engine calls it, which may be a path of its machine.
+        error: the engine's error, if it came inside a success.
     """
     retry_after = headers.get("retry-after")
-    if status in _CREDENTIALS:
+    if status in CREDENTIALS:
         return upstream_credentials(model)
-    if 400 <= status < 500:
-        error = _openai_error(body) or {"message": _plain_message(body, status, model)}
-        if engine_model is not None and engine_model != model:
-            error["message"] = _renamed(error["message"], engine_model, model)
-        return PassedOn(status, error, retry_after)
     if status == 503:
-        return upstream_overloaded(model, retry_after)
+        return upstream_overloaded(model, None if retry_after is None else _seconds(retry_after))
     if status == 504:
         return upstream_timed_out(model)
-    return upstream_failed(model) if status >= 500 else upstream_nonsense(model)
-
-
-def error_in_success(body: bytes, model: str, engine_model: str | None = None) -> ApiError | None:
-    """Return the error inside an answer that came with 200, or None if there is none.
-
-    vLLM 0.13 answers so when a model cannot do what was asked of it.
-    """
-    if not body.lstrip().startswith((b'{"error"', b'{"object":"error"')):
-        return None
-    error = _openai_error(body)
-    if error is None:
-        return None
-    code = error.get("code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return refusal(honest_status(status, body), {}, body, model, engine_model)
+    if status >= 500 and (status != 501 or engine_model is None):
+        return upstream_failed(model)
+    if not 400 <= status < 500 or (
+        engine_model is not None and is_about_target(status, body, error, engine_model)
+    ):
+        return upstream_misconfigured(model, status)
+    told = _told(error) if error is not None else _told_in(body, status, model)
+    if engine_model is not None and engine_model != model:
+        told["message"] = _renamed(told["message"], engine_model, model)
+    return PassedOn(status, told, retry_after)
 
 
 def honest_status(status: int, body: bytes) -> int:
@@ -96,33 +103,96 @@ def honest_status(status: int, body: bytes) -> int:
     """
     if not 400 <= status < 500:
         return status
-    error = _openai_error(body)
-    return 500 if error is not None and error["message"].startswith(_CORE_DIED) else status
+    if status == _GENERATION_FAILED:
+        return 500
+    error = _error_of(_document(body))
+    return 500 if error is not None and core_died(error) else status
 
 
-def _openai_error(body: bytes) -> dict[str, Any] | None:
-    """Return the error object of a body, in OpenAI's form or in the flat one of older engines."""
+def is_about_target(
+    status: int, body: bytes, error: JsonObject | None, engine_model: str | None
+) -> bool:
+    """Return whether a refusal says that the engine lacks the model, or the route.
+
+    Both are in the configuration, so nothing in a request can mend it. What else a 404 may be about
+    is the caller's: a response that was not kept, a picture that is gone.
+    """
+    if status not in (400, 404):
+        return status in (405, 410, 421, 426)
+    document = _document(body) if error is None else None
+    error = error or _error_of(document)
+    reason = reason_in(error if error is not None else document).lower()
+    if _names_model(error, reason, engine_model):
+        return True
+    if status != 404:
+        return False
+    return error is None or not reason or reason.rstrip(".") in _NO_ROUTE
+
+
+def _names_model(error: JsonObject | None, reason: str, engine_model: str | None) -> bool:
+    code = str((error or {}).get("code")).lower()
+    if code in ("model_not_found", "deploymentnotfound"):
+        return True
+    if not any(sign in reason for sign in _NO_MODEL):
+        return False
+    named = engine_model is not None and engine_model.lower() in reason
+    return named and "model" in reason
+
+
+def _told_in(body: bytes, status: int, model: str) -> dict[str, Any]:
+    """Return the error of a refusal, in OpenAI's form."""
+    document = _document(body)
+    error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(document, dict) and document.get("object") == "error":
+        error = document
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return _told(error)
+    reason = _without_trace(reason_in(document)) if document is not None else _plain_text(body)
+    told: dict[str, Any] = {
+        "message": f"The engine of {model!r} refused the request with status {status}"
+        + (f": {reason.rstrip('.')}." if reason else ".")
+    }
+    field = field_in(document)
+    return told if field is None else {**told, "param": field}
+
+
+def _told(error: JsonObject) -> dict[str, Any]:
+    """Return an engine's error as one of OpenAI's: its fields, with a message that is a text."""
+    kept = {name: value for name, value in error.items() if name != "object"}
+    kind = kept.get("type")
+    if kind == "error" or not isinstance(kind, str):
+        kept.pop("type", None)
+    message = error.get("message")
+    if not isinstance(message, str):
+        message = reason_in(error) or "The engine gave no reason."
+    return {**kept, "message": message}
+
+
+def _document(body: bytes) -> Any:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return read_json(body)
+    except ValueError:
         return None
-    if not isinstance(document, dict):
-        return None
-    error = document if document.get("object") == "error" else document.get("error")
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
-        return None
-    return {key: value for key, value in error.items() if key != "object"}
 
 
-def _plain_message(body: bytes, status: int, model: str) -> str:
-    """Return a sentence for a refusal in another form, e.g. FastAPI's `{"detail": …}`."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    detail = document.get("detail") if isinstance(document, dict) else None
-    reason = f": {_without_trace(detail)}" if isinstance(detail, str) else ""
-    return f"The engine of {model!r} refused the request with status {status}{reason}."
+def _error_of(document: Any) -> JsonObject | None:
+    if isinstance(document, list) and document:
+        document = document[0]
+    return error_in(document) if isinstance(document, dict) else None
+
+
+def _plain_text(body: bytes) -> str:
+    """Return the reason in a body that is no JSON: a line of text, or the title of a page."""
+    title = _TITLE.search(body)
+    if title is not None:
+        return title[1].decode("utf-8", "replace")
+    text = body[: 4 * _MAX_TEXT].decode("utf-8", "replace").strip()[:_MAX_TEXT]
+    readable = text.replace("\n", " ").replace("\t", " ").isprintable()
+    return _without_trace(text) if readable and not text.startswith(("<", "{", "[")) else ""
+
+
+def _seconds(retry_after: str) -> str:
+    return str(max(1, min(round(retry_after_seconds(retry_after)), _MAX_RETRY_AFTER)))
 
 
 def _renamed(message: str, engine_model: str, model: str) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llm_provider.model_rewrite import rewrite_response_model
-from llm_provider.token_usage import usage_in
+from llm_provider.token_usage import NOTHING_TOLD, TokenUsage, token_usage, usage_in
+from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Send, send_document
 from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
-from querylake_api.inference.errors import upstream_nonsense
-from querylake_api.inference.refusals import error_in_success, refusal
+from querylake_api.inference.errors import (
+    not_offered_by_engine,
+    upstream_interrupted,
+    upstream_nonsense,
+)
+from querylake_api.inference.event_channel import EventChannel
+from querylake_api.inference.refusals import refusal
 from querylake_api.inference.stream import pass_on_stream
 from querylake_api.requests.record import RequestRecord
 
@@ -20,35 +28,46 @@ async def pass_on(
     send: Send,
     record: RequestRecord,
     exchange: Exchange | None = None,
+    channel: EventChannel | None = None,
 ) -> None:
     """Send the answer on: whole, or event by event as it comes.
 
     Args:
         exchange: takes what is to be sent at once; None under a server that is not ours.
+        channel: where a stream's events go, if the client has been sent some already.
 
     Raises:
-        ApiError: the engine's answer is no success, and nothing was sent.
+        ApiError: the engine's answer is no success, and nothing of it was sent.
     """
-    if not 200 <= answer.status < 300:
-        record.detail = f"upstream status {answer.status}"
-        raise refusal(answer.status, answer.headers, answer.body, call.name, answer.target.model)
-    if answer.rest is not None:
-        await pass_on_stream(answer, answer.rest, call, send, record, exchange)
-    else:
-        await _pass_on_whole(answer, call, send, record, exchange)
+    met = record.met
+    if met is None:
+        assert answer.rest is not None, "a whole answer is judged before it is passed on"
+        events = channel or EventChannel(send, exchange, record)
+        await pass_on_stream(answer, answer.rest, call, events, record)
+        return
+    if met.kind != "answered":
+        record.detail = met.reason
+        raise _refused(answer, call, met.kind)
+    await _pass_on_whole(answer, call, send, record, exchange)
+
+
+def _refused(answer: Answer, call: Call, kind: str) -> ApiError:
+    """Return the error for an answer that is none."""
+    if answer.error is None and 200 <= answer.status < 300:
+        begun = answer.body.lstrip().startswith(b"{")
+        cut = kind == "nonsense" and begun
+        return upstream_interrupted(call.name) if cut else upstream_nonsense(call.name)
+    if call.endpoint.optional and answer.status in (404, 405, 501):
+        return not_offered_by_engine(call.name, call.endpoint.path)
+    return refusal(
+        answer.status, answer.headers, answer.body, call.name, answer.target.model, answer.error
+    )
 
 
 async def _pass_on_whole(
     answer: Answer, call: Call, send: Send, record: RequestRecord, exchange: Exchange | None
 ) -> None:
     body = answer.body
-    if not body.lstrip().startswith(b"{"):
-        record.detail = "upstream status 200 without a JSON object"
-        raise upstream_nonsense(call.name)
-    error = error_in_success(body, call.name, answer.target.model)
-    if error is not None:
-        record.detail = "upstream status 200 with an error inside"
-        raise error
     if answer.target.model != call.name:
         body = rewrite_response_model(body, call.name)
     if call.rerank is not None:
@@ -65,6 +84,53 @@ async def _pass_on_whole(
         )
     finally:
         # When the client has its answer, or cannot have it: what was used was used.
-        usage = usage_in(body)
-        record.prompt_tokens = usage.prompt
-        record.completion_tokens = usage.completion
+        _note(answer, body, record)
+
+
+def _note(answer: Answer, body: bytes, record: RequestRecord) -> None:
+    """Note in the record what a whole answer says of its tokens and its end."""
+    document = answer.document
+    usage = usage_in(body) if document is None else _usage_of(document)
+    record.prompt_tokens = usage.prompt
+    record.completion_tokens = usage.completion
+    if isinstance(document, dict):
+        _note_end(document, record)
+
+
+def _usage_of(document: Any) -> TokenUsage:
+    return token_usage(document.get("usage")) if isinstance(document, dict) else NOTHING_TOLD
+
+
+def _note_end(document: dict[str, Any], record: RequestRecord) -> None:
+    choices = document.get("choices")
+    if choices.__class__ is list:
+        empty = True
+        for choice in choices:
+            if choice.__class__ is dict:
+                reason = choice.get("finish_reason")
+                if record.finish_reason is None and reason.__class__ is str:
+                    record.finish_reason = reason
+                message = choice.get("message")
+                made = message if message.__class__ is dict else choice
+                if _holds_something(made):
+                    empty = False
+        record.empty = empty
+        return
+    content = document.get("content")
+    if content.__class__ is not list:
+        content = document.get("output")
+    if content.__class__ is list:
+        record.empty = not content
+        reason = document.get("stop_reason") or document.get("status")
+        if reason.__class__ is str:
+            record.finish_reason = reason
+
+
+_MADE = ("content", "text", "tool_calls", "reasoning_content", "reasoning", "refusal", "audio")
+
+
+def _holds_something(made: dict[str, Any]) -> bool:
+    for field in _MADE:  # noqa: SIM110 - a generator would cost as much as the rest
+        if made.get(field):
+            return True
+    return False

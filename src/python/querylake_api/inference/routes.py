@@ -12,14 +12,16 @@ from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
+from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.inputs import check_inputs
+from querylake_api.inference.keep_alive import KeepAlive
 from querylake_api.inference.protocols import MESSAGES, RESPONSES
 from querylake_api.inference.relay import pass_on
 from querylake_api.inference.rerank import RerankForm, understood
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
-from querylake_api.limits.estimate import estimated_tokens
+from querylake_api.limits.estimate import NO_TOKENS, TokenEstimate, estimated_tokens
 from querylake_api.limits.limiter import Limiter
 from querylake_api.requests.body import read_body
 from querylake_api.requests.disconnect import ClientLeft, WhileConnected
@@ -31,6 +33,14 @@ ENDPOINTS = (
     Endpoint("/v1/completions", "/completions", "completions", True, True, inputs="prompt"),
     Endpoint("/v1/responses", "/responses", "responses", True, protocol=RESPONSES),
     Endpoint("/v1/messages", "/messages", "messages", True, protocol=MESSAGES),
+    Endpoint(
+        "/v1/messages/count_tokens",
+        "/messages/count_tokens",
+        "messages",
+        streams=False,
+        protocol=MESSAGES,
+        optional=True,
+    ),
     Endpoint("/v1/embeddings", "/embeddings", "embeddings", streams=False, inputs="input"),
     *(
         # Where Jina, Cohere and vLLM have it.
@@ -73,10 +83,12 @@ class InferenceRoute:
                 self._limiter.admit(call.key, call.tokens, record),
                 WhileConnected(receive, record, exchange),
             ):
-                async with self._dispatcher.dispatch(call, record) as answer:
-                    record.upstream = answer.target.upstream
-                    record.stack = answer.target.stack
-                    await pass_on(answer, call, send, record, exchange)
+                if not call.stream or self._server.stream_keepalive_seconds is None:
+                    await self._serve(call, send, record, exchange, None)
+                    return
+                channel = EventChannel(send, exchange, record)
+                with KeepAlive(channel, self._server.stream_keepalive_seconds):
+                    await self._serve(call, send, record, exchange, channel)
         except ApiError as error:
             await tell(send, error, record)
         except ProviderError as failure:
@@ -85,6 +97,19 @@ class InferenceRoute:
             await tell(send, from_provider(failure, record.model), record)
         except ClientLeft:
             record.settle(CLIENT_CLOSED, "client_abort")
+
+    async def _serve(
+        self,
+        call: Call,
+        send: Send,
+        record: RequestRecord,
+        exchange: Exchange | None,
+        channel: EventChannel | None,
+    ) -> None:
+        async with self._dispatcher.dispatch(call, record) as answer:
+            record.upstream = answer.target.upstream
+            record.stack = answer.target.stack
+            await pass_on(answer, call, send, record, exchange, channel)
 
     async def _understand(self, scope: Scope, receive: Receive, record: RequestRecord) -> Call:
         endpoint = self._endpoint
@@ -122,9 +147,9 @@ class InferenceRoute:
             self._tokens(wish, key),
         )
 
-    def _tokens(self, wish: Wish, key: ApiKey) -> int:
-        if not self._limiter.counts_tokens(key):
-            return 0
+    def _tokens(self, wish: Wish, key: ApiKey) -> TokenEstimate:
+        if self._endpoint.optional or not self._limiter.counts_tokens(key):
+            return NO_TOKENS  # to count tokens takes none
         return estimated_tokens(wish.body, generates=self._endpoint.capability in GENERATION)
 
 

@@ -8,95 +8,105 @@ from __future__ import annotations
 
 import time
 
+from llm_provider.attempt_outcome import COMPLETED, AttemptKind, AttemptOutcome
+from llm_provider.engine_errors import status_of
 from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.familiar_events import FamiliarEvents
+from llm_provider.json_text import read_json
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.provider import Patience, Relay, Sink
-from llm_provider.sse import EventSplitter
-from llm_provider.stream_observer import Ending
+from llm_provider.sse import EventSplitter, data_of
+from llm_provider.stream_observer import DONE, Ending
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.error_responses.dialects import error_event
-from querylake_api.http_server.asgi import EVENT_STREAM, Message, Send
-from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.errors import from_provider
+from querylake_api.inference.event_channel import EventChannel
+from querylake_api.inference.judgement import judge_error
+from querylake_api.inference.ledger_notes import ledger_notes
+from querylake_api.inference.protocols import Observer
 from querylake_api.requests.gaps import Gaps
-from querylake_api.requests.record import Outcome, RequestRecord
+from querylake_api.requests.record import RequestRecord
 
-_OUTCOMES: dict[Ending, Outcome] = {
-    "complete": "success",
+_KINDS: dict[Ending, AttemptKind] = {
+    "complete": "completed",
+    "unfinished": "unfinished",
+    "malformed": "unreadable",
     "in_band_error": "in_band_error",
     "truncated": "truncated",
-    "malformed": "upstream_error",
 }
 
 
 async def pass_on_stream(
-    answer: Answer,
-    rest: Relay,
-    call: Call,
-    send: Send,
-    record: RequestRecord,
-    exchange: Exchange | None = None,
+    answer: Answer, rest: Relay, call: Call, channel: EventChannel, record: RequestRecord
 ) -> None:
     """Send every event on, then end the stream in a way that tells how it went.
 
     The head goes out with the events of the first piece: until that is here, the request can go to
-    another engine. The client's last event is the protocol's last one if the engine's was, and
-    otherwise an error.
-
-    Args:
-        exchange: takes events at once, without a task that wakes for each; None where there is
-            only `send`.
+    another engine. The client's last event is the protocol's last one if the engine's was, or if
+    the engine said why the answer ends and then closed properly; otherwise it is an error.
     """
-    if exchange is None:
-        await send({"type": "http.response.start", "status": 200, "headers": _headers(record)})
-        pass_event = _through(send)
-    else:
-        exchange.begin(200, _headers(record))
-        pass_event = exchange.pass_on
-    record.streaming = True
-    passage = _Passage(answer, call, pass_event, record)
+    passage = _Passage(answer, call, channel.begin(), record)
     observer = passage.observer
     protocol = call.endpoint.protocol
     last = b""
     failure: ProviderError | None = None
     try:
         await passage.begin()
-        if exchange is not None:
-            exchange.send_head()
+        channel.send_head()
         last = await passage.of(rest)
     except ProviderError as error:
         failure = error
     finally:
         passage.close()
+    if failure is None and not observer.done and observer.finished and protocol.closing:
+        # Nothing is missing but the marker, which some engines never send.
+        last += protocol.closing
+        observer.done = True
+        record.ending = observer.ending
     if observer.done or observer.in_band_error is not None:
         # The client has been told how it ended; what came later changes nothing for it.
-        record.settle(200, _OUTCOMES[observer.ending])
-        await _end(last, send, exchange)
+        met = _met(answer, observer)
+        record.met = met
+        record.settle(200, ledger_notes(met.kind))
+        await channel.end(last)
         return
     if failure is None:
         failure = StreamInterrupted(
             answer.target.upstream, observer.content_chunks, f"it ended without {protocol.end}"
         )
     told = from_provider(failure, call.name)
-    record.detail = str(failure)
-    record.settle(200, _outcome(failure), told.code)
-    await _end(last + error_event(told, protocol.dialect), send, exchange)
+    met = judge_error(failure)
+    record.detail = met.reason
+    record.met = met
+    record.settle(200, ledger_notes(met.kind), told.code)
+    await channel.end(last + error_event(told, protocol.dialect))
 
 
-async def _end(last: bytes, send: Send, exchange: Exchange | None) -> None:
-    """Send the end of a stream, or leave it to be sent when all is noted about the request.
+def _is_whole(block: bytes) -> bool:
+    """Return whether all of an event is there but the empty line that ends it."""
+    data = data_of(block)
+    if data is None:
+        return False
+    if data.strip() == DONE:
+        return True
+    try:
+        return isinstance(read_json(data), dict)
+    except ValueError:
+        return False
 
-    So whoever has the end of a stream will find it in the records. And the client's next request,
-    which may come at once, does not wait for what is still to be done for this one.
-    """
-    if exchange is None:
-        await send(_body(last, more=False))
-    else:
-        exchange.end_with(last)
+
+def _met(answer: Answer, observer: Observer) -> AttemptOutcome:
+    """Return what was met by a stream that has told its end."""
+    ending = observer.ending
+    if ending == "complete":
+        return COMPLETED
+    error = observer.in_band_error
+    status = 200 if error is None else status_of(error)
+    reason = f"upstream {answer.target.upstream!r}: the stream's ending is {ending}"
+    return AttemptOutcome(_KINDS[ending], status, reason)
 
 
 class _Passage:
@@ -145,7 +155,7 @@ class _Passage:
         last = await rest.pump(self._take)
         events = self._read(last) if last else b""
         left = self._splitter.finish().rstrip()
-        if left and left == self._protocol.unended:
+        if left and _is_whole(left):
             # Half an event by the standard, since the empty line is missing; it says what it says.
             events += self._read(left + b"\n\n")
         self._note(time.perf_counter())
@@ -160,6 +170,8 @@ class _Passage:
         record.completion_tokens = usage.completion
         record.content_chunks = observer.content_chunks
         record.ending = observer.ending
+        record.finish_reason = observer.finish_reason
+        record.empty = observer.content_chunks == 0
 
     def _take(self, piece: bytes) -> Patience | None:
         """Pass on what the client gets of a piece, and then take note of it: nobody waits for that.
@@ -218,26 +230,3 @@ class _Passage:
             observer.see(block)
             if observer.content_chunks > before and self._protocol.has_familiar_events:
                 self._familiar.learn(block, rewritten)
-
-
-def _through(send: Send) -> Sink:
-    return lambda events: send(_body(events, more=True))
-
-
-def _outcome(failure: ProviderError) -> Outcome:
-    return "truncated" if isinstance(failure, StreamInterrupted) else "upstream_error"
-
-
-def _headers(record: RequestRecord) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"content-type", EVENT_STREAM),
-        (b"cache-control", b"no-cache"),
-        # nginx and others would hold the events back to fill a buffer.
-        (b"x-accel-buffering", b"no"),
-        (b"x-request-id", record.request_id.encode()),
-        *record.headers,
-    ]
-
-
-def _body(content: bytes, *, more: bool) -> Message:
-    return {"type": "http.response.body", "body": content, "more_body": more}

@@ -31,12 +31,12 @@ def rate_limited(
         param: the name of the limit, as keys have it.
         seconds: until the request would be admitted, if nothing else is.
     """
-    wait = max(1, math.ceil(seconds))
+    wait = min(max(1, math.ceil(seconds)), LONGEST_RETRY_AFTER)
     return _too_many(
         f"Rate limit reached for this API key on {what} per minute: limit {limit}, used {used}, "
         f"requested {requested}. Try again in {wait} s.",
         param,
-        min(wait, LONGEST_RETRY_AFTER),
+        wait,
     )
 
 

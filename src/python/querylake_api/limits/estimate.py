@@ -8,7 +8,7 @@ request asks for at most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 BYTES_OF_TOKEN = 4
 """English text has about four for each token; other scripts have more of both."""
@@ -24,7 +24,17 @@ _ANSWER_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _TEXT_FIELDS = ("messages", "prompt", "input", "query", "documents", "instructions", "system")
 
 
-def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
+class TokenEstimate(NamedTuple):
+    """Tokens that a request may take: what it says, and the answer at its longest."""
+
+    prompt: int
+    answer: int
+
+
+NO_TOKENS = TokenEstimate(0, 0)
+
+
+def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> TokenEstimate:
     """Return an estimate for a request.
 
     Args:
@@ -32,7 +42,7 @@ def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
     """
     prompt = _bytes([request[field] for field in _TEXT_FIELDS if field in request])
     tokens = -(-prompt // BYTES_OF_TOKEN)
-    return tokens + _answer(request) if generates else tokens
+    return TokenEstimate(tokens, _answer(request) if generates else 0)
 
 
 def _answer(request: Mapping[str, Any]) -> int:

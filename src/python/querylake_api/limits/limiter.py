@@ -9,6 +9,7 @@ from querylake_api.errors import ApiError
 from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey
 from querylake_api.limits.errors import rate_limited, table_full, too_many_at_once
+from querylake_api.limits.estimate import TokenEstimate
 from querylake_api.limits.headers import rate_limit_headers
 from querylake_api.limits.lease import Lease, NoLease, TableLease
 from querylake_api.limits.table import LimitsTable, Row
@@ -22,11 +23,12 @@ class Admission:
     """A request that was admitted, as a block: at its end, the tokens are settled and the place
     among the key's concurrent requests is given back."""
 
-    __slots__ = ("_lease", "_record")
+    __slots__ = ("_lease", "_prompt", "_record")
 
-    def __init__(self, lease: Lease, record: RequestRecord) -> None:
+    def __init__(self, lease: Lease, record: RequestRecord, prompt: int = 0) -> None:
         self._lease = lease
         self._record = record
+        self._prompt = prompt
 
     def __enter__(self) -> None:
         return None
@@ -49,9 +51,13 @@ class Admission:
         record = self._record
         if record.prompt_tokens is not None or record.completion_tokens is not None:
             return (record.prompt_tokens or 0) + (record.completion_tokens or 0)
-        failed = isinstance(exc, Exception) and record.outcome is None and not record.streaming
-        # A client that leaves has used what the engine did for it meanwhile.
-        return 0 if failed and not isinstance(exc, ClientLeft) else None
+        if isinstance(exc, ClientLeft) or record.content_chunks or record.streaming:
+            # A client that leaves has used what the engine did for it meanwhile, and a stream that
+            # broke off what had come of it. Each piece with content was a token at least.
+            broken = exc is not None or record.outcome != "success"
+            return self._prompt + record.content_chunks if broken else None
+        failed = isinstance(exc, Exception) and record.outcome is None
+        return 0 if failed else None
 
 
 class Limiter:
@@ -70,14 +76,14 @@ class Limiter:
         limit = key.limits.tokens_per_minute
         return bool(self._defaults.tokens_per_minute if limit is None else limit)
 
-    def admit(self, key: ApiKey, tokens: int, record: RequestRecord) -> Admission:
+    def admit(self, key: ApiKey, estimate: TokenEstimate, record: RequestRecord) -> Admission:
         """Admit a request, or refuse it. A refused one uses nothing up.
 
         A replayed one has used up what it uses when it came first. Only its place among the key's
         concurrent requests went with the process that held it.
 
         Args:
-            tokens: an estimate; see `limits.estimate`.
+            estimate: of the request's tokens; see `limits.estimate`.
             record: gets the headers that tell the client how the key stands.
 
         Raises:
@@ -96,7 +102,7 @@ class Limiter:
                 raise table_full()
             # More than the limit is never available: the largest request has to wait until
             # nothing else was used in a minute, and is admitted then.
-            tokens = min(tokens, limits.tokens_per_minute or 0)
+            tokens = min(estimate.prompt + estimate.answer, limits.tokens_per_minute or 0)
             refusal = self._place_taken(row, limits)
             if refusal is None and not record.replayed:
                 refusal = _minute_used_up(row, limits, tokens, now)
@@ -112,7 +118,7 @@ class Limiter:
         if refusal is not None:
             raise refusal
         reserved = tokens if limits.tokens_per_minute and not record.replayed else None
-        return Admission(TableLease(table, bucket, row, reserved, now), record)
+        return Admission(TableLease(table, bucket, row, reserved, now), record, estimate.prompt)
 
     def _place_taken(self, row: Row, limits: Limits) -> ApiError | None:
         limit = limits.concurrency

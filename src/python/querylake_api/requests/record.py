@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
+from llm_provider.attempt_outcome import AttemptOutcome
 from llm_provider.stream_observer import Ending
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.redaction import looks_like_key
@@ -60,6 +61,10 @@ class RequestRecord:
         gaps: the pauses between pieces with content, once there is a second one. Tokens that come
             in one piece have no pause between them: the client did not wait for them.
         ending: how a stream's own events say that it ended; None for whole answers.
+        met: what the last engine's attempt met; None before there was one. A client that left, and
+            a time limit of the operator's, leave it as it was.
+        finish_reason: the engine's word for why the answer ended; None if it did not say.
+        empty: whether the answer held nothing that the model made; None where that was not seen.
         began_at: Unix seconds. A clock may be set; what lasts is measured with `perf_counter`.
         finished_at: when the last byte had gone, in `perf_counter` seconds.
         duration: seconds from the request's head to the answer's last byte. Like the next two, it
@@ -114,6 +119,9 @@ class RequestRecord:
         self.content_chunks = 0
         self.gaps: Gaps | None = None
         self.ending: Ending | None = None
+        self.met: AttemptOutcome | None = None
+        self.finish_reason: str | None = None
+        self.empty: bool | None = None
         self.began_at = time.time()
         self.finished_at: float | None = None
         self.duration = 0.0

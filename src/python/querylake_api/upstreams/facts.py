@@ -45,7 +45,8 @@ class UpstreamFacts:
     """One engine at one moment. Moments are Unix seconds, and counts are of this worker process.
 
     Attributes:
-        detail: one clause about the condition.
+        detail: one clause about the condition, and one about each thing that it does not have.
+        unfit: whether it lacks a route or a model that it is configured to have.
         since: when the condition began.
         in_rotation: whether its condition lets it have requests; its breaker may still refuse.
         outstanding: requests under way to it.
@@ -64,6 +65,7 @@ class UpstreamFacts:
     name: str
     condition: Condition
     detail: str
+    unfit: bool
     since: float
     in_rotation: bool
     breaker: BreakerState

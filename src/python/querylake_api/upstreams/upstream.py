@@ -8,6 +8,7 @@ from llm_provider.breaker import BreakerPolicy, CircuitBreaker
 from llm_provider.provider import LLMProvider
 from querylake_api.upstreams.facts import ROUTABLE, Condition, LastExit, UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy, Judge, Look
+from querylake_api.upstreams.misfits import Misfits
 from querylake_api.upstreams.pace import Pace
 
 
@@ -21,6 +22,7 @@ class Upstream:
         held_until: until then it gets requests only if no other engine can take them; it said that
             it has enough. Seconds of `time.monotonic`.
         answered: whether it has answered well since the last look at it.
+        misfits: what it does not have although it is configured to.
         connect_failures: attempts in a row that did not connect.
         stream_usage: whether it can be asked to tell the usage of a stream.
         pace: how it is looked at while somebody has to know sooner than usual.
@@ -40,6 +42,7 @@ class Upstream:
         "connect_failures",
         "held_until",
         "last_used",
+        "misfits",
         "name",
         "outstanding",
         "pace",
@@ -65,6 +68,7 @@ class Upstream:
         self.held_until = 0.0
         self.answered = False
         self.connect_failures = 0
+        self.misfits = Misfits(provider.name)
         self.stream_usage = stream_usage
         self.pace: Pace | None = None
         self._judge = Judge(health or HealthPolicy())
@@ -136,7 +140,8 @@ class Upstream:
         return UpstreamFacts(
             name=self.name,
             condition=self._judge.condition,
-            detail=self._judge.detail,
+            detail="; ".join((self._judge.detail, *self.misfits.reasons())),
+            unfit=bool(self.misfits),
             since=self._condition_since,
             in_rotation=self._routable,
             breaker=self.breaker.state(now),

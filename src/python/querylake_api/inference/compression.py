@@ -1,0 +1,39 @@
+"""Answers that an engine compressed although it was told `Accept-Encoding: identity`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+from llm_provider.errors import AnswerUnfit
+
+_MAX_BYTES = 64 * 1024 * 1024
+"""Of an answer without its compression. A small one may unpack to a thousand times its size."""
+
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+def is_compressed(headers: Mapping[str, str]) -> bool:
+    """Return whether an answer is compressed, by its headers, whose names are lower-case."""
+    encoding = headers.get("content-encoding")
+    return encoding is not None and encoding.strip().lower() not in ("", "identity")
+
+
+def without_compression(body: bytes, encoding: str, upstream: str) -> bytes:
+    """Return a compressed body as it was before.
+
+    Raises:
+        AnswerUnfit: it is compressed in a way that is not known here, damaged, or too large.
+    """
+    bits = _WINDOW_BITS.get(encoding.strip().lower())
+    told = f"an answer compressed with {encoding!r}, although told not to"
+    if bits is None:
+        raise AnswerUnfit(upstream, told)
+    unpacking = zlib.decompressobj(bits)
+    try:
+        unpacked = unpacking.decompress(body, _MAX_BYTES)
+    except zlib.error:
+        raise AnswerUnfit(upstream, f"{told}, which cannot be unpacked") from None
+    if unpacking.unconsumed_tail or not unpacking.eof:
+        raise AnswerUnfit(upstream, f"{told}, which is cut short or too large")
+    return unpacked

@@ -1,0 +1,34 @@
+"""Whether a request may be sent again after what an attempt met, and to whom. Pure.
+
+One of four readers of an `AttemptOutcome`; see `llm_provider.attempt_outcome`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llm_provider.attempt_outcome import AttemptKind
+
+Retry = Literal["never", "untouched", "touched", "elsewhere"]
+"""`untouched`: no engine has begun on the request, so another may have it. `touched`: an engine may
+have died on it, so it is dangerous, and one more may have it. `elsewhere`: the engine was the wrong
+one, which is no fault of the request: every other may have it, whatever budget is left."""
+
+_RETRIES: dict[AttemptKind, Retry] = {
+    "busy": "untouched",
+    "overloaded": "untouched",
+    "unreachable": "untouched",
+    "unfit": "elsewhere",
+    "failed": "touched",
+    "nonsense": "touched",
+    "empty": "touched",
+    "truncated": "touched",
+    "disconnected": "touched",
+    "no_answer": "touched",
+}
+"""Everything else would be met again, or something of it has gone to the client."""
+
+
+def retry_after(kind: AttemptKind) -> Retry:
+    """Return whether a request may be sent again, as long as nothing has gone to the client."""
+    return _RETRIES.get(kind, "never")
