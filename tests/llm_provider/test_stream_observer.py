@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_provider.errors import EventTooLarge
 from llm_provider.engine_errors import error_in
+from llm_provider.errors import EventTooLarge
 from llm_provider.stream_observer import DONE, StreamObserver
 
 _CHUNK = (

@@ -18,6 +18,7 @@ AttemptKind = Literal[
     "completed",
     "unfinished",
     "unreadable",
+    "unmarked",
     "truncated",
     "in_band_error",
     "rejected",
@@ -33,16 +34,20 @@ AttemptKind = Literal[
     "no_answer",
     "out_of_time",
 ]
-"""
-answered: a whole answer without an error. begun: the first event of a stream, without an error.
-completed: a stream with its end. unfinished: a stream whose end came, and a finish reason did not.
-unreadable: a stream with its end, of which we could not read some events.
-truncated: a stream, or a document, that broke off. in_band_error: an error after a stream had begun.
-rejected: 4xx, for what was asked. busy: 429, or 503 with `Retry-After`. overloaded: 503 without.
-failed: 5xx, also inside a 200. nonsense: no HTTP, or no JSON. empty: a stream of no events.
-unfit: a replica that is well and is not the one needed here: a redirect, no such route or model,
-our credentials refused, a form that was not asked for.
-oversized: beyond a limit of ours. unreachable: no connection. disconnected: a connection that was
+"""Of whole answers:
+answered: without an error. rejected: 4xx, for what was asked. busy: 429, or 503 with `Retry-After`.
+overloaded: 503 without. failed: 5xx, also inside a 200. nonsense: no HTTP, or no JSON.
+oversized: beyond a limit of ours.
+
+Of streams:
+begun: the first event, without an error. completed: to the end. unfinished: the end came, and a
+finish reason did not. unmarked: a finish reason came and the end of the body, and no end marker.
+unreadable: to the end, with events that we cannot read. truncated: it broke off, as a document may.
+in_band_error: an error after it had begun. empty: no event before its end.
+
+Of either:
+unfit: the engine is well and is not the one needed here: a redirect, no such route or model, our
+credentials refused, a form that was not asked for. unreachable: no connection. disconnected: it was
 lost before the answer. no_answer: too slow, while the engine owed something. out_of_time: beyond
 the time that the operator gives to a whole call.
 """

@@ -1,7 +1,7 @@
 """JSON as engines and clients really write it, read and written within one limit of depth.
 
 orjson reads 1024 levels and writes 254, so what it has read it may be unable to write. It also
-refuses half a surrogate pair (`"\\ud83d"`), which engines send when a token ends inside a character,
+refuses half a surrogate pair (`"\\ud83d"`), which engines send when a token ends in a character,
 and numbers such as NaN. None of that is a fault that anybody but us would notice.
 """
 
@@ -17,7 +17,6 @@ MAX_DEPTH = 1024
 
 _LENIENT_BYTES = 1024 * 1024
 """Texts up to this size are read a second time, leniently: that is ten times slower."""
-
 
 
 class _Text:

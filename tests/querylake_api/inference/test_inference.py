@@ -328,9 +328,10 @@ REFUSALS: list[tuple[int, object, dict[str, object]]] = [
     ),
     (
         404,
-        {"detail": "Not Found"},
+        {"detail": "Response resp_1 was not kept"},
         {
-            "message": "The engine of 'default' refused the request with status 404: Not Found.",
+            "message": "The engine of 'default' refused the request with status 404: "
+            "Response resp_1 was not kept.",
             "type": "invalid_request_error",
             "param": None,
             "code": None,
@@ -369,6 +370,9 @@ FAULTS: list[tuple[int, object, int, str]] = [
     (401, {"error": {"message": "Unauthorized"}}, 502, "upstream_credentials"),
     (403, b"", 502, "upstream_credentials"),
     (302, b"", 502, "upstream_invalid_response"),
+    (404, {"detail": "Not Found"}, 502, "upstream_misconfigured"),
+    (405, {"detail": "Method Not Allowed"}, 502, "upstream_misconfigured"),
+    (501, {"error": {"message": "no reranking"}}, 502, "upstream_misconfigured"),
     (200, b"<html>hello</html>", 502, "upstream_invalid_response"),
     (200, b"", 502, "upstream_invalid_response"),
     (200, {"error": {"message": "dead", "code": 500}}, 502, "upstream_failed"),

@@ -25,6 +25,7 @@ from llm_provider.token_usage import token_usage
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
+from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.inference.stream import pass_on_stream
 from querylake_api.requests.record import RequestRecord
@@ -179,5 +180,6 @@ async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, RequestRe
     answer = Answer(target, 200, {}, first, None)
     model = Model(NAME, (), frozenset({"chat"}), (target,), ())
     call = Call(ENDPOINTS[0], model, NAME, b"{}", True, valid_key("key_1"), "r")
-    await pass_on_stream(answer, cast("Any", SimpleNamespace(pump=pump)), call, send, record)
+    channel = EventChannel(send, None, record)
+    await pass_on_stream(answer, cast("Any", SimpleNamespace(pump=pump)), call, channel, record)
     return b"".join(sent), record

@@ -199,8 +199,10 @@ async def test_an_engine_that_does_not_stream(api: RunningApi, engine: ScriptedE
 
     engine.script = script
     async with streamed(api) as response:
-        assert response.headers["content-type"] == "application/json"
-        assert json.loads(await response.aread())["model"] == "default"
+        # A client that reads events would see none in a document, and no error.
+        assert response.status_code == 502
+        error = json.loads(await response.aread())["error"]
+        assert error["code"] == "upstream_invalid_response"
 
 
 async def test_many_streams_at_once(api: RunningApi) -> None:

@@ -24,6 +24,9 @@ _WHERE_ERRORS_BEGIN = 2048
 _HELD_COMMENTS = 64 * 1024
 """Bytes of comments that are kept until the first event. Beyond that they are dropped."""
 
+_ANSWERS = b'"choices"'
+"""In half an event, this is proof enough that an answer has begun."""
+
 _FIELDS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -108,6 +111,8 @@ async def _begun_stream(relay: Relay, target: Target) -> Answer:
             data = data_of(block)
             if data is not None:
                 return _stream_with(data, b"".join(held), relay, target)
+        if splitter.holds and _ANSWERS in piece and not _may_hold_error(b"".join(held)):
+            return Answer(target, relay.status, relay.headers, b"".join(held), relay)
         if size > _HELD_COMMENTS and not splitter.holds:
             held, size = [], 0
         piece = await relay.piece()

@@ -22,7 +22,6 @@ from querylake_api.inference.errors import (
 from querylake_api.inference.protocols import CHUNKS, StreamProtocol
 from querylake_api.inference.rerank import RerankForm
 from querylake_api.keys.models import ApiKey
-from querylake_api.limits.estimate import NO_TOKENS, TokenEstimate
 from querylake_api.settings import Capability
 
 
@@ -87,7 +86,8 @@ class Call:
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
         rerank: the form that the answer is to have, if it is one of reranking.
-        tokens: an estimate of how many it takes; none where nobody counts them.
+        tokens: an estimate of how many it takes; 0 where nobody counts them.
+        prompt_tokens: the part of it that the request itself is.
         hides_usage: whether a usage chunk in the answer would be one that the client did not ask
             for.
     """
@@ -99,6 +99,7 @@ class Call:
         "key",
         "model",
         "name",
+        "prompt_tokens",
         "request_id",
         "rerank",
         "stream",
@@ -117,7 +118,8 @@ class Call:
         request_id: str,
         stream_options: Any = None,
         rerank: RerankForm | None = None,
-        tokens: TokenEstimate = NO_TOKENS,
+        tokens: int = 0,
+        prompt_tokens: int = 0,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
@@ -129,6 +131,7 @@ class Call:
         self.stream_options = stream_options
         self.rerank = rerank
         self.tokens = tokens
+        self.prompt_tokens = prompt_tokens
         self.hides_usage = stream and endpoint.stream_options and not asks_for_usage(stream_options)
 
     def body_for(self, target: Target) -> bytes:

@@ -33,6 +33,7 @@ from querylake_api.upstreams.misfits import Place
 
 _log = logging.getLogger(__name__)
 
+
 class Dispatch(Protocol):
     """One request on its way. Leaving the block in any way ends the request to the engine."""
 
@@ -253,9 +254,7 @@ class _Dispatch:
         if target is None:
             return None
         following = self._begin(target)
-        _log.warning(
-            "request %s: %s; trying %s", call.request_id, outcome.reason, target.upstream
-        )
+        _log.warning("request %s: %s; trying %s", call.request_id, outcome.reason, target.upstream)
         await attempt.close()
         return following
 

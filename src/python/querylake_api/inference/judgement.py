@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import NoneType
+
 from llm_provider.attempt_outcome import ANSWERED, BEGUN, AttemptKind, AttemptOutcome
 from llm_provider.errors import (
     AnswerUnfit,
@@ -97,9 +99,10 @@ def _judge_success(answer: Answer, stream: bool, listed: bool) -> AttemptOutcome
         if not stream and answer.body.lstrip().startswith((b"data:", b"event:", b":")):
             return AttemptOutcome("unfit", reason=f"{where} sent a stream that nobody asked for")
         return AttemptOutcome("nonsense", reason=f"{where} sent no complete JSON object")
-    if answer.document is not None and not isinstance(answer.document, dict):
-        if not (listed and isinstance(answer.document, list)):
-            return AttemptOutcome("unfit", reason=f"{where} sent JSON that is no object")
+    if not (
+        isinstance(answer.document, dict | NoneType) or listed and isinstance(answer.document, list)
+    ):
+        return AttemptOutcome("unfit", reason=f"{where} sent JSON that is no object")
     if stream:
         return AttemptOutcome("unfit", reason=f"{where} sent a whole answer instead of a stream")
     return ANSWERED

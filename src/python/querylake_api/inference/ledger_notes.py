@@ -15,6 +15,7 @@ _NOTES: dict[AttemptKind, Outcome] = {
     # The client has the answer, and the engine says that it is all.
     "unfinished": "success",
     "truncated": "truncated",
+    "unmarked": "truncated",
     "in_band_error": "in_band_error",
     "rejected": "client_error",
 }

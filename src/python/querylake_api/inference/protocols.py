@@ -48,7 +48,6 @@ class StreamProtocol:
         observer: makes an observer, given the name of the engine.
         end: how the last event is called, for the message that it is missing.
         model_within: the key of the object that holds `model` in an event, if not the top level.
-        closing: the event that ends a stream, where it is the same for every answer.
         has_familiar_events: whether of an event that brings text it matters for the observer only
             that the text is not empty; see `llm_provider.familiar_events`.
     """
@@ -57,7 +56,6 @@ class StreamProtocol:
     observer: Callable[[str], Observer]
     end: str
     model_within: bytes | None = None
-    closing: bytes = b""
     has_familiar_events: bool = False
 
 
@@ -65,7 +63,6 @@ CHUNKS = StreamProtocol(
     "openai",
     StreamObserver,
     "[DONE]",
-    closing=b"data: [DONE]\n\n",
     has_familiar_events=True,
 )
 """Chat and text completions."""
@@ -79,5 +76,4 @@ MESSAGES = StreamProtocol(
     MessagesObserver,
     "message_stop",
     model_within=b'"message"',
-    closing=b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
 )

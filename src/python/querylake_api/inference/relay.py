@@ -57,6 +57,8 @@ def _refused(answer: Answer, call: Call, kind: str) -> ApiError:
         begun = answer.body.lstrip().startswith(b"{")
         cut = kind == "nonsense" and begun
         return upstream_interrupted(call.name) if cut else upstream_nonsense(call.name)
+    if 300 <= answer.status < 400:
+        return upstream_nonsense(call.name)
     if call.endpoint.optional and answer.status in (404, 405, 501):
         return not_offered_by_engine(call.name, call.endpoint.path)
     return refusal(

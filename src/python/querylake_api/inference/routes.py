@@ -21,7 +21,7 @@ from querylake_api.inference.rerank import RerankForm, understood
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
-from querylake_api.limits.estimate import NO_TOKENS, TokenEstimate, estimated_tokens
+from querylake_api.limits.estimate import answer_tokens, estimated_tokens
 from querylake_api.limits.limiter import Limiter
 from querylake_api.requests.body import read_body
 from querylake_api.requests.disconnect import ClientLeft, WhileConnected
@@ -80,7 +80,7 @@ class InferenceRoute:
         try:
             call = await self._understand(scope, receive, record)
             with (
-                self._limiter.admit(call.key, call.tokens, record),
+                self._limiter.admit(call.key, call.tokens, record, call.prompt_tokens),
                 WhileConnected(receive, record, exchange),
             ):
                 if not call.stream or self._server.stream_keepalive_seconds is None:
@@ -134,6 +134,7 @@ class InferenceRoute:
         rerank: RerankForm | None = None
         if endpoint.reranks:
             body, rerank = understood(body)
+        tokens, prompt_tokens = self._tokens(wish, key)
         return Call(
             endpoint,
             model,
@@ -144,13 +145,18 @@ class InferenceRoute:
             record.request_id,
             wish.stream_options,
             rerank,
-            self._tokens(wish, key),
+            tokens,
+            prompt_tokens,
         )
 
-    def _tokens(self, wish: Wish, key: ApiKey) -> TokenEstimate:
+    def _tokens(self, wish: Wish, key: ApiKey) -> tuple[int, int]:
+        """Return an estimate of the tokens that a request takes, and of those it has itself."""
         if self._endpoint.optional or not self._limiter.counts_tokens(key):
-            return NO_TOKENS  # to count tokens takes none
-        return estimated_tokens(wish.body, generates=self._endpoint.capability in GENERATION)
+            return 0, 0  # to count tokens takes none
+        prompt = estimated_tokens(wish.body, generates=False)
+        if self._endpoint.capability not in GENERATION:
+            return prompt, prompt
+        return prompt + answer_tokens(wish.body), prompt
 
 
 def inference_routes(

@@ -45,8 +45,8 @@ async def pass_on_stream(
     """Send every event on, then end the stream in a way that tells how it went.
 
     The head goes out with the events of the first piece: until that is here, the request can go to
-    another engine. The client's last event is the protocol's last one if the engine's was, or if
-    the engine said why the answer ends and then closed properly; otherwise it is an error.
+    another engine. The client's last event is the protocol's last one if the engine's was, and
+    otherwise an error.
     """
     passage = _Passage(answer, call, channel.begin(), record)
     observer = passage.observer
@@ -61,11 +61,6 @@ async def pass_on_stream(
         failure = error
     finally:
         passage.close()
-    if failure is None and not observer.done and observer.finished and protocol.closing:
-        # Nothing is missing but the marker, which some engines never send.
-        last += protocol.closing
-        observer.done = True
-        record.ending = observer.ending
     if observer.done or observer.in_band_error is not None:
         # The client has been told how it ended; what came later changes nothing for it.
         met = _met(answer, observer)
@@ -73,12 +68,15 @@ async def pass_on_stream(
         record.settle(200, ledger_notes(met.kind))
         await channel.end(last)
         return
+    closed_properly = failure is None
     if failure is None:
         failure = StreamInterrupted(
             answer.target.upstream, observer.content_chunks, f"it ended without {protocol.end}"
         )
     told = from_provider(failure, call.name)
     met = judge_error(failure)
+    if closed_properly and observer.finished:
+        met = AttemptOutcome("unmarked", reason=met.reason)
     record.detail = met.reason
     record.met = met
     record.settle(200, ledger_notes(met.kind), told.code)

@@ -8,7 +8,7 @@ request asks for at most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 BYTES_OF_TOKEN = 4
 """English text has about four for each token; other scripts have more of both."""
@@ -24,17 +24,7 @@ _ANSWER_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _TEXT_FIELDS = ("messages", "prompt", "input", "query", "documents", "instructions", "system")
 
 
-class TokenEstimate(NamedTuple):
-    """Tokens that a request may take: what it says, and the answer at its longest."""
-
-    prompt: int
-    answer: int
-
-
-NO_TOKENS = TokenEstimate(0, 0)
-
-
-def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> TokenEstimate:
+def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
     """Return an estimate for a request.
 
     Args:
@@ -42,10 +32,11 @@ def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> TokenEst
     """
     prompt = _bytes([request[field] for field in _TEXT_FIELDS if field in request])
     tokens = -(-prompt // BYTES_OF_TOKEN)
-    return TokenEstimate(tokens, _answer(request) if generates else 0)
+    return tokens + answer_tokens(request) if generates else tokens
 
 
-def _answer(request: Mapping[str, Any]) -> int:
+def answer_tokens(request: Mapping[str, Any]) -> int:
+    """Return the part of the estimate that is for the answer, where that is text."""
     times = (_count(request["n"]) or 1) if "n" in request else 1
     for field in _ANSWER_FIELDS:
         if field in request and (most := _count(request[field])):

@@ -9,7 +9,6 @@ from querylake_api.errors import ApiError
 from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey
 from querylake_api.limits.errors import rate_limited, table_full, too_many_at_once
-from querylake_api.limits.estimate import TokenEstimate
 from querylake_api.limits.headers import rate_limit_headers
 from querylake_api.limits.lease import Lease, NoLease, TableLease
 from querylake_api.limits.table import LimitsTable, Row
@@ -76,15 +75,16 @@ class Limiter:
         limit = key.limits.tokens_per_minute
         return bool(self._defaults.tokens_per_minute if limit is None else limit)
 
-    def admit(self, key: ApiKey, estimate: TokenEstimate, record: RequestRecord) -> Admission:
+    def admit(self, key: ApiKey, tokens: int, record: RequestRecord, prompt: int = 0) -> Admission:
         """Admit a request, or refuse it. A refused one uses nothing up.
 
         A replayed one has used up what it uses when it came first. Only its place among the key's
         concurrent requests went with the process that held it.
 
         Args:
-            estimate: of the request's tokens; see `limits.estimate`.
+            tokens: an estimate; see `limits.estimate`.
             record: gets the headers that tell the client how the key stands.
+            prompt: the part of the estimate that is used up whatever comes back.
 
         Raises:
             ApiError: 429, which names the limit; 503 if too many keys are active.
@@ -102,7 +102,7 @@ class Limiter:
                 raise table_full()
             # More than the limit is never available: the largest request has to wait until
             # nothing else was used in a minute, and is admitted then.
-            tokens = min(estimate.prompt + estimate.answer, limits.tokens_per_minute or 0)
+            tokens = min(tokens, limits.tokens_per_minute or 0)
             refusal = self._place_taken(row, limits)
             if refusal is None and not record.replayed:
                 refusal = _minute_used_up(row, limits, tokens, now)
@@ -118,7 +118,7 @@ class Limiter:
         if refusal is not None:
             raise refusal
         reserved = tokens if limits.tokens_per_minute and not record.replayed else None
-        return Admission(TableLease(table, bucket, row, reserved, now), record, estimate.prompt)
+        return Admission(TableLease(table, bucket, row, reserved, now), record, prompt)
 
     def _place_taken(self, row: Row, limits: Limits) -> ApiError | None:
         limit = limits.concurrency

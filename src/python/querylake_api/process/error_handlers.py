@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from querylake_api.configuration.problems import key_path, plain_reason
-from querylake_api.error_responses.dialects import error_body
+from querylake_api.error_responses.dialects import dialect_of, error_body
 from querylake_api.error_responses.unserved_urls import unknown_url, wrong_method
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
@@ -32,7 +32,7 @@ def _response(request: Request, error: ApiError) -> Response:
     record: RequestRecord = request.scope[RECORD]
     record.error_code = error.code
     return Response(
-        error_body(error, "openai"),
+        error_body(error, dialect_of(request.url.path)),
         error.status,
         headers=error.headers,
         media_type="application/json",

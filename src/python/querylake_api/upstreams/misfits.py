@@ -62,9 +62,7 @@ class Misfits:
         """Note that the engine does not have something. The log is told the first time."""
         misfit = self._misfits.get(place)
         if misfit is None:
-            self._misfits[place] = _Misfit(
-                reason, FIRST_PAUSE_SECONDS, now + FIRST_PAUSE_SECONDS
-            )
+            self._misfits[place] = _Misfit(reason, FIRST_PAUSE_SECONDS, now + FIRST_PAUSE_SECONDS)
             _log.warning(
                 "upstream %s is left out for model %s at %s while another one is well: %s; "
                 "correct its base_url, its key, or the model's name there",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from llm_provider.engine_errors import error_in
 from llm_provider.errors import ProviderError
 from llm_provider.openai_http import OpenAIHTTPProvider
-from llm_provider.engine_errors import error_in
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.serving.answer import Answer, ask, chat_body
 from upgrade_gates.serving.outcome import Outcome
