@@ -75,6 +75,15 @@ _BODIES: dict[str, tuple[str, dict[str, Any], list[str], dict[str, Any]]] = {
             "max_tokens": 32,
         },
     ),
+    "/v1/messages/count_tokens": (
+        "Count the tokens of a conversation, where the engine can",
+        {"messages": {"type": "array", "items": {"type": "object"}}},
+        ["messages"],
+        {
+            "model": "default",
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        },
+    ),
     "/v1/embeddings": (
         "Turn texts into vectors",
         {"input": {}},

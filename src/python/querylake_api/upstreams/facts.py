@@ -46,7 +46,6 @@ class UpstreamFacts:
 
     Attributes:
         detail: one clause about the condition, and one about each thing that it does not have.
-        unfit: whether it lacks a route or a model that it is configured to have.
         since: when the condition began.
         in_rotation: whether its condition lets it have requests; its breaker may still refuse.
         outstanding: requests under way to it.
@@ -60,12 +59,12 @@ class UpstreamFacts:
         tokens_total: since the engine started; None if it does not say.
         stalled_seconds: for how long it was last seen to have requests and make no token.
         supervisor_told: whether a supervisor answered at the last look.
+        unfit: whether it lacks a route or a model that it is configured to have.
     """
 
     name: str
     condition: Condition
     detail: str
-    unfit: bool
     since: float
     in_rotation: bool
     breaker: BreakerState
@@ -81,3 +80,4 @@ class UpstreamFacts:
     tokens_total: int | None
     stalled_seconds: float
     supervisor_told: bool
+    unfit: bool = False
