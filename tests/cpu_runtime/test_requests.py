@@ -117,3 +117,53 @@ def test_what_is_not_offered_is_refused_unless_it_asks_for_nothing() -> None:
     assert "best_of" not in completion({"prompt": "a", "best_of": 1, "echo": False}, MODEL).body
     with pytest.raises(RequestError, match="best_of"):
         completion({"prompt": "a", "best_of": 3}, MODEL)
+
+
+NULLS: list[dict[str, Any]] = [
+    {"name": None},
+    {"reasoning_content": None},
+    {"tool_call_id": None},
+    {"refusal": None, "audio": None},
+    {"tool_calls": None},
+    {"tool_calls": [{"id": None, "type": "function", "function": None}]},
+]
+
+
+@pytest.mark.parametrize("nulls", NULLS)
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_null_in_a_message_is_as_if_it_were_left_out(role: str, nulls: dict[str, Any]) -> None:
+    message = {"role": role, "content": "Hello."}
+    assert chat({"messages": [{**message, **nulls}]}, MODEL).body["messages"] == [message]
+
+
+def test_a_tool_call_is_complete_without_its_nulls() -> None:
+    call = {"id": None, "function": {"name": "f", "arguments": None}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    [sent] = chat({"messages": [message]}, MODEL).body["messages"]
+    assert sent["tool_calls"] == [
+        {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"name": 5}, "messages[0].name"),
+        ({"tool_call_id": []}, "messages[0].tool_call_id"),
+        ({"reasoning_content": {}}, "messages[0].reasoning_content"),
+        ({"tool_calls": "x"}, "messages[0].tool_calls"),
+        ({"tool_calls": ["x"]}, "messages[0].tool_calls[0]"),
+        ({"tool_calls": [{"id": 5}]}, "messages[0].tool_calls[0].id"),
+        ({"tool_calls": [{"function": "f"}]}, "messages[0].tool_calls[0].function"),
+        ({"tool_calls": [{"function": {}}]}, "messages[0].tool_calls[0].function.name"),
+        (
+            {"tool_calls": [{"function": {"name": "f", "arguments": {}}}]},
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+    ],
+)
+def test_a_wrong_type_in_a_message_is_named(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        chat({"messages": [{"role": "user", "content": "Hello.", **fields}]}, MODEL)
+    assert (refused.value.status, refused.value.param) == (400, param)
+    assert param in refused.value.message

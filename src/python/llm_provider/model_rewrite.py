@@ -115,7 +115,7 @@ def _text(document: bytes, token: re.Match[bytes]) -> object:
 
 
 def value_spans(document: bytes, key: str) -> list[tuple[int, int]]:
-    """Return where the values of a top-level key lie, if they are objects or null.
+    """Return where the values of a top-level key lie, if they are objects, lists or null.
 
     Args:
         document: a JSON object, well formed.
@@ -130,7 +130,7 @@ def value_spans(document: bytes, key: str) -> list[tuple[int, int]]:
                 continue
             if document.startswith(b"null", token.end()):
                 spans.append((token.end(), token.end() + 4))
-            elif document.startswith(b"{", token.end()):
+            elif document.startswith((b"{", b"["), token.end()):
                 begun = token.end()
         elif first in _OPENING:
             depth += 1

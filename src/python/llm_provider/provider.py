@@ -109,7 +109,7 @@ class LLMProvider(Protocol):
             path: relative to the upstream's base URL, e.g. `/chat/completions`.
             body: a JSON document.
             request_id: sent as `x-request-id`.
-            trace: the headers of a distributed trace.
+            trace: headers besides: of a distributed trace, and of the caller's protocol.
 
         Raises:
             UpstreamUnavailable, UpstreamTimeout, BreakerOpen: no head arrived.

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from cpu_runtime.errors import RequestError, engine_failed, engine_unavailable
+from cpu_runtime.errors import RequestError, engine_failed, engine_unavailable, invalid
 
 _TIMEOUT = httpx.Timeout(connect=5.0, write=30.0, read=None, pool=None)
 """A long prompt may take minutes on a small machine, and the caller can leave at any time."""
@@ -17,6 +17,9 @@ _TIMEOUT = httpx.Timeout(connect=5.0, write=30.0, read=None, pool=None)
 _HEALTH_SECONDS = 2.0
 _DATA = b"data: "
 _BEYOND_CONTEXT = ("exceed_context_size_error", "too large to process", "context size")
+
+_NOT_UNDERSTOOD = ("json.exception.", "Failed to parse messages", "Failed to parse tools")
+"""What llama.cpp says, as a fault of its own, of a request with a field of another type."""
 
 
 class EngineClient:
@@ -64,7 +67,7 @@ class EngineClient:
             RequestError: the engine refuses, fails, or breaks off.
         """
         try:
-            answer = await self._http.post(path, content=orjson.dumps(body))
+            answer = await self._http.post(path, content=_written(body))
         except httpx.HTTPError:
             raise engine_unavailable(self._name) from None
         return self._document(answer.status_code, answer.content)
@@ -79,7 +82,7 @@ class EngineClient:
             RequestError: the engine refuses, fails, or breaks off, now or in the middle.
         """
         try:
-            async with self._http.stream("POST", path, content=orjson.dumps(body)) as answer:
+            async with self._http.stream("POST", path, content=_written(body)) as answer:
                 if answer.status_code != 200:
                     self._document(answer.status_code, await answer.aread())
                 yield self._chunks(answer)
@@ -100,9 +103,16 @@ class EngineClient:
             document = None
         if not isinstance(document, dict):
             raise engine_failed(f"The engine of {self._name} gave an answer that is not JSON.")
-        if status != 200 or "error" in document:
+        if status != 200 or document.get("error"):
             raise _refusal(document.get("error"))
         return document
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise invalid("The body is nested too deeply: at most 250 levels.") from None
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -126,7 +136,7 @@ def _refusal(error: object) -> RequestError:
     kind = f"{known.get('type')} {message}"
     if any(sign in kind for sign in _BEYOND_CONTEXT):
         return _beyond_context(known, message)
-    if known.get("code") == 400:
+    if known.get("code") == 400 or any(sign in message for sign in _NOT_UNDERSTOOD):
         return RequestError(message[:1].upper() + message[1:])
     return engine_failed(f"The engine could not answer: {message}")
 

@@ -22,8 +22,9 @@ class Liveness(BaseModel):
 
 
 @router.get("/healthz")
+@router.get("/health", include_in_schema=False)
 async def healthz() -> Liveness:
-    """Say that the process runs, whatever it depends on does."""
+    """Say that the process runs, whatever it depends on does. Many ask for it at `/health`."""
     return Liveness()
 
 

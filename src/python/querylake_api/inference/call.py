@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,7 @@ class Call:
         body: the request as it came.
         stream: whether the client wants a stream.
         stream_options: as they came; None if there are none.
+        forwarded: headers of the client that the engine gets, too.
         rerank: the form that the answer is to have, if it is one of reranking.
         tokens: an estimate of how many it takes; 0 where nobody counts them.
         prompt_tokens: the part of it that the request itself is.
@@ -95,6 +97,7 @@ class Call:
     __slots__ = (
         "body",
         "endpoint",
+        "forwarded",
         "hides_usage",
         "key",
         "model",
@@ -120,6 +123,7 @@ class Call:
         rerank: RerankForm | None = None,
         tokens: int = 0,
         prompt_tokens: int = 0,
+        forwarded: Mapping[str, str] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
@@ -132,6 +136,7 @@ class Call:
         self.rerank = rerank
         self.tokens = tokens
         self.prompt_tokens = prompt_tokens
+        self.forwarded = forwarded
         self.hides_usage = stream and endpoint.stream_options and not asks_for_usage(stream_options)
 
     def body_for(self, target: Target) -> bytes:

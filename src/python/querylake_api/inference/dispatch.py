@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from llm_provider.attempt_outcome import AttemptOutcome
@@ -211,7 +211,6 @@ class _Dispatch:
     async def _try(self, attempt: _Attempt) -> Answer | ProviderError:
         call = self._call
         target = attempt.target
-        trace = self._record.trace
         target.engine.unanswered += 1
         try:
             attempt.relay = await target.engine.provider.relay(
@@ -219,7 +218,7 @@ class _Dispatch:
                 call.endpoint.upstream_path,
                 body=call.body_for(target),
                 request_id=call.request_id,
-                trace=None if trace is None else trace.headers(),
+                trace=_headers(call, self._record),
             )
             await attempt.relay.__aenter__()
             return await begun(attempt.relay, target, stream=call.stream)
@@ -290,3 +289,11 @@ class _Dispatch:
         if following is None or not (retry == "elsewhere" or self._pool.budget.withdraw()):
             return None
         return following
+
+
+def _headers(call: Call, record: RequestRecord) -> Mapping[str, str] | None:
+    """Return the headers that an engine gets besides its own: of the trace, and the client's."""
+    traced = None if record.trace is None else record.trace.headers()
+    if call.forwarded is None:
+        return traced
+    return call.forwarded if traced is None else {**call.forwarded, **traced}

@@ -12,6 +12,7 @@ router = APIRouter(prefix="/v1/models", tags=["inference"])
 
 
 @router.get("")
+@router.get("/", include_in_schema=False)
 async def list_models(components: ComponentsDep, key: InferenceKey) -> ModelList:
     """List the models that the key may use, under their ids and their aliases."""
     created = components.started_at

@@ -46,6 +46,7 @@ class StreamProtocol:
 
     Attributes:
         observer: makes an observer, given the name of the engine.
+        headers: those of a client by which it says what it wants of the protocol.
         end: how the last event is called, for the message that it is missing.
         model_within: the key of the object that holds `model` in an event, if not the top level.
         has_familiar_events: whether of an event that brings text it matters for the observer only
@@ -56,6 +57,7 @@ class StreamProtocol:
     observer: Callable[[str], Observer]
     end: str
     model_within: bytes | None = None
+    headers: tuple[bytes, ...] = ()
     has_familiar_events: bool = False
 
 
@@ -76,4 +78,5 @@ MESSAGES = StreamProtocol(
     MessagesObserver,
     "message_stop",
     model_within=b'"message"',
+    headers=(b"anthropic-version", b"anthropic-beta"),
 )

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from llm_provider.json_text import read_json, write_json
+from llm_provider.model_rewrite import replace_spans, value_spans
 from llm_provider.provider import JsonObject
 from querylake_api.errors import invalid_request
 
@@ -33,15 +35,19 @@ class RerankForm:
     def shaped(self, answer: bytes) -> bytes:
         """Return an engine's answer with as many results and as much in them as was asked for."""
         try:
-            results = (document := orjson.loads(answer)).get("results")
-        except orjson.JSONDecodeError:
+            document = read_json(answer)
+        except ValueError:
             return answer
+        if isinstance(document, list):
+            # TEI sends the results alone, and calls their scores by another name.
+            document = {"results": [_renamed(result) for result in document]}
+        results = document.get("results")
         if not isinstance(results, list):
             return answer
         shaped = [self._result(result) for result in results[: self.top_n]]
-        if shaped == results:
+        if shaped == results and answer.lstrip().startswith(b"{"):
             return answer
-        return orjson.dumps({**document, "results": shaped})
+        return write_json({**document, "results": shaped})
 
     def _result(self, result: Any) -> Any:
         if not isinstance(result, dict) or self.return_documents is None:
@@ -90,7 +96,15 @@ def understood(body: bytes) -> tuple[bytes, RerankForm]:
     as_texts = [
         document if text is None else text for document, text in zip(documents, texts, strict=True)
     ]
-    return orjson.dumps({**request, "documents": as_texts}), form
+    # The rest of the request stays as it came, however deep it is.
+    return replace_spans(body, value_spans(body, "documents"), write_json(as_texts)), form
+
+
+def _renamed(result: Any) -> Any:
+    if not isinstance(result, dict) or "score" not in result:
+        return result
+    kept = {name: value for name, value in result.items() if name != "score"}
+    return {**kept, "relevance_score": result["score"]}
 
 
 def _text_of(document: Any) -> str | None:

@@ -147,6 +147,7 @@ class InferenceRoute:
             rerank,
             tokens,
             prompt_tokens,
+            _forwarded(scope, endpoint.protocol.headers),
         )
 
     def _tokens(self, wish: Wish, key: ApiKey) -> tuple[int, int]:
@@ -157,6 +158,20 @@ class InferenceRoute:
         if self._endpoint.capability not in GENERATION:
             return prompt, prompt
         return prompt + answer_tokens(wish.body), prompt
+
+
+def _forwarded(scope: Scope, names: tuple[bytes, ...]) -> dict[str, str] | None:
+    """Return the headers of a client that engines get, too; None for none."""
+    if not names:
+        return None
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name in names and value.isascii() and value.decode("ascii").isprintable():
+            # A client may send one of them several times, for a list.
+            known = found.get(name.decode("ascii"))
+            told = value.decode("ascii")
+            found[name.decode("ascii")] = told if known is None else f"{known},{told}"
+    return found or None
 
 
 def inference_routes(

@@ -112,7 +112,7 @@ class Limiter:
                 if tokens and not record.replayed:
                     row.tokens.add(tokens, now)
                 table.begin(row)
-            record.headers = rate_limit_headers(limits, row, now)
+            record.headers += rate_limit_headers(limits, row, now)
         finally:
             table.unlock(bucket)
         if refusal is not None:

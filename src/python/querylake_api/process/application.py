@@ -8,6 +8,7 @@ import logging
 from querylake_api.error_responses.delivery import tell
 from querylake_api.errors import internal_error, shutting_down
 from querylake_api.http_server.asgi import AsgiApp, Message, Receive, Scope, Send
+from querylake_api.http_server.cors import Cors
 from querylake_api.observability.observer import Observer
 from querylake_api.process.components import COMPONENTS
 from querylake_api.process.generation_switch import GenerationSwitch
@@ -40,6 +41,10 @@ class Application:
         generation = self.generations.current
         generation.enter()
         try:
+            if generation.cors is not None and await _answered_for_pages(
+                generation.cors, scope, send, record
+            ):
+                return
             route = generation.route_of(scope["path"])
             if route is not None:
                 await route(scope, receive, send, record)
@@ -58,6 +63,19 @@ class Application:
             self.observer.finish(record)
 
 
+async def _answered_for_pages(cors: Cors, scope: Scope, send: Send, record: RequestRecord) -> bool:
+    """Answer a browser's question before a request, or note what the answer says to pages."""
+    headers = cors.preflight(scope)
+    if headers is None:
+        record.headers = cors.headers(scope)
+        return False
+    record.settle(204, "success")
+    lines = [*headers, (b"x-request-id", record.request_id.encode())]
+    await send({"type": "http.response.start", "status": 204, "headers": lines})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return True
+
+
 def _observed(send: Send, record: RequestRecord) -> Send:
     """Return a `send` that adds the request's id and notes the status."""
 
@@ -68,6 +86,7 @@ def _observed(send: Send, record: RequestRecord) -> Send:
             message["headers"] = [
                 *message["headers"],
                 (b"x-request-id", record.request_id.encode()),
+                *record.headers,
             ]
         await send(message)
 

@@ -56,7 +56,8 @@ async def _unforeseen(request: Request, _: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     raised = cast("HTTPException", error)
     if raised.status_code == 404:
-        return _response(request, unknown_url(request.method, request.url.path))
+        served = _served(request.app)
+        return _response(request, unknown_url(request.method, request.url.path, served))
     if raised.status_code == 405:
         allow = (raised.headers or {}).get("Allow", "")
         return _response(request, wrong_method(request.method, request.url.path, allow))
@@ -64,6 +65,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         request,
         invalid_request(str(raised.detail), status=raised.status_code),
     )
+
+
+def _served(app: FastAPI) -> dict[str, str]:
+    """Return the methods of everything that is served, by path, but of paths with parameters."""
+    return {
+        path: ", ".join(method.upper() for method in methods)
+        for path, methods in app.openapi()["paths"].items()
+        if "{" not in path and path != "/"
+    }
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
+from querylake_api.http_server.cors import Cors
 from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import inference_routes
@@ -65,6 +66,7 @@ class Generation:
         number: how many configurations this server has had, with this one.
         hot: the routes that carry the traffic, by path.
         ocr: serves what is below `/v1/ocr`.
+        cors: which pages of other origins may call; None for none.
     """
 
     number: int
@@ -72,6 +74,7 @@ class Generation:
     components: Components
     hot: Mapping[str, Route]
     ocr: Route
+    cors: Cors | None = None
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when no request belongs to it and none will."""
     _in_flight: int = 0
@@ -151,4 +154,6 @@ async def running_generation(
             max_body_bytes=settings.ocr.max_body_bytes if settings.ocr is not None else 0,
             body_seconds=settings.server.body_timeout_seconds,
         )
-        yield Generation(number, configuration, components, hot, ocr_routes)
+        origins = settings.server.cors_origins
+        cors = Cors(origins) if origins else None
+        yield Generation(number, configuration, components, hot, ocr_routes, cors)

@@ -15,6 +15,7 @@ from querylake_api.configuration.reloading import Reloader
 from querylake_api.error_responses.schema import ERROR_RESPONSES
 from querylake_api.event_loop.background import in_background
 from querylake_api.health.endpoints import router as health_router
+from querylake_api.health.front_page import router as front_page_router
 from querylake_api.inference.endpoints import router as models_router
 from querylake_api.inference.openapi import document_inference_routes
 from querylake_api.keys.authentication import Authenticator
@@ -125,6 +126,8 @@ def _documented_application() -> FastAPI:
         version=VERSION,
         redoc_url=None,
         redirect_slashes=False,
+        # As on the hot routes: whoever forgets the header means JSON.
+        strict_content_type=False,
         responses=ERROR_RESPONSES,
     )
     for router in (
@@ -136,6 +139,7 @@ def _documented_application() -> FastAPI:
         rollouts_page_router,
         config_router,
         health_router,
+        front_page_router,
     ):
         app.include_router(router)
     add_error_handlers(app)
