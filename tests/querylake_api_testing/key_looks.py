@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from querylake_api.keys.repository import KeyRepository
+from querylake_api.keys.repository import KeyRepository, KeysVersion
 
 
 class KeyLooks:
@@ -16,10 +16,10 @@ class KeyLooks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun = 0
-        generation = KeyRepository.generation
+        version = KeyRepository.version
 
-        async def counted(repository: KeyRepository) -> int:
+        async def counted(repository: KeyRepository) -> KeysVersion:
             self.begun += 1
-            return await generation(repository)
+            return await version(repository)
 
-        monkeypatch.setattr(KeyRepository, "generation", counted)
+        monkeypatch.setattr(KeyRepository, "version", counted)

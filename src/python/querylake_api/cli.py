@@ -16,6 +16,7 @@ from querylake_api.doctor.commands import doctor
 from querylake_api.errors import EX_UNAVAILABLE, ApiError, OperatorError
 from querylake_api.keys.commands import app as keys_app
 from querylake_api.persistence.database import open_database
+from querylake_api.persistence.migrate import go_back
 from querylake_api.persistence.migrate import migrate as migrate_database
 from querylake_api.process.serve import listen
 from querylake_api.process.serve import serve as serve_until_signal
@@ -75,12 +76,23 @@ def serve(
 
 
 @app.command()
-def migrate(config: ConfigOption) -> None:
-    """Bring the database to the form that this version needs."""
+def migrate(
+    config: ConfigOption,
+    back_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REVISION",
+            help="Go back to the form of an older version, which says what it needs.",
+        ),
+    ] = None,
+) -> None:
+    """Bring the database to the form that this version needs. To go back, stop servers first."""
 
     async def run() -> str:
         async with open_database(load_configuration(config)) as database:
-            revision = await migrate_database(database)
+            if back_to is not None:
+                await go_back(database, back_to)
+            revision = back_to or await migrate_database(database)
             return f"The database at {database.where} is at revision {revision}."
 
     typer.echo(asyncio.run(run()))

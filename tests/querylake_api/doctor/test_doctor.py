@@ -22,6 +22,10 @@ from querylake_api.doctor.findings import Finding
 from querylake_api.doctor.machine import examine_machine, request_path
 from querylake_api.doctor.ray_versions import own_ray
 from querylake_api.keys.models import Scope
+from querylake_api.persistence.database import open_database
+from querylake_api.persistence.errors import SchemaTooNew
+from querylake_api.persistence.migrate import migrate
+from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.running import create_key, write_config
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +123,19 @@ async def test_the_database_is_looked_into(configuration: Configuration) -> None
     assert "--scope admin" in without_admin["keys"].remedy
     assert complete["keys"].detail == "2 valid, 1 of them for administration"
     assert {finding.verdict for finding in complete.values()} == {"good"}
+
+
+async def test_a_database_of_a_newer_version_is_a_fault_as_for_serve(
+    configuration: Configuration, postgres: TestPostgres, database_url: str
+) -> None:
+    await postgres.execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    finding = (await _all(examine_database(configuration)))["tables"]
+    assert finding.verdict == "fault"
+    assert "was migrated by a newer QueryLake, to revision 9999; run that version" in finding.detail
+    async with open_database(configuration) as database:
+        with pytest.raises(SchemaTooNew) as refused:
+            await migrate(database)
+    assert str(refused.value) == finding.detail
 
 
 async def test_a_database_that_is_away_is_one_fault_without_a_password(tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import ColumnElement
 
 from querylake_api.errors import ApiError
 from querylake_api.event_loop.background import in_background
 from querylake_api.keys.authentication import Authenticator
-from querylake_api.keys.models import Scope
-from querylake_api.keys.repository import KeyRepository
-from querylake_api.keys.ring import POLL_SECONDS, KeyRing
-from querylake_api.keys.schemas import KeyRequest
+from querylake_api.keys.models import ApiKey, Scope
+from querylake_api.keys.repository import KeyRepository, KeysVersion
+from querylake_api.keys.ring import LOOK_UP_SECONDS, POLL_SECONDS, KeyRing
+from querylake_api.keys.schemas import KeyChange, KeyRequest
 from querylake_api.keys.secret import generate_key
 from querylake_api.keys.service import KeyService
 from querylake_api.persistence.database import Database
@@ -196,3 +197,102 @@ async def test_the_text_of_a_key_is_not_stored(elsewhere: KeyService, database: 
         rows = (await connection.exec_driver_sql("SELECT * FROM api_keys")).all()
     assert new.secret not in str(rows)
     assert new.secret not in repr(new)
+
+
+async def test_a_change_costs_what_it_changes(
+    ring: KeyRing,
+    elsewhere: KeyService,
+    monkeypatch: pytest.MonkeyPatch,
+    postgres: TestPostgres,
+    database_url: str,
+) -> None:
+    many = (
+        "INSERT INTO api_keys (id, name, hash, hint, scopes, created_at) "
+        "SELECT 'many' || n, 'n', 'hash' || n, '', '{inference}', now() "
+        "FROM generate_series(1, 2000) AS n"
+    )
+    await postgres.execute(database_url, many)
+    await ring.refresh()
+    read: list[str] = []
+    hashed = KeyRepository._hashed
+
+    async def counted(
+        repository: KeyRepository, condition: ColumnElement[bool], after: str
+    ) -> list[tuple[str, ApiKey]]:
+        rows = await hashed(repository, condition, after)
+        read.extend(key.id for _, key in rows)
+        return rows
+
+    monkeypatch.setattr(KeyRepository, "_hashed", counted)
+    new = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    assert read == [new.key.id]
+    assert ring.find(new.secret) == new.key
+    changed = await elsewhere.change(new.key.id, KeyChange(name="other"))
+    await elsewhere.revoke("many7")
+    await ring.refresh()
+    assert ring.find(new.secret) == changed
+    await elsewhere.revoke(new.key.id)
+    await ring.refresh()
+    assert ring.find(new.secret) is None
+    assert set(read) == {new.key.id, "many7"}
+    assert len(read) <= 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM api_keys",
+        "TRUNCATE api_keys",
+        "UPDATE api_keys SET hash = 'another'",
+        # A failover to a server that had not seen the last changes, and has made others since.
+        "UPDATE api_keys_generation SET value = 1; UPDATE api_keys SET revoked_at = now(); "
+        "UPDATE api_keys_generation SET value = 1",
+    ],
+)
+async def test_what_rows_do_not_show_is_seen(
+    ring: KeyRing, elsewhere: KeyService, postgres: TestPostgres, database_url: str, change: str
+) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    await postgres.execute(database_url, change)
+    await ring.refresh()
+    assert ring.find(new.secret) is None
+
+
+async def test_a_change_that_is_taken_back_changes_nothing(
+    ring: KeyRing, elsewhere: KeyService, database: Database
+) -> None:
+    new = await elsewhere.create(KeyRequest(name="n"))
+    async with database.begin() as connection:
+        await connection.exec_driver_sql("UPDATE api_keys SET revoked_at = now()")
+        await ring.refresh()
+        await connection.rollback()
+    await elsewhere.create(KeyRequest(name="later"))
+    await ring.refresh()
+    assert ring.find(new.secret) is not None
+
+
+async def test_an_unknown_key_does_not_wait_for_a_database_that_hangs(
+    ring: KeyRing, elsewhere: KeyService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await elsewhere.create(KeyRequest(name="n"))
+    await ring.refresh()
+    hanging = asyncio.Event()
+    version = KeyRepository.version
+
+    async def hangs(repository: KeyRepository) -> KeysVersion:
+        await hanging.wait()
+        return await version(repository)
+
+    monkeypatch.setattr(KeyRepository, "version", hangs)
+    assert LOOK_UP_SECONDS <= 4
+    monkeypatch.setattr("querylake_api.keys.ring.LOOK_UP_SECONDS", 0.1)
+    refusals = await asyncio.gather(*(refusal(ring, generate_key()) for _ in range(20)))
+    assert {(each.status, each.code) for each in refusals} == {(503, "key_database_unavailable")}
+    assert ring.find(known.secret) == known.key
+    hanging.set()
+    async with asyncio.timeout(PATIENCE):
+        while ring.failure is not None:
+            await asyncio.sleep(0.01)
+    assert (await refusal(ring, generate_key())).status == 401

@@ -221,7 +221,7 @@ async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database
     names = [source.next() for _ in range(9)]
     entries = [entry(name) for name in names]
     bad = [
-        entry(names[2], prompt_tokens=2**40),  # out of the column's range
+        entry(names[2], status=2**40),  # out of the column's range
         entry(names[5], error_code="\0"),  # PostgreSQL has no such character
         entry(names[7], key_id=None),
     ]
@@ -238,6 +238,17 @@ async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database
     finally:
         await database.close()
     assert len(await records(database_url)) == 9
+
+
+async def test_token_counts_of_any_size_count(database_url: str) -> None:
+    source = EntryIds()
+    counts = [3_000_000_000, 2**63 - 1, 2**64 - 1, None]
+    entries = [entry(source.next(), prompt_tokens=count) for count in counts]
+    database = Database(asyncpg_url(database_url))
+    assert await insert_entries(database, entries) == Insertion(4, [])
+    await database.close()
+    found = {record["prompt_tokens"] for record in await records(database_url)}
+    assert found == {3_000_000_000, 2**63 - 1, None}
 
 
 @pytest.mark.parametrize("end_first", [True, False])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from querylake_api.configuration.loading import Configuration
@@ -14,8 +13,8 @@ from querylake_api.doctor.findings import Finding, fault, good, warning
 from querylake_api.keys.models import Scope
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.persistence.database import Database, open_database
-from querylake_api.persistence.errors import DatabaseError
-from querylake_api.persistence.migrate import newest_revision
+from querylake_api.persistence.errors import DatabaseError, SchemaTooNew
+from querylake_api.persistence.migrate import newest_revision, schema_revision
 
 _SUBJECT = "database"
 
@@ -26,6 +25,8 @@ async def examine_database(configuration: Configuration) -> AsyncIterator[Findin
         async with open_database(configuration) as database:
             async for finding in _examine(database):
                 yield finding
+    except SchemaTooNew as error:
+        yield fault("tables", str(error), "`serve` of this version refuses it, too")
     except DatabaseError as error:
         yield fault(
             _SUBJECT,
@@ -41,11 +42,10 @@ async def _examine(database: Database) -> AsyncIterator[Finding]:
         now: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
         answered = datetime.now(UTC)
         version: str = (await connection.execute(text("SHOW server_version"))).scalar_one()
-        revision = await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision()
-        )
     yield good(_SUBJECT, f"PostgreSQL {version.split()[0]} at {database.where}")
     yield clock("clock of the database", now, asked, answered)
+    async with database.begin() as connection:
+        revision = await schema_revision(connection)
     newest = newest_revision()
     if revision != newest:
         yield warning(

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from llm_provider.breaker import BreakerState
+from querylake_api.health.probe import DependencyState, Probe
 from querylake_api.inference.catalog import Catalog
 from querylake_api.ocr_client.service import OcrService
 from querylake_api.persistence.database import Database
@@ -17,20 +18,10 @@ from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.upstreams.facts import Condition, UpstreamFacts
 from querylake_api.upstreams.registry import Upstreams
 
-PROBE_SECONDS = 2.0
-"""How long a dependency may take before it counts as down."""
-
 CACHE_SECONDS = 1.0
 """How long an answer is good for: anyone may ask, and the database must not pay for it."""
 
 Status = Literal["ready", "degraded", "unavailable"]
-
-
-class DependencyState(BaseModel):
-    """What is known of one dependency."""
-
-    state: Literal["up", "down"]
-    detail: str
 
 
 class UpstreamState(BaseModel):
@@ -67,10 +58,10 @@ class Readiness:
         upstreams: Upstreams,
         ocr: OcrService | None,
     ) -> None:
-        self._database = database
+        self._database = Probe(lambda: _trouble_of(database))
         self._catalog = catalog
         self._upstreams = upstreams
-        self._ocr = ocr
+        self._ocr = None if ocr is None else Probe(ocr.health)
         self._report: ReadinessReport | None = None
         self._probed_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -84,7 +75,7 @@ class Readiness:
             return self._report
 
     async def _probe(self) -> ReadinessReport:
-        database, ocr = await asyncio.gather(self._probe_database(), self._probe_ocr())
+        database, ocr = await asyncio.gather(self._database.state(), self._probe_ocr())
         upstreams = {facts.name: facts for facts in self._upstreams.facts()}
         return ReadinessReport(
             status=self._status(database, upstreams, ocr),
@@ -122,27 +113,16 @@ class Readiness:
         )
         return "ready" if well else "degraded"
 
-    async def _probe_database(self) -> DependencyState:
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self._database.ping()
-        except TimeoutError:
-            return DependencyState(state="down", detail=f"no answer within {PROBE_SECONDS:g} s")
-        except DatabaseUnavailable as error:
-            return DependencyState(state="down", detail=error.reason)
-        return DependencyState(state="up", detail="answers")
-
     async def _probe_ocr(self) -> DependencyState | None:
-        if self._ocr is None:
-            return None
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                trouble = await self._ocr.health()
-        except TimeoutError:
-            trouble = f"no answer within {PROBE_SECONDS:g} s"
-        if trouble is not None:
-            return DependencyState(state="down", detail=trouble)
-        return DependencyState(state="up", detail="answers")
+        return None if self._ocr is None else await self._ocr.state()
+
+
+async def _trouble_of(database: Database) -> str | None:
+    try:
+        await database.ping()
+    except DatabaseUnavailable as error:
+        return error.reason
+    return None
 
 
 def _serves(facts: UpstreamFacts) -> bool:

@@ -68,11 +68,15 @@ class ApiKeyRow(Base):
     requests_per_minute: Mapped[int | None] = mapped_column(Integer)
     tokens_per_minute: Mapped[int | None] = mapped_column(Integer)
     concurrency: Mapped[int | None] = mapped_column(Integer)
+    changed_in: Mapped[int] = mapped_column(BigInteger, index=True, server_default="0")
+    """The number of its last change, which a trigger sets; see `KEY_GENERATION`."""
 
 
 KEY_GENERATION = Table(
     "api_keys_generation",
     Base.metadata,
     Column("value", BigInteger, nullable=False),
+    Column("reread_from", BigInteger, nullable=False, server_default="0"),
 )
-"""One row that a trigger counts up with every change of `api_keys`."""
+"""One row. A trigger counts `value` up with every change of `api_keys`; `reread_from` is the number
+of the last one that the rows do not show, since some were deleted."""

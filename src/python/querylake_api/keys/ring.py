@@ -8,7 +8,7 @@ import time
 
 from querylake_api.event_loop.background import pause
 from querylake_api.keys.models import ApiKey
-from querylake_api.keys.repository import KeyRepository
+from querylake_api.keys.repository import KeyRepository, KeysVersion
 from querylake_api.keys.secret import hash_key
 from querylake_api.persistence.errors import DatabaseUnavailable
 
@@ -19,6 +19,9 @@ must work within a second."""
 MISS_SECONDS = 0.05
 """Least time between two looks at the database on behalf of unknown keys."""
 
+LOOK_UP_SECONDS = 3.0
+"""How long the caller of an unknown key waits for the database. It may hang for half a minute."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,15 +29,17 @@ class KeyRing:
     """The last known good set of keys.
 
     A change is seen as soon as the database gives notice of it. A counter is polled as well, since
-    notices are lost in silence behind a connection pooler or across a failover.
+    notices are lost in silence behind a connection pooler or across a failover. Only the keys that
+    were changed are then read, unless some were deleted.
     """
 
     def __init__(self, repository: KeyRepository) -> None:
         self._repository = repository
         self._by_hash: dict[str, ApiKey] = {}
-        self._generation = 0
+        self._version: KeysVersion | None = None
         self._looked_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._coming: asyncio.Task[None] | None = None
         self._failure: DatabaseUnavailable | None = None
 
     @property
@@ -50,46 +55,82 @@ class KeyRing:
         """Return the key, asking the database before saying that there is none.
 
         Raises:
-            DatabaseUnavailable: the key is not known here, and nobody can say if it exists.
+            DatabaseUnavailable: the key is not known here, and nobody can say if it exists; after
+                `LOOK_UP_SECONDS` at the latest.
         """
         found = self.find(secret)
         if found is not None:
             return found
         if self._failure is not None:
             raise self._failure
-        await self.refresh(spacing=MISS_SECONDS)
+        # Not cancelled when the time is over: a connection that hangs takes long to be given up.
+        coming = self._coming_look(MISS_SECONDS)
+        done, _ = await asyncio.wait((coming,), timeout=LOOK_UP_SECONDS)
+        if not done:
+            reason = f"no response within {LOOK_UP_SECONDS:g} s"
+            self._note_failure(DatabaseUnavailable(self._repository.where, reason))
+        if self._failure is not None:
+            raise self._failure
+        coming.result()
         return self.find(secret)
 
-    async def refresh(self, *, spacing: float = 0.0) -> None:
+    async def refresh(self) -> None:
         """Bring the ring up to the moment of this call. Many callers share one look.
-
-        Args:
-            spacing: seconds to leave after the previous look.
 
         Raises:
             DatabaseUnavailable: the ring stays as it was.
         """
-        asked_at = time.monotonic()
+        await asyncio.shield(self._coming_look(0.0))
+        if self._failure is not None:
+            raise self._failure
+
+    def _coming_look(self, spacing: float) -> asyncio.Task[None]:
+        """Return the next look that has not begun yet: one that has may miss what was just changed.
+
+        Args:
+            spacing: seconds to leave after the previous look, unless the coming one is ordered.
+        """
+        if self._coming is None or self._coming.done():
+            self._coming = asyncio.create_task(self._take_turn(spacing))
+        return self._coming
+
+    async def _take_turn(self, spacing: float) -> None:
         async with self._lock:
-            if self._looked_at < asked_at:
-                wait = self._looked_at + spacing - time.monotonic()
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                await self._look()
-            if self._failure is not None:
-                raise self._failure
+            wait = self._looked_at + spacing - time.monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            self._coming = None
+            await self._look()
 
     async def _look(self) -> None:
         self._looked_at = time.monotonic()
         try:
-            generation = await self._repository.generation()
-            if generation != self._generation:
-                self._by_hash = await self._repository.valid()
-                self._generation = generation
+            version = await self._repository.version()
+            if version != self._version:
+                await self._read(version)
         except DatabaseUnavailable as error:
             self._note_failure(error)
         else:
             self._note_success()
+
+    async def _read(self, version: KeysVersion) -> None:
+        known = self._version
+        if known is not None and version.shows_all_since(known):
+            await self._read_changes(known.number)
+        else:
+            self._by_hash = await self._repository.valid()
+        # Only now: what fails half way is read once more, which does no harm.
+        self._version = version
+
+    async def _read_changes(self, since: int) -> None:
+        after = ""
+        while page := await self._repository.changed_page(since, after):
+            for hashed, key in page:
+                if key.revoked_at is None:
+                    self._by_hash[hashed] = key
+                else:
+                    self._by_hash.pop(hashed, None)
+            after = page[-1][1].id
 
     async def follow(self) -> None:
         """Keep the ring fresh until cancelled."""

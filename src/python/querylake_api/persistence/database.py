@@ -18,7 +18,9 @@ from querylake_api.persistence.errors import (
     CONNECT_SECONDS,
     CONNECTION_FAILURES,
     DatabaseUnavailable,
+    ValueRefused,
     reason_of,
+    refused_value,
 )
 from querylake_api.persistence.location import EMBEDDED_DATABASE, asyncpg_url, shown
 from querylake_api.persistence.lookout import Lookout
@@ -66,6 +68,7 @@ class Database:
 
         Raises:
             DatabaseUnavailable: no connection, or it broke. `IntegrityError` passes through.
+            ValueRefused: a statement holds a value that PostgreSQL cannot take.
         """
         try:
             async with self.engine.begin() as connection:
@@ -73,6 +76,9 @@ class Database:
         except IntegrityError:
             raise
         except CONNECTION_FAILURES as error:
+            refused = refused_value(error)
+            if refused is not None:
+                raise ValueRefused(refused) from error
             raise DatabaseUnavailable(self.where, reason_of(error)) from error
 
     async def ping(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg  # type: ignore[import-untyped]  # ships none
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,6 +28,20 @@ it, and a statement sent in between finds the driver in a state that no statemen
 
 CONNECT_SECONDS = 5.0
 """How long a connection may take to be made."""
+
+
+def refused_value(error: Exception) -> str | None:
+    """Return why a value was refused, None if the failure is another one.
+
+    Class 22 of SQLSTATE is "data exception"; the driver gives it too, to what it cannot encode.
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    if not isinstance(error, DBAPIError):
+        return None
+    state = getattr(error.orig, "sqlstate", None)
+    if not isinstance(state, str) or not state.startswith("22"):
+        return None
+    return str(error.orig).splitlines()[0].rpartition("Error'>: ")[2]
 
 
 def reason_of(error: Exception) -> str:
@@ -58,11 +74,30 @@ class EmbeddedPostgresFailed(DatabaseError):
 class SchemaTooNew(DatabaseError):
     """The schema was written by a later version of this package."""
 
-    def __init__(self, where: str, reason: str) -> None:
+    def __init__(self, where: str, found: str, needed: str) -> None:
         super().__init__(
-            f"the database at {where} was migrated by a newer QueryLake ({reason}); "
-            "run that version, or restore a backup from before its upgrade"
+            f"the database at {where} was migrated by a newer QueryLake, to revision {found}; run "
+            f"that version, go back with its `migrate --back-to {needed}`, or restore a backup "
+            "from before its upgrade"
         )
+
+
+class NoWayBack(DatabaseError):
+    """The schema cannot be brought to a revision."""
+
+    def __init__(self, revision: str, possible: Sequence[str]) -> None:
+        super().__init__(
+            f"there is no way back to revision {revision!r}; possible are {', '.join(possible)}. "
+            "For anything older, restore a backup"
+        )
+
+
+class ValueRefused(DatabaseError):
+    """A statement holds a value that PostgreSQL cannot take, such as a text with a NUL."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database cannot take a value: {reason}")
+        self.reason = reason
 
 
 class SchemaOutdated(DatabaseError):

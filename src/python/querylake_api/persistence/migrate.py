@@ -10,11 +10,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from querylake_api.persistence.database import Database
-from querylake_api.persistence.errors import SchemaOutdated, SchemaTooNew
+from querylake_api.persistence.errors import NoWayBack, SchemaOutdated, SchemaTooNew
+from querylake_api.persistence.location import shown
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+OLDEST_WAY_BACK = "0006"
+"""Steps back beyond this remove tables with what is in them."""
 
 # Any constant will do, as long as every QueryLake process takes the same one.
 _ADVISORY_LOCK = 0x71756572796C616B
@@ -44,12 +49,50 @@ async def migrate(database: Database) -> str:
     try:
         async with patient.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            await schema_revision(connection)
             await connection.run_sync(_upgrade)
-    except CommandError as error:
-        raise SchemaTooNew(database.where, str(error)) from error
     finally:
         await patient.close()
     return newest
+
+
+async def schema_revision(connection: AsyncConnection) -> str | None:
+    """Return the revision that a database is at, None if it has no tables.
+
+    Raises:
+        SchemaTooNew: this version does not know it.
+    """
+    revision = await connection.run_sync(
+        lambda sync: MigrationContext.configure(sync).get_current_revision()
+    )
+    if revision is not None:
+        try:
+            ScriptDirectory.from_config(_config()).get_revision(revision)
+        except CommandError as error:
+            raise SchemaTooNew(shown(connection.engine.url), revision, newest_revision()) from error
+    return revision
+
+
+async def go_back(database: Database, revision: str) -> None:
+    """Bring the schema back to an older form, for an older version. No server may run meanwhile.
+
+    Raises:
+        NoWayBack: this version does not know the revision, or data would be lost.
+        DatabaseUnavailable: the database does not answer.
+        SchemaTooNew: a newer QueryLake has been here.
+    """
+    known = [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()]
+    ways_back = [each for each in reversed(known) if each >= OLDEST_WAY_BACK]
+    if revision not in ways_back:
+        raise NoWayBack(revision, ways_back)
+    patient = Database(database.url, statement_seconds=None)
+    try:
+        async with patient.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            await schema_revision(connection)
+            await connection.run_sync(lambda sync: _downgrade(sync, revision))
+    finally:
+        await patient.close()
 
 
 async def require_schema(database: Database) -> None:
@@ -59,11 +102,10 @@ async def require_schema(database: Database) -> None:
 
     Raises:
         SchemaOutdated: `serve` or `migrate` has to bring it up first.
+        SchemaTooNew: a newer QueryLake has been here.
     """
     async with database.begin() as connection:
-        revision = await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision()
-        )
+        revision = await schema_revision(connection)
     if revision is None:
         await migrate(database)
     elif revision != newest_revision():
@@ -74,6 +116,12 @@ def _upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _downgrade(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def _config() -> Config:

@@ -17,6 +17,17 @@ _COLUMNS = (
     *("gap_p95_seconds", "seconds"),
 )
 
+_MOST_TOKENS = 2**63 - 1
+"""What the columns hold. Requests of an engine that reports more count all the same."""
+
+
+def _bounded(column: str) -> str:
+    # Not least(), which would make a bound of a count that is not known.
+    return (
+        f"CAST(CASE WHEN {column} > {_MOST_TOKENS} THEN {_MOST_TOKENS} ELSE {column} END AS bigint)"
+    )
+
+
 # The entries travel as they are, and PostgreSQL reads them: nothing here looks into them.
 #
 # What another process was killed in may have gone on in this one, under the same id: an end takes
@@ -26,14 +37,15 @@ _INSERT = text(f"""
         INSERT INTO usage_records (id, {", ".join(_COLUMNS)})
         SELECT DISTINCT ON (id)
             id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
-            stack, streamed, attempts, status, outcome, error_code, ending, prompt_tokens,
-            completion_tokens, coalesce(content_chunks, 0), queued_seconds, first_token_seconds,
-            gap_p95_seconds, seconds
+            stack, streamed, attempts, status, outcome, error_code, ending,
+            {_bounded("prompt_tokens")}, {_bounded("completion_tokens")},
+            coalesce(content_chunks, 0), queued_seconds, first_token_seconds, gap_p95_seconds,
+            seconds
         FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (
             id uuid, began_at float8, request_id text, route text, key_id text, model text,
             upstream text, assigned_stack text, stack text, streamed boolean, attempts integer,
-            status integer, outcome text, error_code text, ending text, prompt_tokens integer,
-            completion_tokens integer, content_chunks integer, queued_seconds float8,
+            status integer, outcome text, error_code text, ending text, prompt_tokens numeric,
+            completion_tokens numeric, content_chunks integer, queued_seconds float8,
             first_token_seconds float8, gap_p95_seconds float8, seconds float8
         )
         ON CONFLICT (id) DO UPDATE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from querylake_api.persistence.base import Base
@@ -35,8 +35,8 @@ class UsageRow(Base):
     outcome: Mapped[str] = mapped_column(Text)
     error_code: Mapped[str | None] = mapped_column(Text)
     ending: Mapped[str | None] = mapped_column(Text)
-    prompt_tokens: Mapped[int | None]
-    completion_tokens: Mapped[int | None]
+    prompt_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int | None] = mapped_column(BigInteger)
     content_chunks: Mapped[int]
     queued_seconds: Mapped[float]
     first_token_seconds: Mapped[float | None]
