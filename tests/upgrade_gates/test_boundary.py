@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from upgrade_gates.boundary.live import own_words
 from upgrade_gates.boundary.report import judge_pex, judge_sources, parse_report
 from upgrade_gates.boundary.routing_table import judge_configuration
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.session import open_session
+from upgrade_gates_testing.admin_double import AdminDouble
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.replay import MODEL, Replay, replaying
 from upgrade_gates_testing.workspaces import make_workspace
@@ -80,10 +82,11 @@ def engine() -> Iterator[Replay]:
 
 
 @pytest.fixture()
-def api() -> Iterator[Replay]:
+def api(engine: Replay) -> Iterator[Replay]:
     """What the API says, which is what the engine says."""
     with replaying("vllm-0.13.0") as replay:
         replay.pages["/v1/embeddings"] = EMBEDDINGS
+        replay.admin, replay.candidate = AdminDouble(), engine
         yield replay
 
 
@@ -114,8 +117,93 @@ def test_everything_holds(tmp_path: Path, engine: Replay, api: Replay) -> None:
         "validation error" in said(records, "4.routing.chat")[1]
     )
     assert "upstream gpu, candidate" in said(records, "4.config")[1]
-    assert api.keys <= {"Bearer sk-client"}
     assert run(tmp_path, "status", "--gate", "4").returncode == 0
+
+
+def test_the_new_engine_is_reached_with_a_key_of_its_own(
+    tmp_path: Path, engine: Replay, api: Replay
+) -> None:
+    _, records = verify(tmp_path, engine, api)
+    assert api.admin is not None
+    verdict, why = said(records, "4.provider.chat")
+    assert verdict is Verdict.PASS
+    assert "vllm:request_success_total rose by 2" in why
+    assert said(records, "4.routing.chat")[0] is Verdict.PASS
+    through, _, direct = records["4.routing.chat"].output().partition("[directly]")
+    assert ("utils.py" in through, "utils.py" in direct) == (False, True)
+    assert engine.served == 3  # and once as the old one, for the fallback
+    assert "no candidate" not in why
+    assert api.admin.revoked == list(api.admin.keys)
+    assert api.admin.aborted == [each["id"] for each in api.admin.rollouts]
+    assert all(each["plan"]["steps"][0]["percent"] < 0.1 for each in api.admin.rollouts)
+
+
+def test_an_api_that_asks_the_old_engine_is_no_pass(
+    tmp_path: Path, engine: Replay, api: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upgrade_gates.candidate.proof.SETTLE_SECONDS", 0.5)
+    assert api.admin is not None
+    api.admin.ignores_allow = True
+    _, records = verify(tmp_path, engine, api)
+    verdict, why = said(records, "4.provider.chat")
+    assert (verdict, "not by the new engine" in why) == (Verdict.FAIL, True), why
+    assert said(records, "4.routing.chat")[0] is Verdict.INCONCLUSIVE
+    api.admin.ignores_allow, engine.served = False, None
+    _, records = verify(tmp_path, engine, api)
+    verdict, why = said(records, "4.provider.chat")
+    assert (verdict, "which engine did cannot be known" in why) == (Verdict.INCONCLUSIVE, True)
+
+
+def test_a_live_rollout_or_no_admin_key_is_named(
+    tmp_path: Path, engine: Replay, api: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upgrade_gates.candidate.proof.SETTLE_SECONDS", 0.5)
+    assert api.admin is not None
+    api.admin.answer("POST", "/admin/rollouts", b'{"model": "smollm2"}')
+    api.admin.answer("POST", "/admin/rollouts/made_1/start", b"")
+    _, records = verify(tmp_path, engine, api)
+    verdict, why = said(records, "4.provider.chat")
+    assert (verdict, "rollout made_1 of smollm2 is running" in why) == (Verdict.FAIL, True), why
+    assert not api.admin.aborted
+    api.pages["/admin/keys"] = 403
+    _, records = verify(tmp_path, engine, api)
+    verdict, why = said(records, "4.routing.chat")
+    assert (verdict, "api.admin_key_env" in why) == (Verdict.NOT_CHECKABLE, True), why
+
+
+def test_requests_of_others_count_only_with_the_ledger(
+    tmp_path: Path, engine: Replay, api: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("upgrade_gates.candidate.proof.SETTLE_SECONDS", 0.5)
+
+    def crowd(body: bytes) -> bytes:
+        engine.count("somebody else")
+        return body
+
+    api.changes["chat"] = crowd
+    _, records = verify(tmp_path, engine, api)
+    assert said(records, "4.provider.chat")[0] is Verdict.PASS
+    api.pages["/admin/usage/records"] = 500
+    assert api.admin is not None
+    monkeypatch.setattr(api.admin, "records", [])
+    monkeypatch.setattr(api.admin, "note", lambda token: None)
+    _, records = verify(tmp_path, engine, api)
+    assert said(records, "4.provider.chat")[0] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("1 validation error:\n  {'input': 'many'}", "1 validation error:\n  {'input': 'many'}"),
+        (
+            "1 error:\n  'many'\n\n  File \"/x/utils.py\", line 477, in f\n    POST /v1",
+            "1 error:\n  'many'",
+        ),
+        ('bad\nTraceback (most recent call last)\n  File "a"', "bad"),
+    ],
+)
+def test_an_engine_s_own_words(message: str, words: str) -> None:
+    assert own_words(message) == words
 
 
 def test_an_api_that_does_not_pass_through(tmp_path: Path, engine: Replay, api: Replay) -> None:

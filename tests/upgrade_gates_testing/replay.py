@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
@@ -13,7 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from upgrade_gates_testing.admin_double import AdminDouble
+
 RECORDED = Path("tests/upgrade_gates/recorded").resolve()
+_FRAMES = re.compile(rb'\\n\\n  File (?:[^"\\]|\\.)*"')
+"""The frames that vLLM 0.13 appends to a validation error, in JSON."""
+
 MODEL = "smollm2"
 """What the recorded engines call it."""
 
@@ -44,6 +50,9 @@ class Replay:
         delay: seconds before each event of a stream.
         keys: the bearer tokens that have come.
         pages: other answers, by path; a number is a status.
+        admin: the API's admin routes, where this stands for the API.
+        candidate: the engine whose counter rises with what the API sends there.
+        served: what its own counter says; None for an engine that has none.
     """
 
     version: str
@@ -52,6 +61,23 @@ class Replay:
     delay: float = 0.0
     keys: set[str] = field(default_factory=set)
     pages: dict[str, object] = field(default_factory=dict)
+    admin: AdminDouble | None = None
+    candidate: Replay | None = None
+    served: int | None = 0
+
+    def count(self, token: str) -> None:
+        """Count a request that was served, where it was served."""
+        if self.admin is None:
+            self.served = None if self.served is None else self.served + 1
+            return
+        self.admin.note(token)
+        if self.candidate is not None and self.admin.reaches_candidate(token):
+            self.candidate.count(token)
+
+    def metrics(self) -> Recorded:
+        """Return the counter as vLLM does."""
+        line = f'vllm:request_success_total{{finished_reason="stop"}} {self.served}.0\n'
+        return Recorded(200, "text/plain", b"" if self.served is None else line.encode())
 
     @property
     def base(self) -> str:
@@ -63,6 +89,8 @@ class Replay:
         recorded = Recorded.read(RECORDED / self.version / f"{name}.txt")
         change = self.changes.get(name)
         body = recorded.body if change is None else change(recorded.body)
+        if self.admin is not None:  # as the API does
+            body = _FRAMES.sub(b'"', body)
         return Recorded(recorded.status, recorded.content_type, body)
 
     def choose(self, body: bytes) -> str:
@@ -98,7 +126,11 @@ def replaying(version: str) -> Iterator[Replay]:
 
         def do_GET(self) -> None:  # noqa: N802 - what http.server calls it
             replay.keys.add(self.headers.get("Authorization", ""))
-            if self.path in replay.pages:
+            if self._admin(b""):
+                return
+            if self.path == "/metrics":
+                self._send(replay.metrics())
+            elif self.path in replay.pages:
                 self._send_page()
             elif self.path == "/health":
                 self._send(Recorded(200, "text/plain", b""))
@@ -109,10 +141,31 @@ def replaying(version: str) -> Iterator[Replay]:
 
         def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self._admin(body):
+                return
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
             if self.path in replay.pages:
+                replay.count(token)
                 self._send_page()
-            else:
-                self._send(replay.answer(replay.choose(body)))
+                return
+            answer = replay.answer(replay.choose(body))
+            if answer.status == 200:
+                replay.count(token)
+            self._send(answer)
+
+        def do_DELETE(self) -> None:  # noqa: N802
+            if not self._admin(b""):
+                self._send(Recorded(404, "application/json", b"{}"))
+
+        def _admin(self, body: bytes) -> bool:
+            """Answer what is for the admin routes, unless a page stands in their place."""
+            if replay.admin is None or self.path in replay.pages:
+                return False
+            found = replay.admin.answer(self.command, self.path, body)
+            if found is not None:
+                content = json.dumps(found[1]).encode()
+                self._send(Recorded(found[0], "application/json", content))
+            return found is not None
 
         def _send_page(self) -> None:
             page = replay.pages[self.path]

@@ -31,13 +31,14 @@ def secret(variable: str | None) -> str | None:
 
 @asynccontextmanager
 async def opened(
-    target: Serving | Api, *, name: str, seconds: float
+    target: Serving | Api, *, name: str, seconds: float, key: str | None = None
 ) -> AsyncIterator[OpenAIHTTPProvider]:
     """Open an engine, or the API, as a provider.
 
     Args:
         name: what errors call it.
         seconds: how long one request may take.
+        key: instead of the one that `upgrade.toml` names.
 
     Raises:
         ContextUnusable: the variable with its key is not set.
@@ -47,7 +48,7 @@ async def opened(
         UpstreamConfig(
             name=name,
             base_url=base_url,
-            api_key=secret(target.key_env),
+            api_key=key or secret(target.key_env),
             timeouts=Timeouts(first_byte=seconds, idle=seconds, total=seconds),
         )
     )

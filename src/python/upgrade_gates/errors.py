@@ -41,3 +41,15 @@ class RecordMissing(GatesError):
 
 class PlanRefused(GatesError):
     """The driver of this host cannot be planned; the message says what stands in the way."""
+
+
+class AdminRefused(GatesError):
+    """The API's admin routes refuse or cannot do what a check needs.
+
+    Attributes:
+        status: of the response; None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

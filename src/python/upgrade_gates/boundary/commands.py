@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from llm_provider.openai_http import OpenAIHTTPProvider
 from upgrade_gates.boundary.live import check_both, check_embeddings, check_pass_through
 from upgrade_gates.boundary.report import BoundaryReport, judge_pex, judge_sources, parse_report
 from upgrade_gates.boundary.report import read_report as read_report_file
-from upgrade_gates.boundary.routing_table import judge_configuration
+from upgrade_gates.boundary.routing_table import judge_configuration, upstream_names
+from upgrade_gates.candidate.asking import CandidateAsking, CandidateCheck, asking_of
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
-from upgrade_gates.context import UpgradeContext
 from upgrade_gates.engine import opened
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.old_stack import check_old_stack
@@ -28,6 +28,9 @@ TOOL = Path("build-support", "boundaries")
 TOOL_SECONDS = 1800.0
 REPORT = "boundary-report"
 """The report's name among the subjects of evidence."""
+
+CHAT_LINES = ("4.provider.chat", "4.routing.chat")
+VECTOR_LINES = ("4.provider.embeddings", "4.routing.embeddings")
 
 app = typer.Typer(no_args_is_help=True, help="Gate 4: the boundary between the API and engines.")
 
@@ -54,7 +57,7 @@ def verify(
     session = open_session(workspace)
     verification = Verification(session)
     _imports(session, verification, report, pants)
-    for check, outcome in asyncio.run(_live(session.context, timeout)).items():
+    for check, outcome in asyncio.run(_live(session, timeout)).items():
         verification.add(check, outcome.verdict, outcome.reason, output=outcome.output)
     outcome = _configuration(session)
     verification.add("4.config", outcome.verdict, outcome.reason)
@@ -99,32 +102,44 @@ def _report(session: Session, pants: bool) -> tuple[BoundaryReport, str] | Outco
     return parse_report(ran.stdout), ran.stdout
 
 
-async def _live(context: UpgradeContext, seconds: float) -> dict[str, Outcome]:
-    lines = ("4.provider.chat", "4.routing.chat")
-    vectors = ("4.provider.embeddings", "4.routing.embeddings")
-    api = context.api
-    if api is None:
-        missing = Outcome(
-            Verdict.NOT_CHECKABLE,
-            "[api] is not in upgrade.toml, so there is no running API to ask",
+async def _live(session: Session, seconds: float) -> dict[str, Outcome]:
+    """Ask the API with a key that is routed to the new engine."""
+    context = session.context
+    names = upstream_names(session.artefacts.path("api_config"), context.serving)
+    asking = asking_of(context, names, seconds)
+    if isinstance(asking, Outcome):
+        return dict.fromkeys(CHAT_LINES, asking)
+    outcomes = await _chat(asking)
+    model = asking.api.embeddings_model
+    if model is not None:
+        check = CandidateCheck(1, lambda provider: check_embeddings(provider, model))
+        asked = await asking.ask(model, {"4.provider.embeddings": check}, embeddings=True)
+        outcomes |= dict.fromkeys(VECTOR_LINES, asked["4.provider.embeddings"])
+    return outcomes
+
+
+async def _chat(asking: CandidateAsking) -> dict[str, Outcome]:
+    provider_line, routing_line = CHAT_LINES
+    refused: list[Outcome] = []
+
+    async def both(provider: OpenAIHTTPProvider) -> Outcome:
+        """Chat, and see in the same place how a bad field is refused: that is counted nowhere."""
+        async with opened(asking.serving, name="engine", seconds=asking.seconds) as engine:
+            models = asking.api.model, asking.serving.model
+            refused.append(await check_pass_through(provider, models[0], engine, models[1]))
+        return await check_both(provider, asking.api.model)
+
+    outcomes = await asking.ask(asking.api.model, {provider_line: CandidateCheck(2, both)})
+    reached = outcomes[provider_line]
+    if reached.verdict is not Verdict.PASS or not refused:
+        why = f"the new engine was not shown to be reached: {reached.reason}"
+        verdict = (
+            Verdict.NOT_CHECKABLE
+            if reached.verdict is Verdict.NOT_CHECKABLE
+            else Verdict.INCONCLUSIVE
         )
-        return dict.fromkeys(lines, missing)
-    async with AsyncExitStack() as stack:
-        through = await stack.enter_async_context(opened(api, name="API", seconds=seconds))
-        engine = None
-        if context.serving is not None:
-            engine = await stack.enter_async_context(
-                opened(context.serving, name="engine", seconds=seconds)
-            )
-        engine_model = context.serving.model if context.serving else ""
-        outcomes = {
-            "4.provider.chat": await check_both(through, api.model),
-            "4.routing.chat": await check_pass_through(through, api.model, engine, engine_model),
-        }
-        if api.embeddings_model is not None:
-            embedded = await check_embeddings(through, api.embeddings_model)
-            outcomes |= dict.fromkeys(vectors, embedded)
-        return outcomes
+        return outcomes | {routing_line: Outcome(verdict, why, "".join(r.output for r in refused))}
+    return outcomes | {routing_line: refused[0]}
 
 
 def _configuration(session: Session) -> Outcome:

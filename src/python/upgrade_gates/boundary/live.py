@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,13 @@ from upgrade_gates.serving.conformance import (
     check_chat,
     refusal_problem,
     says,
+    whole_message,
 )
 from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.serving.streaming import check_stream
+
+_FRAMES = re.compile(r'\s*\n\s*File "')
+"""Where the stack of a validation error begins."""
 
 TEXTS = ("A cat sleeps on the sofa.", "The rate rose by 2%.")
 
@@ -35,7 +40,7 @@ async def check_both(provider: OpenAIHTTPProvider, model: str) -> Outcome:
 
 
 async def check_pass_through(
-    api: OpenAIHTTPProvider, model: str, engine: OpenAIHTTPProvider | None, engine_model: str
+    api: OpenAIHTTPProvider, model: str, engine: OpenAIHTTPProvider, engine_model: str
 ) -> Outcome:
     """Check that a field travels to the engine untouched.
 
@@ -45,11 +50,6 @@ async def check_pass_through(
     Args:
         engine: the same engine, asked directly.
     """
-    if engine is None:
-        return Outcome(
-            Verdict.NOT_CHECKABLE,
-            "[serving] is not in upgrade.toml, so there is no engine to compare with",
-        )
     try:
         through = await ask(api, "POST", CHAT, chat_body(model, QUESTION, max_tokens="many"))
         direct = await ask(
@@ -61,18 +61,40 @@ async def check_pass_through(
     problem = refusal_problem(through)
     if problem is not None:
         return Outcome(Verdict.FAIL, f"a bad field is answered {through.status}: {problem}", output)
-    if (through.status, says(through)) == (direct.status, says(direct)):
+    ours, engines = own_words(whole_message(through)), own_words(whole_message(direct))
+    if (through.status, ours) == (direct.status, engines):
         return Outcome(
             Verdict.PASS,
-            f"a field is judged by the engine, in its own words: {says(through)[:100]!r}",
+            f"a field is judged by the engine, in its own words: {ours[:100]!r}",
             output,
         )
     return Outcome(
         Verdict.INCONCLUSIVE,
-        f"the API says {through.status} {says(through)[:80]!r} and the engine {direct.status} "
-        f"{says(direct)[:80]!r}; is it the engine that the API asks?",
+        f"the API says {through.status} {_where_they_differ(ours, engines)!r} where the engine "
+        f"says {direct.status} {_where_they_differ(engines, ours)!r}; is it the engine that the "
+        "API asks?",
         output,
     )
+
+
+def own_words(message: str) -> str:
+    """Return what an engine says of a mistake, without the frames of its own code.
+
+    vLLM 0.13 appends the stack to validation errors, with paths of the server; the API takes them
+    away, for they are nothing that clients should read.
+    """
+    words = message.partition("Traceback (most recent call last)")[0]
+    return _FRAMES.split(words, maxsplit=1)[0].strip()
+
+
+def _where_they_differ(text: str, other: str) -> str:
+    """Return a text from shortly before the place where it differs from another."""
+    same = next(
+        (i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b),
+        min(len(text), len(other)),
+    )
+    start = max(0, same - 20)
+    return f"{'...' if start else ''}{text[start : start + 100]}"
 
 
 async def check_embeddings(provider: OpenAIHTTPProvider, model: str) -> Outcome:

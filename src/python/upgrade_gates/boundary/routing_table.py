@@ -25,14 +25,9 @@ def judge_configuration(file: Path, model: str, engine: Serving) -> Outcome:
     Raises:
         ArtefactUnusable: the file is not TOML.
     """
-    try:
-        configuration = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtefactUnusable(f"the API's configuration {file} cannot be read: {error}") from None
+    configuration = _read(file)
     upstreams = _table(configuration, "upstreams")
-    names = [
-        name for name, each in upstreams.items() if _same(str(each.get("base_url")), engine.url)
-    ]
+    names = _names(upstreams, engine)
     if not names:
         known = ", ".join(f"{name} {each.get('base_url')}" for name, each in upstreams.items())
         return Outcome(
@@ -52,6 +47,30 @@ def judge_configuration(file: Path, model: str, engine: Serving) -> Outcome:
         f"{file.name} has {engine.url} as upstream {names[0]}, but no target of {model!r} is "
         f"{engine.model!r} there; add one to its targets",
     )
+
+
+def upstream_names(file: Path | None, engine: Serving | None) -> frozenset[str]:
+    """Return an engine's names in the API's configuration; none where either is not known.
+
+    Raises:
+        ArtefactUnusable: the file is not TOML.
+    """
+    if file is None or engine is None or not file.exists():
+        return frozenset()
+    return frozenset(_names(_table(_read(file), "upstreams"), engine))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactUnusable(f"the API's configuration {file} cannot be read: {error}") from None
+
+
+def _names(upstreams: dict[str, dict[str, Any]], engine: Serving) -> list[str]:
+    return [
+        name for name, each in upstreams.items() if _same(str(each.get("base_url")), engine.url)
+    ]
 
 
 def _targets(configuration: dict[str, Any], model: str) -> list[dict[str, Any]]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
+from llm_provider.openai_http import OpenAIHTTPProvider
 from upgrade_gates.boundary.live import check_both, check_embeddings, check_rerank
+from upgrade_gates.boundary.routing_table import upstream_names
+from upgrade_gates.candidate.asking import CandidateCheck, asking_of
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
-from upgrade_gates.context import Api
-from upgrade_gates.engine import opened
+from upgrade_gates.context import Api, UpgradeContext
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.old_stack import check_old_stack
 from upgrade_gates.rollout.judgement import judge_records
 from upgrade_gates.rollout.ocr_smoke import check_ocr
 from upgrade_gates.rollout.records import read_records
+from upgrade_gates.rollout.upgrade import this_upgrade
 from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.session import open_session
 from upgrade_gates.verification import Verification
@@ -39,11 +43,13 @@ def verify(
     """Ask the API what its clients ask, and read what its rollouts recorded."""
     session = open_session(workspace)
     api = session.context.api or session.require("api")
-    outcomes = asyncio.run(_smoke(api, timeout))
+    names = upstream_names(session.artefacts.path("api_config"), session.context.serving)
+    outcomes = asyncio.run(_smoke(session.context, api, names, timeout))
     if api.ocr:
         outcomes["6.smoke.ocr"] = check_ocr(api, seconds=timeout)
     if not smoke_only:
-        outcomes |= judge_records(read_records(api, seconds=timeout), api.model)
+        records = read_records(api, seconds=timeout)
+        outcomes |= judge_records(records, this_upgrade(session, api.model, names))
         outcomes[OLD] = (
             Outcome(
                 Verdict.NOT_CHECKABLE, "[old] is not in upgrade.toml: name the old engine there"
@@ -63,11 +69,34 @@ def verify(
     verification.finish(as_json=json_)
 
 
-async def _smoke(api: Api, seconds: float) -> dict[str, Outcome]:
-    async with opened(api, name="API", seconds=seconds) as provider:
-        outcomes = {"6.smoke.chat": await check_both(provider, api.model)}
-        if api.embeddings_model is not None:
-            outcomes["6.smoke.embeddings"] = await check_embeddings(provider, api.embeddings_model)
-        if api.rerank_model is not None:
-            outcomes["6.smoke.rerank"] = await check_rerank(provider, api.rerank_model)
+async def _smoke(
+    context: UpgradeContext, api: Api, upstreams: frozenset[str], seconds: float
+) -> dict[str, Outcome]:
+    """Ask the API with a key that is routed to the new engine."""
+    asking = asking_of(context, upstreams, seconds)
+    asked: list[
+        tuple[str, str | None, int, Callable[[OpenAIHTTPProvider, str], Awaitable[Outcome]]]
+    ]
+    asked = [
+        ("6.smoke.chat", api.model, 2, check_both),
+        ("6.smoke.embeddings", api.embeddings_model, 1, check_embeddings),
+        ("6.smoke.rerank", api.rerank_model, 1, check_rerank),
+    ]
+    outcomes: dict[str, Outcome] = {}
+    for line, model, requests, check in asked:
+        if model is None:
+            continue
+        if isinstance(asking, Outcome):
+            outcomes[line] = asking
+            continue
+
+        async def run(
+            provider: OpenAIHTTPProvider,
+            check: Callable[[OpenAIHTTPProvider, str], Awaitable[Outcome]] = check,
+            model: str = model,
+        ) -> Outcome:
+            return await check(provider, model)
+
+        checks = {line: CandidateCheck(requests, run)}
+        outcomes |= await asking.ask(model, checks, embeddings=line != "6.smoke.chat")
     return outcomes

@@ -2,55 +2,79 @@
 
 from __future__ import annotations
 
-from upgrade_gates.evidence.statement import Verdict
-from upgrade_gates.rollout.records import Records, Rollout
+from upgrade_gates.evidence.statement import Figure, Verdict
+from upgrade_gates.rollout.records import PROMOTED, Records, Rollout
+from upgrade_gates.rollout.upgrade import ENGINE_LINE, ThisUpgrade
 from upgrade_gates.serving.outcome import Outcome
 
 LINES = ("6.canary.route", "6.canary.triggers", "6.promote.default", "6.promote.rollback")
-PROMOTED = "promoted"
 ROLLED_BACK = "rolled_back"
 FLIPPED = "flipped"
+SHOWN = 3
+"""How many rollouts that do not count are named."""
 _TRIGGERS = ("error_margin", "latency_ratio", "max_connect_failures", "stall_seconds")
 
 
-def judge_records(records: Records, model: str) -> dict[str, Outcome]:
-    """Judge each line that rollouts of a model are evidence for."""
+def judge_records(records: Records, upgrade: ThisUpgrade) -> dict[str, Outcome]:
+    """Judge each line that rollouts of this upgrade are evidence for."""
     if records.problem is not None:
         verdict = Verdict.NOT_CHECKABLE if records.absent else Verdict.FAIL
         return dict.fromkeys(LINES, Outcome(verdict, records.problem, records.raw))
-    # The one that was made last comes last, whatever order the API lists them in.
-    ours = sorted(
-        (each for each in records.rollouts if each.model == model), key=lambda one: one.created_at
-    )
-    begun = [each for each in ours if each.started_at is not None]
+    begun, others = upgrade.rollouts(records)
+    if not begun:
+        none = _none(upgrade, others)
+        return dict.fromkeys(LINES, Outcome(none.verdict, none.reason, records.raw))
     return {
         line: Outcome(found.verdict, found.reason, records.raw, found.figures)
         for line, found in (
-            ("6.canary.route", _route(begun, model)),
-            ("6.canary.triggers", _triggers(begun, model)),
-            ("6.promote.default", _promoted(begun, model)),
-            ("6.promote.rollback", _rolled_back(begun, model)),
+            ("6.canary.route", _route(begun[-1])),
+            ("6.canary.triggers", _triggers(begun[-1])),
+            ("6.promote.default", _promoted(begun[-1])),
+            ("6.promote.rollback", _rolled_back(begun)),
         )
     }
 
 
-def _none(model: str) -> Outcome:
-    return Outcome(Verdict.INCONCLUSIVE, f"no rollout of {model} has begun")
+def _none(upgrade: ThisUpgrade, others: list[str]) -> Outcome:
+    if upgrade.since is None:
+        return Outcome(
+            Verdict.INCONCLUSIVE,
+            f"{ENGINE_LINE} was never shown for this engine, so no rollout can be of it; run: "
+            "upgrade_gates serving verify",
+        )
+    passed_over = f" (not of this upgrade: {'; '.join(others[-SHOWN:])})" if others else ""
+    return Outcome(
+        Verdict.INCONCLUSIVE,
+        f"no rollout of {upgrade.model} to this engine has begun{passed_over}",
+    )
 
 
-def _route(begun: list[Rollout], model: str) -> Outcome:
-    if not begun:
-        return _none(model)
-    last = begun[-1]
+def _route(last: Rollout) -> Outcome:
     shares = ", ".join(f"{step.percent:g}%" for step in last.plan.steps)
     keys = f", {len(last.plan.allow)} keys by name" if last.plan.allow else ""
-    return Outcome(Verdict.PASS, f"rollout {last.id} ({last.status}): {shares}{keys}")
+    planned = f"rollout {last.id} ({last.status}; planned: {shares}{keys})"
+    if last.served is None:
+        return Outcome(
+            Verdict.NOT_CHECKABLE,
+            f"{planned}: how many requests the candidate served is not known, for the API's "
+            "ledger (/admin/usage) cannot be read",
+        )
+    figures: dict[str, Figure] = {"candidate_served": last.served, "candidate_failed": last.failed}
+    if last.served == 0:
+        return Outcome(
+            Verdict.INCONCLUSIVE,
+            f"{planned}: the candidate served no request, and failed {last.failed}; let traffic "
+            "come, or put a key on `allow` and ask with it",
+            figures=figures,
+        )
+    return Outcome(
+        Verdict.PASS,
+        f"{planned}: the candidate served {last.served} requests, {last.failed} failed",
+        figures=figures,
+    )
 
 
-def _triggers(begun: list[Rollout], model: str) -> Outcome:
-    if not begun:
-        return _none(model)
-    last = begun[-1]
+def _triggers(last: Rollout) -> Outcome:
     set_ = {name: last.plan.judging[name] for name in _TRIGGERS if name in last.plan.judging}
     missing = [name for name in _TRIGGERS if name not in set_]
     if missing:
@@ -65,33 +89,53 @@ def _triggers(begun: list[Rollout], model: str) -> Outcome:
     )
 
 
-def _promoted(begun: list[Rollout], model: str) -> Outcome:
-    if not begun:
-        return _none(model)
-    last = begun[-1]
-    if last.status == PROMOTED:
-        return Outcome(Verdict.PASS, f"rollout {last.id} is promoted")
+def _promoted(last: Rollout) -> Outcome:
+    if last.status != PROMOTED:
+        return Outcome(
+            Verdict.INCONCLUSIVE, f"rollout {last.id}, the last of {last.model}, is {last.status}"
+        )
+    overridden = _override(last)
+    figures: dict[str, Figure] = {"candidate_served": last.served, "overridden": bool(overridden)}
+    said = f"rollout {last.id} is promoted{overridden}"
+    if not last.served:
+        return Outcome(
+            Verdict.INCONCLUSIVE,
+            f"{said}, and the candidate has served no request that the API's ledger knows of",
+            figures=figures,
+        )
     return Outcome(
-        Verdict.INCONCLUSIVE, f"rollout {last.id}, the last of {model}, is {last.status}"
+        Verdict.PASS, f"{said}; the candidate served {last.served} requests", figures=figures
     )
 
 
-def _rolled_back(begun: list[Rollout], model: str) -> Outcome:
-    if not begun:
-        return _none(model)
+def _override(rollout: Rollout) -> str:
+    """Return what was overridden at the promotion, as a clause; empty if nothing was."""
+    for event in reversed(rollout.events):
+        if event.kind == PROMOTED:
+            if not event.figures.get("overridden"):
+                return ""
+            return f", BY OVERRIDE: {event.sentence}"
+    return ""
+
+
+def _rolled_back(begun: list[Rollout]) -> Outcome:
     rolled = [each for each in begun if each.status == ROLLED_BACK]
     if not rolled:
-        return Outcome(Verdict.INCONCLUSIVE, f"no rollout of {model} was ever rolled back")
+        return Outcome(
+            Verdict.INCONCLUSIVE, f"no rollout of {begun[-1].model} to this engine was rolled back"
+        )
     last = rolled[-1]
     took = _flip_seconds(last)
     if took is None:
         return Outcome(
             Verdict.INCONCLUSIVE, f"rollout {last.id} was rolled back, and no flip time is recorded"
         )
+    served = "an unknown number of" if last.served is None else str(last.served)
     return Outcome(
         Verdict.PASS,
-        f"rollout {last.id} was rolled back, and every worker followed within {took:g} s",
-        figures={"flip_s": took},
+        f"rollout {last.id} was rolled back after {served} requests, and every worker followed "
+        f"within {took:g} s",
+        figures={"flip_s": took, "candidate_served": last.served},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,14 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from upgrade_gates.candidate.key_route import KEYS, MARK
 from upgrade_gates.context import Api
 from upgrade_gates.engine import secret
 
 PATH = "/admin/rollouts"
+USAGE = "/admin/usage"
+PROMOTED = "promoted"
+MANY_KEYS = 20
 
 
 class _Model(BaseModel):
@@ -25,12 +30,14 @@ class Event(_Model):
     """Something that happened to a rollout.
 
     Attributes:
+        sentence: what the API says of it.
         kind: e.g. `rolled_back`. After each change of routing comes a `flipped`, whose figures name
             the change (`event`) and how long it took to reach every worker (`seconds`).
     """
 
     id: int
     kind: str
+    sentence: str = ""
     figures: Mapping[str, Any] = {}
 
 
@@ -52,14 +59,22 @@ class Rollout(_Model):
     """A rollout.
 
     Attributes:
+        candidates: the upstreams that the candidate's share went to.
         started_at: None for one that never routed anything.
+        served: requests that the candidate served, as the API's ledger counts them from its start
+            to its end; None where the ledger cannot be read.
+        failed: those of them that an engine or the API is to blame for.
     """
 
     id: str
     model: str
     status: str
+    candidates: tuple[str, ...] = ()
     created_at: str = ""
-    started_at: str | None = None
+    started_at: datetime.datetime | None = None
+    ended_at: datetime.datetime | None = None
+    served: int | None = None
+    failed: int = 0
     plan: Plan = Plan()
     events: tuple[Event, ...] = ()
 
@@ -95,7 +110,8 @@ def read_records(api: Api, *, seconds: float) -> Records:
             found = []
             for entry in _entries(listed):
                 events = _entries(_get(client, f"{PATH}/{entry['id']}/events", raw))
-                found.append(Rollout.model_validate({**entry, "events": events}))
+                rollout = Rollout.model_validate({**entry, "events": events})
+                found.append(_with_served(client, rollout, raw))
         except httpx.HTTPStatusError as error:
             return _refused(error.response, "\n".join(raw))
         except httpx.HTTPError as error:
@@ -105,9 +121,58 @@ def read_records(api: Api, *, seconds: float) -> Records:
     return Records(tuple(found), raw="\n".join(raw))
 
 
-def _get(client: httpx.Client, path: str, raw: list[str]) -> Any:
-    answer = client.get(path)
-    raw.append(f"> GET {path}\n< {answer.status_code}\n{answer.text}")
+def _with_served(client: httpx.Client, rollout: Rollout, raw: list[str]) -> Rollout:
+    """Return a rollout with what the candidate served while it ran.
+
+    After a promotion the candidate serves everybody, and the ledger goes on to call it so.
+    """
+    if rollout.started_at is None:
+        return rollout
+    period = {"from": rollout.started_at.isoformat()}
+    if rollout.status != PROMOTED and rollout.ended_at is not None:
+        period["to"] = rollout.ended_at.isoformat()
+    served, failed = 0, 0
+    for upstream in rollout.candidates or (None,):
+        query = {"model": rollout.model, "stack": "candidate", "group_by": "key", **period}
+        query |= {} if upstream is None else {"upstream": upstream}
+        try:
+            groups = _of_others(client, _entries(_get(client, USAGE, raw, query)), raw)
+        except httpx.HTTPStatusError:
+            return rollout
+        served += sum(int(group["requests"]) - int(group["failures"]) for group in groups)
+        failed += sum(int(group["failures"]) for group in groups)
+    return rollout.model_copy(update={"served": served, "failed": failed})
+
+
+def _of_others(
+    client: httpx.Client, groups: list[dict[str, Any]], raw: list[str]
+) -> list[dict[str, Any]]:
+    """Leave out the keys of our own checks: what they ask is no traffic.
+
+    Where many keys have asked, most are not ours, and each is not looked up.
+    """
+    if len(groups) > MANY_KEYS:
+        return groups
+    return [group for group in groups if not _is_a_check_s(client, group, raw)]
+
+
+def _is_a_check_s(client: httpx.Client, group: dict[str, Any], raw: list[str]) -> bool:
+    key = group.get("group", {}).get("key")
+    if not key:
+        return False
+    try:
+        return bool(_get(client, f"{KEYS}/{key}", raw).get("name") == MARK)
+    except httpx.HTTPStatusError:
+        return False
+
+
+def _get(
+    client: httpx.Client, path: str, raw: list[str], query: Mapping[str, str] | None = None
+) -> Any:
+    answer = client.get(path, params=query)
+    raw.append(
+        f"> GET {answer.request.url.raw_path.decode()}\n< {answer.status_code}\n{answer.text}"
+    )
     answer.raise_for_status()
     return json.loads(answer.text)
 

@@ -127,9 +127,14 @@ def refusal_problem(answer: Answer) -> str | None:
 
 
 def says(answer: Answer) -> str:
-    """Return an answer's error message, or the beginning of its body."""
+    """Return the beginning of an answer's error message, or of its body."""
+    return whole_message(answer)[:200]
+
+
+def whole_message(answer: Answer) -> str:
+    """Return an answer's error message, or its body."""
     document = answer.document()
     error = error_in(document) if document is not None else None
     if error is not None and isinstance(error.get("message"), str):
-        return str(error["message"])[:200]
-    return answer.body[:200].decode("utf-8", "replace")
+        return str(error["message"])
+    return answer.body.decode("utf-8", "replace")
