@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from upgrade_gates.boundary.live import own_words
-from upgrade_gates.boundary.report import judge_pex, judge_sources, parse_report
+from upgrade_gates.boundary.report import Judged, judge_pex, judge_sources, parse_report
 from upgrade_gates.boundary.routing_table import judge_configuration
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.chain import Record
@@ -25,6 +26,8 @@ from upgrade_gates_testing.workspaces import make_workspace
 CONTEXT = """\
 [artefacts]
 api_config = "querylake.toml"
+api_lock = "api.lock"
+api_pex = "api.pex"
 [serving]
 url = "{engine}"
 model = "smollm2"
@@ -64,14 +67,27 @@ def rule(name: str, *says: str) -> dict[str, Any]:
 def report() -> dict[str, Any]:
     rules = ("sources", "locks", "pants-settings", "pants", "pex-contents", "pex-boot")
     seen = [{"rule": "sources", "place": "x.py:1", "says": "imports torch"}]
+    seen_in_lock = [{"rule": "locks", "place": "api.lock", "says": "pins torch"}]
     return {
         "holds": True,
         "findings": [rule(name) for name in rules],
         "planted": [
             {"title": "nothing", "wanted": [], "skipped": [], "seen": []},
             {"title": "import torch", "wanted": ["sources"], "skipped": [], "seen": seen},
+            {"title": "a lock", "wanted": ["locks"], "skipped": [], "seen": seen_in_lock},
         ],
+        "made_at": "2026-01-02T03:04:05Z",
+        "judged": {"api.lock": digest_of("a lock"), "pex": digest_of("a PEX")},
     }
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+JUDGED = Judged(
+    digest_of("a lock"), digest_of("a PEX"), datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
+)
 
 
 @pytest.fixture()
@@ -95,6 +111,8 @@ def verify(
 ) -> tuple[int, dict[str, Record]]:
     make_workspace(folder, CONTEXT.format(engine=engine.url, api=api.base))
     (folder / "querylake.toml").write_text(CONFIGURATION.format(engine=engine.url))
+    (folder / "api.lock").write_text("a lock")
+    (folder / "api.pex").write_text("a PEX")
     done = run(folder, "boundary", "verify", *options, QUERYLAKE_API_KEY="sk-client")
     assert done.stderr == ""
     records = open_session(folder).store.read().records
@@ -228,8 +246,10 @@ def test_the_checkout_s_own_tool_is_run(tmp_path: Path, engine: Replay, api: Rep
     tool.chmod(0o755)
     code, records = verify(tmp_path, engine, api, "--no-pants")
     assert code == 0
-    assert (tmp_path / "asked").read_text() == "--json --planted --no-pants\n"
-    assert "all 2 trials" in said(records, "4.imports.sources")[1]
+    assert (
+        tmp_path / "asked"
+    ).read_text() == f"--json --planted --no-pants --pex {tmp_path}/api.pex\n"
+    assert "all 3 trials" in said(records, "4.imports.sources")[1]
     tool.write_text("#!/bin/sh\necho 'error: no Pants' >&2\nexit 2\n")
     code, records = verify(tmp_path, engine, api)
     assert (code, said(records, "4.imports.pex")) == (
@@ -241,18 +261,42 @@ def test_the_checkout_s_own_tool_is_run(tmp_path: Path, engine: Replay, api: Rep
 def test_reports_are_judged() -> None:
     broken = report()
     broken["findings"][0] = rule("sources", "imports vllm")
-    assert judge_sources(parse_report(json.dumps(broken))).reason == "a.py:1: imports vllm"
+    assert judge_sources(parse_report(json.dumps(broken)), JUDGED).reason == "a.py:1: imports vllm"
     unseen = report()
     unseen["planted"][1]["seen"] = []
     assert "not seen as it must be: import torch" in (
-        judge_sources(parse_report(json.dumps(unseen))).reason
+        judge_sources(parse_report(json.dumps(unseen)), JUDGED).reason
     )
     bare = {"findings": [rule("sources"), rule("locks")], "planted": []}
-    assert judge_sources(parse_report(json.dumps(bare))).verdict is Verdict.INCONCLUSIVE
-    assert judge_pex(parse_report(json.dumps(bare))).verdict is Verdict.NOT_CHECKABLE
+    assert judge_sources(parse_report(json.dumps(bare)), JUDGED).verdict is Verdict.INCONCLUSIVE
+    assert judge_pex(parse_report(json.dumps(bare)), JUDGED).verdict is Verdict.NOT_CHECKABLE
     smuggled = report()
     smuggled["findings"][4] = rule("pex-contents", "holds the engine torch")
-    assert judge_pex(parse_report(json.dumps(smuggled))).verdict is Verdict.FAIL
+    assert judge_pex(parse_report(json.dumps(smuggled)), JUDGED).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "says"),
+    [
+        ({}, "pass", "rules hold"),
+        ({"judged": {}}, "inconclusive", "does not say when it was made"),
+        ({"made_at": None}, "inconclusive", "does not say when it was made"),
+        ({"made_at": "2029-01-01T00:00:00Z"}, "inconclusive", "from the future"),
+        ({"judged": {"api.lock": "0" * 64}}, "fail", "about another api.lock (000000000000)"),
+        ({"planted": [{"title": "t", "wanted": [], "seen": []}]}, "inconclusive", "of sources"),
+    ],
+)
+def test_a_report_counts_for_what_it_judged(
+    change: dict[str, Any], verdict: str, says: str
+) -> None:
+    outcome = judge_sources(parse_report(json.dumps(report() | change)), JUDGED)
+    assert (outcome.verdict, says in outcome.reason) == (verdict, True), outcome.reason
+
+
+def test_a_report_about_another_pex_is_no_evidence() -> None:
+    old = report() | {"judged": {"api.lock": digest_of("a lock"), "pex": "0" * 64}}
+    assert judge_pex(parse_report(json.dumps(old)), JUDGED).verdict is Verdict.FAIL
+    assert judge_pex(parse_report(json.dumps(report())), JUDGED).verdict is Verdict.PASS
 
 
 def test_no_report_is_an_error(tmp_path: Path) -> None:

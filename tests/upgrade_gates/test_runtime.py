@@ -14,7 +14,7 @@ from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import read_lock
 from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.pex_file import read_pex
-from upgrade_gates.runtime.judgement import judge_report
+from upgrade_gates.runtime.judgement import judge_environment, judge_report
 from upgrade_gates.runtime.report import RuntimeReport
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import packed_pex, zipped_pex
@@ -203,3 +203,15 @@ def test_locks_and_pexes_are_read(tmp_path: Path) -> None:
     assert read_pex(pex).versions == {"foo-bar": "1.0+cpu"}
     with pytest.raises(ArtefactUnusable, match="is not a PEX"):
         read_pex(lock)
+
+
+@pytest.mark.parametrize("held", [{}, {"vllm": "0.13.0"}])
+def test_a_pex_with_less_than_its_lock_is_no_environment(
+    tmp_path: Path, held: dict[str, str]
+) -> None:
+    (tmp_path / "inference.lock").write_text(lock_text())
+    pex = packed_pex(tmp_path / "vllm.pex", held, "print()")
+    judged = judge_environment(read_pex(pex), read_lock(tmp_path / "inference.lock"))
+    assert judged.verdict is Verdict.FAIL
+    assert f"holds {len(held)} of the 2 distributions" in judged.reason
+    assert "lacks torch" in judged.reason

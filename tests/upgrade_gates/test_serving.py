@@ -231,6 +231,24 @@ def test_a_percentile_needs_enough_requests() -> None:
     assert said.startswith("first token p50 of too few requests, p95 of too few requests; ")
 
 
+def test_no_figure_is_no_pass() -> None:
+    """The next run would have nothing to be held against."""
+    only = latency((Load(1, (Timed(0.0, [0.1, 0.2]), Timed(0.5)), 40.0, ()),))
+    assert only.verdict is Verdict.INCONCLUSIVE
+    assert "only 1 of 2 requests had a first token (100 ms)" in only.reason
+    assert "--seconds" in only.reason
+    enough = latency((Load(1, tuple(Timed(0.0, [0.1, 0.2]) for _ in range(2)), 40.0, ()),))
+    assert enough.verdict is Verdict.PASS
+    one_piece = latency((Load(1, tuple(Timed(0.0, [0.1]) for _ in range(2)), 40.0, ()),))
+    assert "inter_token_p50_c1_ms could not be measured" in one_piece.reason
+    worse = compared(only, Comparison({"ttft_p50_c1_at_least_ms": 1.0}, "record 1", 1.25, False))
+    assert worse.verdict is Verdict.INCONCLUSIVE
+    late = latency((Load(1, (Timed(0.0, [9.0, 9.1]), *(Timed(0.0),) * 3), 40.0, ()),))
+    assert late.verdict is Verdict.INCONCLUSIVE
+    held = compared(late, Comparison({"ttft_p50_c1_ms": 1.0}, "record 1", 1.25, False))
+    assert held.verdict is Verdict.FAIL
+
+
 def test_an_engine_that_is_silent_or_fails_under_load() -> None:
     answered = Load(1, (Timed(0.0, [0.1, 0.2]),), 1.0, ())
     silent = latency((answered, Load(4, (Timed(0.0),), 1.0, ())))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime
+import hashlib
 import json
 import os
 import sys
@@ -40,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps(dataclasses.asdict(report.content()), indent=2))
+        content = dataclasses.asdict(report.content())
+        print(json.dumps(content | _judged(repository, options.pex), indent=2))
     return 0 if report.holds else 1
 
 
@@ -54,6 +57,19 @@ def _checks(policy: Policy, *, with_pants: bool, daemon: bool) -> dict[str, Chec
     if with_pants:
         checks[pants.RULE] = lambda repository: pants.check_pants(repository, daemon=daemon)
     return checks
+
+
+def _judged(repository: Path, file: Path | None) -> dict[str, object]:
+    """Say when this was, and of what: who reads the report elsewhere compares it with theirs."""
+    files = {
+        lock.name: lock for lock in sorted((repository / "3rdparty" / "python").glob("*.lock"))
+    }
+    if file is not None and file.is_file():
+        files["pex"] = file
+    digests = {
+        name: hashlib.sha256(content.read_bytes()).hexdigest() for name, content in files.items()
+    }
+    return {"made_at": datetime.datetime.now(datetime.UTC).isoformat(), "judged": digests}
 
 
 def _find(rule: str, check: Check, repository: Path) -> Finding:

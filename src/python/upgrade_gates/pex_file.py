@@ -18,6 +18,9 @@ from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.lock_file import LockFile, normalised
 
 _INFO = "PEX-INFO"
+
+TEST_TOOLS = ("hypothesis", "iniconfig", "pluggy", "pytest", "sortedcontainers")
+"""In every lock whose code is tested with it, and in no PEX."""
 _OURS = ("PYTHONPATH", "PYTHONHOME", "PEX", "PEX_PATH", "PEX_EXTRA_SYS_PATH", "PEX_INTERPRETER")
 """What would let our own modules, or our own PEX, into the one that is run."""
 
@@ -46,6 +49,17 @@ class PexFile:
             for name, version in sorted(self.versions.items())
             if pinned.get(name) != version
         ]
+
+    def missing(self, lock: LockFile) -> list[str]:
+        """Return what a lock pins for everybody and the PEX does not hold, tests' tools left out.
+
+        A lock of a stack pins what its tests need beside what it runs with; a PEX holds the latter.
+        """
+        return sorted(
+            pin.name
+            for pin in lock.pins
+            if pin.name not in self.versions and not pin.marker and pin.name not in TEST_TOOLS
+        )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ _SHOWN = 5
 
 def judge_environment(pex: PexFile, lock: LockFile) -> Outcome:
     """Judge whether every distribution has the version that the lock pins."""
+    if not pex.versions:
+        return Outcome(
+            Verdict.FAIL,
+            f"{pex.path.name} holds no distribution, and {lock.path.name} pins {len(lock.pins)}; "
+            "build it again",
+        )
     differences = pex.disagreements(lock)
     if differences:
         return Outcome(

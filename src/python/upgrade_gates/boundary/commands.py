@@ -11,7 +11,13 @@ import typer
 
 from llm_provider.openai_http import OpenAIHTTPProvider
 from upgrade_gates.boundary.live import check_both, check_embeddings, check_pass_through
-from upgrade_gates.boundary.report import BoundaryReport, judge_pex, judge_sources, parse_report
+from upgrade_gates.boundary.report import (
+    BoundaryReport,
+    Judged,
+    judge_pex,
+    judge_sources,
+    parse_report,
+)
 from upgrade_gates.boundary.report import read_report as read_report_file
 from upgrade_gates.boundary.routing_table import judge_configuration, upstream_names
 from upgrade_gates.candidate.asking import CandidateAsking, CandidateCheck, asking_of
@@ -21,7 +27,7 @@ from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.old_stack import check_old_stack
 from upgrade_gates.pex_file import run_command
 from upgrade_gates.serving.outcome import Outcome
-from upgrade_gates.session import Session, open_session
+from upgrade_gates.session import Session, open_session, utc_now
 from upgrade_gates.verification import Verification
 
 TOOL = Path("build-support", "boundaries")
@@ -74,10 +80,13 @@ def _imports(session: Session, verification: Verification, file: Path | None, pa
             verification.add(check, found.verdict, found.reason, output=found.output)
         return
     report, text = found
+    judged = Judged(
+        session.artefacts.digest("api_lock"), session.artefacts.digest("api_pex"), utc_now()
+    )
     subjects = {REPORT: hashlib.sha256(text.encode()).hexdigest()}
     for check, outcome in (
-        ("4.imports.sources", judge_sources(report)),
-        ("4.imports.pex", judge_pex(report)),
+        ("4.imports.sources", judge_sources(report, judged)),
+        ("4.imports.pex", judge_pex(report, judged)),
     ):
         verification.add(check, outcome.verdict, outcome.reason, output=text, subjects=subjects)
 

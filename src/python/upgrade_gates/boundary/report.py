@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.serving.outcome import Outcome
 
 SOURCE_RULES = ("sources", "locks", "pants-settings", "pants")
+NEEDED_RULES = ("sources", "locks")
+"""Rules without which a report, and a trial of them, proves nothing."""
+
 PEX_RULES = ("pex-contents", "pex-boot")
+
+MAKE = "build-support/boundaries --json --planted --pex dist/querylake_api.pex"
+
+CLOCKS_DIFFER = datetime.timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
 
 
 class _Model(BaseModel):
@@ -48,10 +59,17 @@ class Trial(_Model):
 
 
 class BoundaryReport(_Model):
-    """The report."""
+    """The report.
+
+    Attributes:
+        made_at: when the tool ran; None in a report of an older tool.
+        judged: SHA-256 of what it looked at: each lock by its file's name, and `pex`.
+    """
 
     findings: tuple[RuleFinding, ...]
     planted: tuple[Trial, ...]
+    made_at: AwareDatetime | None = None
+    judged: Mapping[str, str] = {}
 
 
 def parse_report(text: str) -> BoundaryReport:
@@ -82,7 +100,54 @@ def read_report(file: Path) -> tuple[BoundaryReport, str]:
     return parse_report(text), text
 
 
-def judge_sources(report: BoundaryReport) -> Outcome:
+@dataclass(frozen=True)
+class Judged:
+    """What a report must be about to count.
+
+    Attributes:
+        api_lock, api_pex: SHA-256 of what `upgrade.toml` names; None for what is not here.
+        now: with a time zone.
+    """
+
+    api_lock: str | None
+    api_pex: str | None
+    now: datetime.datetime
+
+    def stranger(self, report: BoundaryReport, name: str, wanted: str | None) -> Outcome | None:
+        """Return why a report is not about a file as it is here; None if it is.
+
+        Args:
+            name: of the file in the report.
+            wanted: its digest here; None if it is not here.
+        """
+        found = report.judged.get(name)
+        if report.made_at is None or found is None:
+            return Outcome(
+                Verdict.INCONCLUSIVE,
+                f"the report does not say when it was made, or of which {name}; make it again: "
+                f"{MAKE}",
+            )
+        if report.made_at > self.now + CLOCKS_DIFFER:
+            return Outcome(
+                Verdict.INCONCLUSIVE,
+                f"the report is from the future ({report.made_at:%Y-%m-%d %H:%M} UTC); set the "
+                "clocks right, and make it again",
+            )
+        if wanted is None:
+            return Outcome(
+                Verdict.NOT_CHECKABLE,
+                f"upgrade.toml names no {name}, so what the report judged cannot be compared",
+            )
+        if found != wanted:
+            return Outcome(
+                Verdict.FAIL,
+                f"the report of {report.made_at:%Y-%m-%d %H:%M} UTC is about another {name} "
+                f"({found[:12]}) than the one here ({wanted[:12]}); make it again: {MAKE}",
+            )
+        return None
+
+
+def judge_sources(report: BoundaryReport, judged: Judged) -> Outcome:
     """Judge what was found in sources, locks and Pants' settings, and the trials."""
     found = [each for each in report.findings if each.rule in SOURCE_RULES]
     problems = _broken(found)
@@ -92,13 +157,16 @@ def judge_sources(report: BoundaryReport) -> Outcome:
     if problems:
         return Outcome(Verdict.FAIL, "; ".join(problems))
     rules = {each.rule for each in found}
-    missing = [rule for rule in ("sources", "locks") if rule not in rules]
-    if missing or not report.planted:
-        lacks = ", ".join(missing) or "planted violations"
+    missing = [rule for rule in NEEDED_RULES if rule not in rules]
+    seen = {rule for trial in report.planted for rule in trial.wanted}
+    missing += [f"a planted violation of {rule}" for rule in NEEDED_RULES if rule not in seen]
+    if missing:
         return Outcome(
-            Verdict.INCONCLUSIVE,
-            f"the report lacks {lacks}; make it with: build-support/boundaries --json --planted",
+            Verdict.INCONCLUSIVE, f"the report lacks {', '.join(missing)}; make it with: {MAKE}"
         )
+    stranger = judged.stranger(report, "api.lock", judged.api_lock)
+    if stranger is not None:
+        return stranger
     pants = "" if "pants" in rules else " (Pants itself was not asked)"
     return Outcome(
         Verdict.PASS,
@@ -106,7 +174,7 @@ def judge_sources(report: BoundaryReport) -> Outcome:
     )
 
 
-def judge_pex(report: BoundaryReport) -> Outcome:
+def judge_pex(report: BoundaryReport, judged: Judged) -> Outcome:
     """Judge what was found in the built API."""
     found = [each for each in report.findings if each.rule in PEX_RULES]
     problems = _broken(found)
@@ -115,9 +183,11 @@ def judge_pex(report: BoundaryReport) -> Outcome:
     if len(found) < len(PEX_RULES):
         return Outcome(
             Verdict.NOT_CHECKABLE,
-            "the report has not looked into the built API; give it the PEX: "
-            "build-support/boundaries --json --planted --pex dist/querylake_api.pex",
+            f"the report has not looked into the built API; give it the PEX: {MAKE}",
         )
+    stranger = judged.stranger(report, "pex", judged.api_pex)
+    if stranger is not None:
+        return stranger
     return Outcome(Verdict.PASS, "no engine in it: " + "; ".join(each.looked_at for each in found))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates serving verify"
-_BINDS = ("setting:serving", "runtime_lock", "runtime_pex", "model")
+_BINDS = ("setting:serving", "model")
+"""Of the server. The lock and the PEX are added by the check, where they were seen to serve."""
 
 GATE = Gate(
     3,

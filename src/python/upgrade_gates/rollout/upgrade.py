@@ -58,7 +58,9 @@ class ThisUpgrade:
 
 def this_upgrade(session: Session, model: str, upstreams: frozenset[str]) -> ThisUpgrade:
     """Return what the rollouts of this upgrade are known by."""
-    bound = session.artefacts.digests(line_with_id(ENGINE_LINE).binds)
+    bound = session.artefacts.digests(
+        (*line_with_id(ENGINE_LINE).binds, "runtime_lock", "runtime_pex")
+    )
     return ThisUpgrade(model, upstreams, _first_shown(session.store.read(), bound))
 
 

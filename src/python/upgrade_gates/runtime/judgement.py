@@ -34,6 +34,15 @@ def judge_environment(pex: PexFile, lock: LockFile) -> Judged:
             f"{pex.path.name} was not made from {lock.path.name}: it holds "
             f"{'; '.join(differences[:_SHOWN])}{more}; build it again",
         )
+    missing = pex.missing(lock)
+    if missing:
+        more = f", and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        return Judged(
+            "2.environment",
+            Verdict.FAIL,
+            f"{pex.path.name} holds {len(pex.versions)} of the {len(lock.pins)} distributions that "
+            f"{lock.path.name} pins, and lacks {', '.join(missing[:_SHOWN])}{more}; build it again",
+        )
     return Judged(
         "2.environment",
         Verdict.PASS,

@@ -24,6 +24,10 @@ NOISE_MS = 5.0
 ENOUGH = {50: 2, 95: 20}
 """How many values a percentile needs, so that at least one is expected beyond it."""
 
+NEEDED = ("ttft_p50_c1_ms", "inter_token_p50_c1_ms")
+"""Figures without which there is no baseline: the next run would have nothing to be held against.
+"""
+
 AT_LEAST = "_at_least_ms"
 """Ends the name of a percentile that lies beyond everything that was seen."""
 
@@ -73,7 +77,26 @@ def latency(loads: tuple[Load, ...]) -> Outcome:
         f"between tokens p50 {_shown(figures, 'inter_token_p50_c1')}, "
         f"p95 {_shown(figures, 'inter_token_p95_c1')} (one request at a time)"
     )
-    return _outcome(loads, said, figures)
+    outcome = _outcome(loads, said, figures)
+    lacking = [name for name in NEEDED if not isinstance(figures.get(name), float)]
+    if outcome.verdict is not Verdict.PASS or not lacking:
+        return outcome
+    return Outcome(
+        Verdict.INCONCLUSIVE,
+        f"{said}: {' and '.join(lacking)} could not be measured, {_few(loads[0])}; give more time "
+        "with --seconds",
+        outcome.output,
+        figures,
+    )
+
+
+def _few(one: Load) -> str:
+    """Return what there was to measure, with one request at a time."""
+    first = ", ".join(f"{_ms(value):g} ms" for value in one.first_tokens[:3])
+    return (
+        f"for in {one.seconds:.0f} s only {len(one.first_tokens)} of {len(one.requests)} requests "
+        f"had a first token ({first or 'none'})"
+    )
 
 
 def _percentiles(
@@ -133,6 +156,11 @@ def _outcome(loads: tuple[Load, ...], said: str, figures: dict[str, Figure]) -> 
 
 def compared(outcome: Outcome, comparison: Comparison) -> Outcome:
     """Return an outcome that also says how it compares, and fails where it is worse."""
+    if outcome.verdict is Verdict.INCONCLUSIVE and comparison.last is not None:
+        # Too few figures for a baseline may still be enough to see that it is worse.
+        worse = regressions(outcome.figures, comparison.last, comparison.margin)
+        if worse and not comparison.accepted:
+            return _regression(outcome, worse, comparison)
     if outcome.verdict is not Verdict.PASS:
         return outcome
     if comparison.last is None:
@@ -142,16 +170,24 @@ def compared(outcome: Outcome, comparison: Comparison) -> Outcome:
     if not worse:
         reason = f"{outcome.reason}; no worse than {comparison.record}"
         return Outcome(Verdict.PASS, reason, outcome.output, outcome.figures)
-    said = f"{'; '.join(worse)} (than in {comparison.record}; margin {comparison.margin:g})"
     if comparison.accepted:
-        reason = f"{outcome.reason}; accepted: {said}"
+        reason = f"{outcome.reason}; accepted: {_than(worse, comparison)}"
         return Outcome(Verdict.PASS, reason, outcome.output, outcome.figures)
+    return _regression(outcome, worse, comparison)
+
+
+def _regression(outcome: Outcome, worse: list[str], comparison: Comparison) -> Outcome:
     return Outcome(
         Verdict.FAIL,
-        f"a regression: {said}; mend it, or take it as the new baseline with --accept",
+        f"a regression: {_than(worse, comparison)}; mend it, or take it as the new baseline with "
+        "--accept",
         outcome.output,
         outcome.figures,
     )
+
+
+def _than(worse: list[str], comparison: Comparison) -> str:
+    return f"{'; '.join(worse)} (than in {comparison.record}; margin {comparison.margin:g})"
 
 
 def regressions(now: Mapping[str, Figure], last: Mapping[str, Figure], margin: float) -> list[str]:

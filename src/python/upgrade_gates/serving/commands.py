@@ -12,9 +12,11 @@ from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.context import Serving
 from upgrade_gates.engine import opened
 from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.lock_file import read_lock
 from upgrade_gates.serving import baseline
 from upgrade_gates.serving.conformance import check_chat, check_errors, check_models
 from upgrade_gates.serving.gpu_memory import gpu_memory
+from upgrade_gates.serving.identity import Identity, identify
 from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.serving.streaming import check_stream
 from upgrade_gates.session import Session, open_session
@@ -56,15 +58,24 @@ def verify(
     accept: Annotated[
         bool, typer.Option("--accept", help="Take a regression as the new baseline.")
     ] = False,
+    runtime_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Its supervisor, which says what serves; kept as serving.runtime_url.",
+        ),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Ask the engine what clients ask, measure it, and compare it with its last baseline."""
     session = open_session(workspace).keeping(
-        serving={"url": url, "model": model, "key_env": key_env}
+        serving={"url": url, "model": model, "key_env": key_env, "runtime_url": runtime_url}
     )
     serving = session.context.serving or session.require("serving")
     verification = Verification(session)
+    identity = _identity(session, serving, timeout)
     outcomes = asyncio.run(_outcomes(serving, seconds if measure else None, timeout))
+    outcomes["3.serve"] = _with_identity(outcomes["3.serve"], identity)
     if measure and gpu:
         outcomes[GPU_MEMORY] = gpu_memory(serving.url)
     for check, outcome in outcomes.items():
@@ -76,6 +87,7 @@ def verify(
             outcome.reason,
             figures=outcome.figures,
             output=outcome.output,
+            subjects=session.artefacts.digests(identity.binds),
         )
     verification.finish(as_json=json_)
 
@@ -112,6 +124,26 @@ async def _served(provider: OpenAIHTTPProvider, serving: Serving) -> Outcome:
     return Outcome(
         Verdict.FAIL, f"{serving.url} is not up: {health.detail}; start the engine, or see its log"
     )
+
+
+def _identity(session: Session, serving: Serving, seconds: float) -> Identity:
+    lock = session.artefacts.path("runtime_lock")
+    pins = read_lock(lock).versions() if lock is not None and lock.exists() else {}
+    return identify(serving, pins, session.artefacts.path("runtime_pex"), seconds=seconds)
+
+
+def _with_identity(outcome: Outcome, identity: Identity) -> Outcome:
+    """Return what was seen of the server with what it is."""
+    output = f"{outcome.output}\n{identity.output}"
+    figures = {**outcome.figures, "engine_version": identity.version}
+    if outcome.verdict is Verdict.PASS and identity.contradiction is not None:
+        return Outcome(
+            Verdict.FAIL,
+            f"another server than the one that was chosen answers: {identity.contradiction}",
+            output,
+            figures,
+        )
+    return Outcome(outcome.verdict, f"{outcome.reason}; {identity.said}", output, figures)
 
 
 def _compared(

@@ -26,7 +26,7 @@ def gpu_memory(url: str, *, tool: str = TOOL) -> Outcome:
         tool: how nvidia-smi is called.
     """
     host = urlsplit(url).hostname or ""
-    if not _is_here(host):
+    if not is_here(host):
         return Outcome(
             Verdict.NOT_CHECKABLE,
             f"the engine runs on {host}; run this there, where nvidia-smi sees its GPUs",
@@ -57,7 +57,8 @@ def judge_query(ran: Ran) -> Outcome:
     return Outcome(Verdict.PASS, f"{used} MiB of GPU memory in use", ran.raw, figures)
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Return whether a host's name or address is this machine."""
     if host in ("localhost", socket.gethostname(), socket.getfqdn()):
         return True
     try:

@@ -1,0 +1,176 @@
+"""What is it that serves? The engine and its supervisor are asked, and compared with the lock.
+
+Any server can stand at an address. Evidence names the lock, or the PEX, only where one of them was
+seen to serve; otherwise it is about the server alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from upgrade_gates.context import Serving
+from upgrade_gates.engine import secret
+from upgrade_gates.serving.gpu_memory import is_here
+
+ENGINE = "vllm"
+_INFO = "PEX-INFO"
+_COMPARED = ("code_hash", "distributions")
+"""What makes two PEX files the same: their own code, and each wheel with its hash."""
+
+
+class RuntimeStatus(BaseModel):
+    """`GET /runtime/status` of the supervisor, as far as it says what serves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ready: bool
+    engine_port: int
+    engine_pid: int | None = None
+    versions: Mapping[str, str | None] = {}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What serves.
+
+    Attributes:
+        said: one clause.
+        contradiction: how it differs from what it should be; None if it does not.
+        binds: which of `runtime_lock` and `runtime_pex` was seen to serve.
+        version: of the engine, as it says itself; None if it does not.
+        output: raw answers.
+    """
+
+    said: str
+    contradiction: str | None
+    binds: tuple[str, ...]
+    version: str | None
+    output: str
+
+
+def identify(
+    serving: Serving, pins: Mapping[str, str], pex: Path | None, *, seconds: float
+) -> Identity:
+    """Ask the engine, and its supervisor where `serving.runtime_url` is set.
+
+    Args:
+        pins: versions in `runtime_lock`, by name; empty if there is no lock.
+        pex: `runtime_pex`, if it is here.
+        seconds: time limit for each request.
+
+    Raises:
+        ContextUnusable: the variable with the engine's key is not set.
+    """
+    output: list[str] = []
+    key = secret(serving.key_env)
+    document = _json(f"{serving.url.removesuffix('/v1')}/version", seconds, output, key)
+    stated = document.get("version") if document is not None else None
+    version = stated if isinstance(stated, str) else None
+    status = _status(serving, seconds, output)
+    contradiction = _contradiction(serving, pins, version, status)
+    binds: tuple[str, ...] = ()
+    if contradiction is None and status is not None and version is not None and pins:
+        binds = ("runtime_lock",)
+        if is_here(urlsplit(serving.url).hostname or "") and _runs_from(status.engine_pid, pex):
+            binds = ("runtime_lock", "runtime_pex")
+    return Identity(
+        _said(serving, version, status, binds), contradiction, binds, version, "\n".join(output)
+    )
+
+
+def _contradiction(
+    serving: Serving, pins: Mapping[str, str], version: str | None, status: RuntimeStatus | None
+) -> str | None:
+    pinned = pins.get(ENGINE)
+    if version is not None and pinned is not None and _public(version) != _public(pinned):
+        return f"{serving.url} is vLLM {version}, and runtime_lock pins {pinned}"
+    if serving.runtime_url is None:
+        return None
+    if status is None:
+        return f"{serving.runtime_url} gives no status of a vllm_runtime"
+    if not status.ready:
+        return f"{serving.runtime_url} says that its engine is not ready"
+    if status.engine_port != urlsplit(serving.url).port:
+        return (
+            f"{serving.runtime_url} supervises an engine on port {status.engine_port}, which is "
+            f"not {serving.url}"
+        )
+    for name, found in status.versions.items():
+        wanted = pins.get(name)
+        if wanted is not None and found is not None and _public(found) != _public(wanted):
+            return f"{serving.runtime_url} runs {name} {found}, and runtime_lock pins {wanted}"
+    return None
+
+
+def _said(
+    serving: Serving, version: str | None, status: RuntimeStatus | None, binds: tuple[str, ...]
+) -> str:
+    engine = f"vLLM {version}" if version is not None else "no version is stated"
+    if "runtime_pex" in binds:
+        return f"{engine}, by process {status.engine_pid if status else '?'} of runtime_pex"
+    if binds:
+        return f"{engine}, the version of runtime_lock; whether runtime_pex serves was not seen"
+    if status is None and serving.runtime_url is None:
+        return f"{engine}; which PEX serves is not known, for serving.runtime_url is not set"
+    return f"{engine}; which PEX serves is not known"
+
+
+def _status(serving: Serving, seconds: float, output: list[str]) -> RuntimeStatus | None:
+    if serving.runtime_url is None:
+        return None
+    document = _json(f"{serving.runtime_url}/runtime/status", seconds, output)
+    try:
+        return None if document is None else RuntimeStatus.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def _json(
+    url: str, seconds: float, output: list[str], key: str | None = None
+) -> dict[str, Any] | None:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.get(url, timeout=seconds, headers=headers)
+        output.append(f"> GET {url}\n< {answer.status_code}\n{answer.text}")
+        document = answer.json() if answer.status_code == httpx.codes.OK else None
+    except (httpx.HTTPError, ValueError) as error:
+        output.append(f"> GET {url}\n{error}")
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _runs_from(pid: int | None, pex: Path | None) -> bool:
+    """Return whether a process of this machine runs in the environment that a PEX unpacked.
+
+    Pex makes a virtual environment of it, and leaves its PEX-INFO there.
+    """
+    if pid is None or pex is None:
+        return False
+    try:
+        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+        wanted = _info(pex / _INFO)
+        return any(
+            _info(folder / _INFO) == wanted
+            for folder in Path(program).parents
+            if (folder / _INFO).is_file()
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _info(file: Path) -> list[Any]:
+    document = json.loads(file.read_bytes())
+    return [document.get(key) for key in _COMPARED]
+
+
+def _public(version: str) -> str:
+    """Return a version without its local part (PEP 440): `0.13.0+cpu` is 0.13.0."""
+    return version.partition("+")[0]
