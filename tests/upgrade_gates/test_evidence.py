@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from upgrade_gates.errors import EvidenceUnusable
-from upgrade_gates.evidence.chain import Chain
+from upgrade_gates.evidence.chain import Chain, Head
 from upgrade_gates.evidence.store import INLINE_OUTPUT_BYTES, EvidenceStore
 from upgrade_gates_testing.workspaces import finding
 
@@ -108,15 +108,71 @@ def test_a_removed_end_is_seen_by_head(folder: Path) -> None:
     assert damaged(EvidenceStore(folder).read()) == ["000003-*.json", "000004-*.json"]
 
 
-def test_a_crash_between_record_and_head_loses_nothing(folder: Path) -> None:
-    head = (folder / "HEAD").read_bytes()
+def test_a_crash_between_record_and_head_loses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[bytes] = []
     store = EvidenceStore(folder)
+    point = EvidenceStore._point
+
+    def remembered(self: EvidenceStore, head: Head) -> None:
+        point(self, head)
+        heads.append((folder / "HEAD").read_bytes())
+
+    monkeypatch.setattr(EvidenceStore, "_point", remembered)
     store.append([finding("2.environment")], command=["x"])
-    (folder / "HEAD").write_bytes(head)
-    assert store.read().damages == ()
+    announcing, _ = heads
+    (folder / "HEAD").write_bytes(announcing)
+    chain = store.read()
+    assert (len(chain.records), chain.damages) == (5, ())
     store.append([finding("2.environment")], command=["x"])
     chain = store.read()
     assert (len(chain.records), chain.damages) == (6, ())
+    # A crash before the record leaves an announcement of nothing.
+    (folder / "HEAD").write_bytes(heads[-2])
+    record(folder, 6).unlink()
+    assert store.read().damages == ()
+
+
+def test_a_record_that_was_put_there_is_no_evidence(folder: Path) -> None:
+    """Neither at once, nor after others have been written."""
+    forged = json.loads(record(folder, 4).read_text())
+    forged["predicate"] |= {
+        "sequence": 5,
+        "check": "1.validate.torch",
+        "previous": hashlib.sha256(record(folder, 4).read_bytes()).hexdigest(),
+    }
+    (folder / "000005-1.validate.torch.json").write_text(json.dumps(forged))
+    store = EvidenceStore(folder)
+    chain = store.read()
+    assert chain.latest("1.validate.torch") is None
+    assert [(each.record, each.reason) for each in chain.damages] == [
+        (
+            "000005-1.validate.torch.json",
+            "it is not in the chain, which ends with record 4",
+        )
+    ]
+    store.append([finding("2.environment")], command=["x"])
+    chain = store.read()
+    assert [each.sequence for each in chain.records] == [1, 2, 3, 4, 6]
+    assert damaged(chain) == ["000005-1.validate.torch.json"]
+    assert chain.damages[0].reason == "it is not in the chain: no later record leads to it"
+    (folder / "HEAD").unlink()
+    assert "HEAD" in damaged(store.read())
+
+
+def test_a_file_out_of_place_is_named_and_a_signature_is_not(folder: Path) -> None:
+    (folder / f"{record(folder, 1).name}.sigstore.json").write_text("{}")
+    assert EvidenceStore(folder).read().damages == ()
+    (folder / "7-1.validate.torch.json").write_text("{}")
+    assert damaged(EvidenceStore(folder).read()) == ["7-1.validate.torch.json"]
+
+
+def test_every_record_has_a_subject(folder: Path) -> None:
+    """in-toto's own libraries refuse a statement without one."""
+    subjects = json.loads(record(folder, 1).read_text())["subject"]
+    assert [each["name"].partition(":")[0] for each in subjects] == ["host"]
+    assert len(subjects[0]["digest"]["sha256"]) == 64
 
 
 def test_damage_stays_visible_and_does_not_stop_new_records(folder: Path) -> None:

@@ -10,10 +10,13 @@ import pytest
 
 from upgrade_gates.checklist.gates import GATES, LINES, gate_numbered
 from upgrade_gates.context import UpgradeContext
-from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.statement import Host, Verdict
+from upgrade_gates.evidence.this_host import this_host
 from upgrade_gates.session import Session, open_session
 from upgrade_gates.status.state import LineStatus, State
 from upgrade_gates_testing.workspaces import finding, lock_text, make_workspace
+
+DAY = datetime.timedelta(days=1)
 
 CONTEXT = """\
 [artefacts]
@@ -161,9 +164,9 @@ def test_the_checklist_is_sound(session: Session) -> None:
 def test_a_window_that_has_passed_is_no_window_unless_it_was_used(tmp_path: Path) -> None:
     table = "[window]\nstart = 2026-01-16T22:00:00Z\nend = 2026-01-17T02:00:00Z\n"
     session = make_workspace(tmp_path, table)
-    record(session, "0.window")
-    judge = session.judge()
     end = datetime.datetime(2026, 1, 17, 2, tzinfo=datetime.UTC)
+    record(session, "0.window", age=datetime.datetime.now(datetime.UTC) - end + DAY)
+    judge = session.judge()
     before = dataclasses.replace(judge, now=end - datetime.timedelta(minutes=1))
     (window,) = (each for each in before.gate(GATES[0]).lines if each.line.id == "0.window")
     assert window.state is State.DONE
@@ -176,3 +179,46 @@ def test_a_window_that_has_passed_is_no_window_unless_it_was_used(tmp_path: Path
     assert state(session, "0.window").why.endswith("and 1.reboot is not done")
     record(session, "1.reboot")
     assert state(session, "0.window").state is State.DONE
+
+
+def test_evidence_from_the_future_is_stale(session: Session) -> None:
+    """Or a clock that was wrong once would make it hold for years."""
+    record(session, "3.serve", age=-datetime.timedelta(minutes=1))
+    assert state(session, "3.serve").state is State.DONE
+    record(session, "3.serve", age=-datetime.timedelta(days=1000))
+    now = state(session, "3.serve")
+    assert (now.state, "it is from the future" in now.why) == (State.STALE, True)
+    record(session, "2.environment", age=-datetime.timedelta(days=1000))
+    assert state(session, "2.environment").state is State.STALE
+
+
+OTHER = Host(name="gpu9", system="Linux", release="6", machine="x86_64", id="f" * 64)
+
+
+def test_evidence_of_another_host_is_stale_and_named(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that was copied from another machine."""
+    here = this_host().name
+    with monkeypatch.context() as patch:
+        patch.setattr("upgrade_gates.evidence.store.this_host", lambda: OTHER)
+        record(session, "0.facts.kernel")
+        record(session, "2.environment")
+    now = state(session, "0.facts.kernel")
+    assert now.state is State.STALE
+    assert now.why.startswith(f"it is of gpu9, and this is {here}; run it on the GPU host")
+    # What is not about the host may be shown anywhere.
+    assert state(session, "2.environment").state is State.DONE
+    file = session.workspace.context_file
+    file.write_text(f'host = "gpu9"\n{CONTEXT}')
+    assert state(session, "0.facts.kernel").state is State.DONE
+
+
+def test_a_record_on_the_wrong_machine_does_not_hide_the_right_one(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(session, "0.facts.kernel")
+    with monkeypatch.context() as patch:
+        patch.setattr("upgrade_gates.evidence.store.this_host", lambda: OTHER)
+        record(session, "0.facts.kernel", Verdict.NOT_CHECKABLE)
+    assert state(session, "0.facts.kernel").state is State.DONE

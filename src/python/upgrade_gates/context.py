@@ -112,12 +112,15 @@ class UpgradeContext(_Table):
     Attributes:
         matrix: which set of versions was chosen (see `choose-matrix`).
         owner: the person who does the driver step.
+        host: the GPU host's name, where `status` is asked on another machine too; else evidence of
+            gates 0 and 1 counts only where it was made.
         serving: the new engine.
         old: the engine that answers today, and stays for the rollback.
     """
 
     matrix: Literal["A", "B"] | None = None
     owner: str | None = Field(default=None, min_length=1)
+    host: str | None = Field(default=None, min_length=1)
     window: Window | None = None
     artefacts: Artefacts = Artefacts()
     serving: Serving | None = None

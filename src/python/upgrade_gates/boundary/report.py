@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.serving.outcome import Outcome
+from upgrade_gates.status.state import CLOCKS_DIFFER
 
 SOURCE_RULES = ("sources", "locks", "pants-settings", "pants")
 NEEDED_RULES = ("sources", "locks")
@@ -20,9 +21,6 @@ NEEDED_RULES = ("sources", "locks")
 PEX_RULES = ("pex-contents", "pex-boot")
 
 MAKE = "build-support/boundaries --json --planted --pex dist/querylake_api.pex"
-
-CLOCKS_DIFFER = datetime.timedelta(minutes=5)
-"""How far the clocks of two machines may be apart."""
 
 
 class _Model(BaseModel):

@@ -9,7 +9,7 @@ _RECORD = "upgrade_gates record"
 
 def _fact(name: str, text: str) -> Line:
     """Return a line of the host's record, which a month makes too old to go back by."""
-    return Line(id=f"0.facts.{name}", text=text, command=_RECORD, days=30)
+    return Line(id=f"0.facts.{name}", text=text, command=_RECORD, days=30, on_host=True)
 
 
 GATE = Gate(
@@ -21,6 +21,7 @@ GATE = Gate(
             text="Matrix A or B is chosen, and the reasons are recorded",
             command="upgrade_gates choose-matrix --matrix A|B",
             binds=("setting:matrix", "runtime_lock"),
+            on_host=True,
         ),
         Line(
             id="0.window",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upgrade_gates.checklist.line import Gate, Line, summed_up
+from upgrade_gates.checklist.line import Gate, Line, about_the_host, summed_up
 
 _VERIFY = "upgrade_gates driver verify"
 _MATRIX = ("setting:matrix",)
@@ -24,7 +24,7 @@ def _rolled_back(name: str, text: str) -> Line:
 GATE = Gate(
     1,
     "Upgrade the driver, and show that it works",
-    (
+    about_the_host(
         Line(
             id="1.plan",
             text="The change of the driver is written down for this host, from its record",

@@ -77,6 +77,7 @@ GATE = Gate(
                 command=_VERIFY,
                 binds=_BINDS,
                 days=90,
+                on_host=True,
             ),
         ),
     ),

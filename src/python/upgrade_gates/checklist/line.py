@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Who = Literal["program", "person"]
@@ -26,6 +26,7 @@ class Line:
         overtaken_by: a line that is about the same thing later: once it has passed, this line's
             older evidence is of the past.
         optional: there is nothing to show until something has happened that need not happen.
+        on_host: it is about the GPU host, so evidence of another machine does not count.
         needs: a value of `upgrade.toml`, such as `api.rerank_model`, without which there is nothing
             to show.
         parts: ids of the lines that this one sums up; it has no evidence of its own.
@@ -42,6 +43,7 @@ class Line:
     used_by: tuple[str, ...] = ()
     overtaken_by: str | None = None
     optional: bool = False
+    on_host: bool = False
     needs: str | None = None
     parts: tuple[str, ...] = ()
 
@@ -64,3 +66,8 @@ def summed_up(line_id: str, text: str, *parts: Line) -> tuple[Line, ...]:
     """Return a line that holds when its parts do, and the parts."""
     whole = Line(id=line_id, text=text, parts=tuple(part.id for part in parts))
     return (whole, *parts)
+
+
+def about_the_host(*lines: Line) -> tuple[Line, ...]:
+    """Return lines for which evidence of another machine than the GPU host does not count."""
+    return tuple(line if line.parts else replace(line, on_host=True) for line in lines)

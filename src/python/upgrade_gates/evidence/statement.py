@@ -55,12 +55,17 @@ class Subject(_Model):
 
 
 class Host(_Model):
-    """The machine that the check ran on."""
+    """The machine that the check ran on.
+
+    Attributes:
+        id: a digest of its `/etc/machine-id`; None where there is none.
+    """
 
     name: str
     system: str
     release: str
     machine: str
+    id: str | None = None
 
 
 class Output(_Model):

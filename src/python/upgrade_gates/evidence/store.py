@@ -6,8 +6,6 @@ import datetime
 import fcntl
 import hashlib
 import os
-import platform
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,27 +17,32 @@ from upgrade_gates.errors import EvidenceUnusable
 from upgrade_gates.evidence.chain import (
     HEAD,
     OUTPUTS,
-    RECORD_NAME,
     Chain,
+    Entry,
     Head,
     Record,
+    chain_end,
+    last_number,
     read_chain,
     record_name,
 )
 from upgrade_gates.evidence.statement import (
     Figure,
-    Host,
     Output,
     Predicate,
     Statement,
     Subject,
     Verdict,
 )
+from upgrade_gates.evidence.this_host import host_digest, this_host
 
 INLINE_OUTPUT_BYTES = 32 * 1024
 """A longer output gets a file of its own."""
 
 LOCK = ".lock"
+
+HOST = "host:"
+"""Before the name of the machine, where it is the subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,22 +105,23 @@ class EvidenceStore:
             yield
 
     def _append(self, finding: Finding, command: tuple[str, ...]) -> Record:
-        last = self._last()
+        end = chain_end(self._folder)
+        host = this_host()
+        # in-toto knows no statement without a subject: what is about no file is about the machine.
+        subjects = finding.subjects or {f"{HOST}{host.name}": host_digest(host)}
         statement = Statement(
-            subject=tuple(
-                Subject.of(name, sha256) for name, sha256 in sorted(finding.subjects.items())
-            ),
+            subject=tuple(Subject.of(name, sha256) for name, sha256 in sorted(subjects.items())),
             predicate=Predicate(
                 check=finding.check,
-                sequence=last.sequence + 1 if last else 1,
-                previous=last.sha256 if last else None,
+                sequence=max(end.sequence, last_number(self._folder)) + 1,
+                previous=end.sha256 if end.sequence else None,
                 verdict=finding.verdict,
                 reason=finding.reason,
                 command=command,
                 tool=f"upgrade_gates {VERSION}",
                 started_at=finding.started_at,
                 finished_at=finding.finished_at,
-                host=this_host(),
+                host=host,
                 figures=dict(finding.figures),
                 output=self._keep_output(finding.output),
             ),
@@ -125,22 +129,15 @@ class EvidenceStore:
         content = statement.to_json()
         digest = hashlib.sha256(content).hexdigest()
         file = self._folder / record_name(statement)
+        # Announced first: a record that no HEAD has announced was not written by this program.
+        entry = Entry(sequence=statement.predicate.sequence, sha256=digest)
+        self._point(Head(sequence=end.sequence, sha256=end.sha256, announced=entry))
         _write(file, content)
-        head = Head(sequence=statement.predicate.sequence, sha256=digest)
-        _write(self._folder / HEAD, head.model_dump_json().encode() + b"\n")
+        self._point(Head(sequence=entry.sequence, sha256=digest))
         return Record(file, digest, statement)
 
-    def _last(self) -> Head | None:
-        """Return the record to go on from: the one with the highest number, HEAD's or not."""
-        files = sorted(file for file in self._folder.iterdir() if RECORD_NAME.fullmatch(file.name))
-        try:
-            head = Head.model_validate_json((self._folder / HEAD).read_bytes())
-        except (FileNotFoundError, ValueError):
-            head = None
-        if files and (head is None or int(files[-1].name[:6]) > head.sequence):
-            digest = hashlib.sha256(files[-1].read_bytes()).hexdigest()
-            return Head(sequence=int(files[-1].name[:6]), sha256=digest)
-        return head
+    def _point(self, head: Head) -> None:
+        _write(self._folder / HEAD, head.model_dump_json(exclude_none=True).encode() + b"\n")
 
     def _keep_output(self, text: str) -> Output:
         # What no UTF-8 decoder would take back is shown as it would be printed.
@@ -152,16 +149,6 @@ class EvidenceStore:
         if not file.exists():
             _write(file, content)
         return Output(sha256=digest, bytes=len(content), text=None)
-
-
-def this_host() -> Host:
-    """Describe this machine."""
-    return Host(
-        name=socket.gethostname(),
-        system=platform.system(),
-        release=platform.release(),
-        machine=platform.machine(),
-    )
 
 
 def _write(file: Path, content: bytes) -> None:

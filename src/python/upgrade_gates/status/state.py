@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from upgrade_gates.artefacts import CurrentArtefacts
@@ -12,7 +12,8 @@ from upgrade_gates.checklist.gates import line_with_id
 from upgrade_gates.checklist.line import Gate, Line
 from upgrade_gates.context import UpgradeContext
 from upgrade_gates.evidence.chain import Chain, Record
-from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.statement import Host, Verdict
+from upgrade_gates.evidence.this_host import same_host, this_host
 
 
 class State(StrEnum):
@@ -29,6 +30,9 @@ class State(StrEnum):
     NOT_NEEDED = "not needed"
     """What it is about is not enabled in `upgrade.toml`, or has not happened and need not."""
 
+
+CLOCKS_DIFFER = datetime.timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
 
 HOLDS = (State.DONE, State.NOT_NEEDED)
 
@@ -72,12 +76,14 @@ class Judge:
 
     Attributes:
         now: with a time zone.
+        host: this machine.
     """
 
     context: UpgradeContext
     chain: Chain
     artefacts: CurrentArtefacts
     now: datetime.datetime
+    host: Host = field(default_factory=this_host)
 
     def gates(self, gates: Sequence[Gate]) -> tuple[GateStatus, ...]:
         """Return the state of every line."""
@@ -101,7 +107,7 @@ class Judge:
     def _line(self, line: Line) -> LineStatus:
         if line.needs is not None and not self._value(line.needs):
             return LineStatus(line, State.NOT_NEEDED, f"{line.needs} is not set in upgrade.toml")
-        record = self.chain.latest(line.id)
+        record = self._latest(line)
         if record is None:
             state = State.NOT_NEEDED if line.optional else State.OPEN
             return LineStatus(line, state, line.plan)
@@ -122,9 +128,34 @@ class Judge:
             return LineStatus(line, State.OPEN, f"inconclusive: {found.reason}", record)
         return LineStatus(line, State.DONE, found.reason, record)
 
+    def _latest(self, line: Line) -> Record | None:
+        """Return the last record of a line; of a line about the GPU host, the last one of there.
+
+        So a check that was run on the wrong machine by mistake does not hide what the right one has
+        shown. Where there is none of the right one, the wrong one's is returned, to be named.
+        """
+        if line.on_host:
+            for record in reversed(self.chain.records):
+                if record.check == line.id and self._elsewhere(record) is None:
+                    return record
+        return self.chain.latest(line.id)
+
+    def _elsewhere(self, record: Record) -> str | None:
+        """Return on which other machine than the GPU host a record was made, or None."""
+        made_on = record.statement.predicate.host
+        if self.context.host is not None:
+            same = made_on.name == self.context.host
+            return None if same else f"it is of {made_on.name}, and host is {self.context.host}"
+        if same_host(made_on, self.host):
+            return None
+        return (
+            f"it is of {made_on.name}, and this is {self.host.name}; run it on the GPU host, or "
+            f'write host = "{made_on.name}" into upgrade.toml if that is the GPU host'
+        )
+
     def _overtaken(self, line: Line, record: Record) -> str | None:
         """Return by what a record was overtaken, or None."""
-        later = None if line.overtaken_by is None else self.chain.latest(line.overtaken_by)
+        later = None if line.overtaken_by is None else self._latest(line_with_id(line.overtaken_by))
         if later is None or later.sequence < record.sequence:
             return None
         if later.statement.predicate.verdict is not Verdict.PASS:
@@ -150,6 +181,13 @@ class Judge:
             if name not in recorded and self.artefacts.named(name)
         ]
         finished = record.statement.predicate.finished_at
+        if line.on_host and (elsewhere := self._elsewhere(record)) is not None:
+            changes.append(elsewhere)
+        if finished > self.now + CLOCKS_DIFFER:
+            changes.append(
+                f"it is from the future ({finished:%Y-%m-%d %H:%M} UTC, and now it is "
+                f"{self.now:%Y-%m-%d %H:%M}); set the clocks right"
+            )
         if line.max_age is not None and self.now - finished > line.max_age:
             changes.append(f"it is older than {line.days} days")
         if (ended := self._ended(line)) is not None:
