@@ -45,6 +45,12 @@ REQUIRES = {
 }
 
 
+LICENCES = {
+    "fastapi": "License-Expression: MIT\n",
+    "starlette": "Classifier: License :: OSI Approved :: BSD License\n",
+}
+
+
 def write_lock(folder: Path, name: str, as_of: str = "2026-01-15") -> None:
     folder.mkdir(exist_ok=True)
     lock = folder / f"{name}.lock"
@@ -58,7 +64,8 @@ def write_lock(folder: Path, name: str, as_of: str = "2026-01-15") -> None:
 
 def metadata(package: str, version: str) -> str:
     requires = "".join(f"Requires-Dist: {each}\n" for each in REQUIRES.get(package, []))
-    return f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n{requires}\nBody\n"
+    head = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+    return f"{head}{LICENCES.get(package, '')}{requires}\nBody\n"
 
 
 def write_pexes(folder: Path) -> None:
@@ -206,3 +213,22 @@ def test_a_bill_is_valid_and_repeatable(workspace: Path) -> None:
     run(workspace, "sbom", "locks/inference.lock", "-o", "bill.json")
     assert (workspace / "bill.json").read_text() == first.stdout
     assert run(workspace, "sbom", "locks/api.in").returncode == 2
+
+
+def test_a_bill_with_a_pex_has_the_tree_and_the_licences(workspace: Path) -> None:
+    shown = run(workspace, "sbom", "locks/api.lock", "--pex", "api.pex")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(shown.stdout) is None
+    bill = json.loads(shown.stdout)
+    fastapi, starlette = bill["components"]
+    assert {each["ref"]: each["dependsOn"] for each in bill["dependencies"]} == {
+        "stack:api": [fastapi["bom-ref"]],
+        fastapi["bom-ref"]: [starlette["bom-ref"]],
+        starlette["bom-ref"]: [],
+    }
+    assert fastapi["licenses"] == [{"expression": "MIT"}]
+    assert starlette["licenses"] == [{"license": {"name": "BSD License"}}]
+    assert [each["content"] for each in fastapi["hashes"]] == ["1" * 64, "2" * 64]
+    assert bill["compositions"][0]["aggregate"] == "complete"
+    bare = json.loads(run(workspace, "sbom", "locks/api.lock").stdout)
+    assert bare["compositions"][0]["aggregate"] == "incomplete"
+    assert "licenses" not in bare["components"][0]

@@ -10,19 +10,27 @@ from typing import Annotated
 import typer
 
 from upgrade_gates.errors import ArtefactUnusable
+from upgrade_gates.hygiene.consistency import read_distributions
 from upgrade_gates.lock_file import read_lock
 from upgrade_gates.sbom import bill_of_materials
 
 
 def sbom(
     lock: Annotated[Path, typer.Argument(metavar="LOCK", help="A lock of build-support/lock.")],
+    pex: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEX", help="A PEX of the lock: adds the dependency tree and licences."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")
     ] = None,
 ) -> None:
-    """Print a lock's bill of materials (CycloneDX 1.6). The same lock gives the same bytes."""
+    """Print a lock's bill of materials (CycloneDX 1.6). The same files give the same bytes."""
     locked = read_lock(lock)
-    bill = bill_of_materials(locked, hashlib.sha256(lock.read_bytes()).hexdigest())
+    built = None if pex is None else read_distributions(pex)
+    bill = bill_of_materials(locked, hashlib.sha256(lock.read_bytes()).hexdigest(), built)
     text = json.dumps(bill, indent=1) + "\n"
     if output is None:
         typer.echo(text, nl=False)

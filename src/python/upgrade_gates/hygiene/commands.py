@@ -14,6 +14,7 @@ from upgrade_gates.evidence.digests import Digests
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.hygiene.builds import built_again, compare_builds
 from upgrade_gates.hygiene.clean import judge_clean
+from upgrade_gates.hygiene.consistency import read_distributions
 from upgrade_gates.hygiene.lock_tool import check_installable
 from upgrade_gates.hygiene.locks import judge_edge, judge_fresh, judge_hashed, judge_split
 from upgrade_gates.lock_file import LockFile, read_lock
@@ -96,13 +97,22 @@ def _read(session: Session, locks: dict[str, LockFile]) -> dict[str, Outcome]:
 
 
 def _bills(session: Session, locks: dict[str, LockFile]) -> Outcome:
-    written = []
+    written, without_tree = [], []
     for stack, lock in locks.items():
         sha256 = session.artefacts.digest(f"{stack}_lock")
+        pex = session.artefacts.path(f"{stack}_pex")
+        built = read_distributions(pex) if pex is not None and pex.exists() else None
+        if built is None:
+            without_tree.append(lock.name)
         if sha256 is not None:
-            written.append(write_bill(lock, sha256, session.workspace.folder / BILLS))
+            written.append(write_bill(lock, sha256, session.workspace.folder / BILLS, built))
     files = ", ".join(str(file.relative_to(session.workspace.base)) for file in written)
-    return Outcome(Verdict.PASS, f"written: {files}")
+    lacking = (
+        f"; without licences and dependencies, for their PEX is not here: {', '.join(without_tree)}"
+        if without_tree
+        else "; with hashes, licences and dependencies"
+    )
+    return Outcome(Verdict.PASS, f"written: {files}{lacking}")
 
 
 def _rebuilt(session: Session, second: Path | None) -> Outcome:

@@ -9,6 +9,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
@@ -27,11 +28,15 @@ class Distribution:
 
     Attributes:
         requires: as PEP 508 has it.
+        licence: an SPDX expression where it states one (PEP 639), else what it calls its licence.
+        spdx: whether `licence` is an SPDX expression.
     """
 
     name: str
     version: str
     requires: tuple[str, ...]
+    licence: str | None = None
+    spdx: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,13 @@ def unmet(distributions: Mapping[str, Distribution], python: str) -> list[Unmet]
     return [
         Unmet(each.name, str(requirement), found.version if found else None)
         for each in distributions.values()
-        for requirement in _applicable(each, python)
+        for requirement in applicable(each, python)
         if (found := distributions.get(normalised(requirement.name))) is None
         or not requirement.specifier.contains(found.version, prereleases=True)
     ]
 
 
-def _applicable(distribution: Distribution, python: str) -> Iterator[Requirement]:
+def applicable(distribution: Distribution, python: str) -> Iterator[Requirement]:
     """Give the requirements that hold without extras; a PEX does not say which were asked for."""
     environment = {"extra": "", "python_version": python, "python_full_version": f"{python}.0"}
     for text in distribution.requires:
@@ -118,8 +123,29 @@ def _in_archive(archive: zipfile.ZipFile) -> Iterator[str]:
 
 def _parse(text: str) -> Distribution:
     message = Parser().parsestr(text, headersonly=True)
+    expression = message["License-Expression"]
     return Distribution(
+        licence=str(expression) if expression else _licence(message),
+        spdx=bool(expression),
         name=str(message["Name"]),
         version=str(message["Version"]),
         requires=tuple(str(each) for each in message.get_all("Requires-Dist", [])),
     )
+
+
+_LICENCE_CLASSIFIER = "License :: "
+_LONGEST_NAME = 80
+"""What is longer than this in `License` is the licence's text, and no name of it."""
+
+
+def _licence(message: Message) -> str | None:
+    """Return what a distribution calls its licence, from its field or its classifiers."""
+    stated = str(message["License"] or "").strip()
+    if stated and len(stated) <= _LONGEST_NAME and "\n" not in stated and stated != "UNKNOWN":
+        return stated
+    names = [
+        str(each).rpartition(" :: ")[2]
+        for each in message.get_all("Classifier", [])
+        if str(each).startswith(_LICENCE_CLASSIFIER)
+    ]
+    return " or ".join(names) or None
