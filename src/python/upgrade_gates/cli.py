@@ -27,6 +27,7 @@ from upgrade_gates.runtime.commands import app as runtime_app
 from upgrade_gates.sbom_command import sbom
 from upgrade_gates.serving.commands import app as serving_app
 from upgrade_gates.session import open_session
+from upgrade_gates.status.screen import as_screen
 from upgrade_gates.status.view import as_json, as_table
 from upgrade_gates.verification import EXIT_NOT_HELD
 
@@ -79,18 +80,28 @@ def status(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read large files again that look unchanged.")
     ] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every line, with what was seen and the command.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Show every line: done, stale and why, failing, open, or not checkable. 0 only if all hold."""
+    """Show what is left, in order, with the next command. 0 only if every line holds.
+
+    With --all, or --gate, show every line: done, stale and why, failing, open, or not checkable.
+    """
     asked = GATES if gate is None else tuple(gate_numbered(number) for number in gate)
-    judge = open_session(workspace, fresh_digests=rehash).judge()
+    session = open_session(workspace, fresh_digests=rehash)
+    judge = session.judge()
     gates = judge.gates(asked)
     damages = judge.chain.damages
     holds = all(each.holds for each in gates) and not damages
     if json_:
         typer.echo(json.dumps(as_json(gates, damages, holds=holds), indent=2))
-    else:
+    elif all_ or gate is not None:
         Console().print(as_table(gates, damages))
+    else:
+        screen = as_screen(gates, damages, session.context, judge.host.name, judge.now)
+        Console(soft_wrap=True).print(*screen, sep="\n")
     raise typer.Exit(0 if holds else EXIT_NOT_HELD)
 
 
