@@ -136,6 +136,12 @@ def test_a_null_in_a_message_is_as_if_it_were_left_out(role: str, nulls: dict[st
     assert chat({"messages": [{**message, **nulls}]}, MODEL).body["messages"] == [message]
 
 
+def test_a_null_among_the_options_of_a_stream_is_as_if_it_were_left_out() -> None:
+    options = {"include_usage": None}
+    request = chat({"messages": HELLO, "stream": True, "stream_options": options}, MODEL)
+    assert not request.include_usage
+
+
 def test_a_tool_call_is_complete_without_its_nulls() -> None:
     call = {"id": None, "function": {"name": "f", "arguments": None}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}

@@ -154,3 +154,19 @@ def test_metrics_count_tokens_and_requests(engine: CpuEngine) -> None:
     answer = _post(engine, "/v1/chat/completions", **QUESTION)
 
     assert generated() - before == answer["usage"]["completion_tokens"]
+
+
+def test_odd_fields_of_a_request_are_the_caller_s(engine: CpuEngine) -> None:
+    deep = "[" * 300 + "]" * 300
+    hello = '{"role": "user", "content": "Hello."'
+    cases: list[tuple[str, str, int]] = [
+        *((f"{hello}, {null}: null}}", "1", 200) for null in ('"name"', '"tool_call_id"')),
+        (f'{hello}, "tool_calls": [{{"id": null, "function": null}}]}}', "1", 200),
+        (f'{hello}, "name": 5}}', "1", 400),
+        (f"{hello}}}", deep, 400),
+        (f'{hello}}}], "reasoning_format": 5, "x": [1', "1", 400),
+    ]
+    for message, unknown, status in cases:
+        body = f'{{"model": "{CHAT}", "max_tokens": 1, "y": {unknown}, "messages": [{message}]}}'
+        answer = engine.client.post("/v1/chat/completions", content=body)
+        assert answer.status_code == status, (message, answer.text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,11 +52,13 @@ def _http_url(value: str) -> str:
         raise ValueError("must hold no blanks, line ends or letters beyond ASCII")
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018 - raises for a port that is none
-    except ValueError as error:
-        raise ValueError(f"must be a URL like http://host:8001/v1 ({error})") from None
+    except ValueError:
+        raise ValueError("must be a URL like http://host:8001/v1") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a URL like http://host:8001/v1")
+    if not _has_port_or_none(parts):
+        # Without its value, which may be a password.
+        raise ValueError("must have a port from 1 to 65535, or none")
     if ":" not in parts.hostname and not _HOST.fullmatch(parts.hostname):
         raise ValueError("must name a host of letters, digits, dots and hyphens")
     if parts.username or parts.password:
@@ -64,6 +66,13 @@ def _http_url(value: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must end with its path, without `?` or `#`")
     return value.rstrip("/")
+
+
+def _has_port_or_none(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _origin(value: str) -> str:

@@ -131,6 +131,28 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "[upstreams.a]\nbase_url = 'http://me:word@gpu1/v1'",
             "upstreams.a.base_url: must not carry credentials; use api_key_env or api_key_file",
         ),
+        *(
+            (f"[upstreams.a]\nbase_url = '{url}'", f"upstreams.a.base_url: must {must}")
+            for url, must in (
+                ("http://h:99999/v1", "have a port from 1 to 65535, or none"),
+                ("http://h:abc/v1", "have a port from 1 to 65535, or none"),
+                ("http://h:0/v1", "have a port from 1 to 65535, or none"),
+                ("http://h o/v1", "hold no blanks, line ends or letters beyond ASCII"),
+                ("http://h..x/v1", "name a host of letters, digits, dots and hyphens"),
+                ("http://-h/v1", "name a host of letters, digits, dots and hyphens"),
+                ("http://[::1/v1", "be a URL like http://host:8001/v1"),
+                (
+                    "http://h:1/v1/chat/completions",
+                    "end before /chat/completions, which is added to it",
+                ),
+                ("http://h:1/v1/messages/", "end before /messages, which is added to it"),
+            )
+        ),
+        (
+            "[server]\ncors_origins = ['http://h/page']",
+            "server.cors_origins[0]: must be an origin like http://localhost:5173, without a "
+            "path, or *",
+        ),
         (
             "[database]\nurl = 'mysql://me:word@host/db'",
             "database.url: must be embedded:FOLDER or postgresql://user@host/database",

@@ -49,7 +49,7 @@ async def test_not_ready_when_no_model_has_an_engine(
 
 
 async def test_nothing_there(api: RunningApi) -> None:
-    for path in ("/", "/v1", "/v1/nope", "/v1/models/", "/v1/chat/completions/", "/%ff"):
+    for path in ("/nope", "/v1", "/v1/nope", "/v1/models//", "/v1/chat/completions/", "/%ff"):
         response = await api.get(path)
         assert response.status_code == 404
         assert response.json()["error"]["type"] == "invalid_request_error"

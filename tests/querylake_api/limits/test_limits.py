@@ -8,7 +8,14 @@ from typing import Any
 
 import httpx
 
-from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, completion, in_two_parts
+from llm_provider_testing.scripted_engine import (
+    Exchange,
+    ScriptedEngine,
+    answer_chat,
+    answering,
+    completion,
+    in_two_parts,
+)
 from querylake_api.limits.estimate import ANSWER_TOKENS, MEDIA_TOKENS, estimated_tokens
 from querylake_api.limits.headers import duration
 from querylake_api_testing.running import RunningApi
@@ -263,6 +270,53 @@ async def test_mistakes_in_changes(api: RunningApi) -> None:
     response = await change(api, key, name="x")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "key_revoked")
     assert (await change(api, {"id": "key_x"})).status_code == 404
+
+
+async def test_a_client_that_leaves_is_charged_for_what_it_had(
+    api: RunningApi, engine: ScriptedEngine
+) -> None:
+    key = await key_with(api, tokens_per_minute=3000)
+    had = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.begin_stream()
+        for number in range(27):
+            await exchange.token(f"t{number} ")
+        had.set()
+        await exchange.caller_gone()
+
+    engine.script = script
+    body = {"model": "default", "messages": [{"role": "user", "content": "x" * 32}]}
+    async with api.client.stream(
+        "POST",
+        "/v1/chat/completions",
+        json={**body, "stream": True, "max_tokens": 2000},
+        headers=api.headers(key["key"]),
+    ) as response:
+        assert response.headers["x-ratelimit-remaining-tokens"] == "991"
+        pieces = response.aiter_bytes()
+        seen = b""
+        while seen.count(b"data: ") < 27:
+            seen += await anext(pieces)
+        await had.wait()
+    [line] = await api.requests_logged()
+    assert line["outcome"] == "client_abort"
+    engine.script = answer_chat
+    remaining = (await chat(api, key, max_tokens=1)).headers["x-ratelimit-remaining-tokens"]
+    # 9 for the prompt and its role, 27 that came, and the estimate of this request.
+    assert int(remaining) == 3000 - 9 - 27 - 1
+
+
+async def test_when_to_come_back_is_one_number(api: RunningApi, engine: ScriptedEngine) -> None:
+    key = await key_with(api, tokens_per_minute=100)
+    usage = {"prompt_tokens": 1, "completion_tokens": 95}
+    engine.script = answering({"choices": [], "usage": usage})
+    await chat(api, key, max_tokens=90)
+    response = await chat(api, key, max_tokens=90)
+    assert response.status_code == 429
+    wait = response.headers["retry-after"]
+    assert int(wait) <= 60
+    assert f"Try again in {wait} s." in response.json()["error"]["message"]
 
 
 async def test_defaults_are_for_keys_without_their_own_and_can_be_reloaded(

@@ -12,6 +12,7 @@ from cpu_runtime.inference.fields import (
     check_kind,
     check_number,
     is_integer,
+    without_nulls,
 )
 
 _MAX_STOPS = 16
@@ -101,8 +102,9 @@ def _check_sampling(body: Body) -> None:
 
 
 def _include_usage(options: Body) -> bool:
-    check_boolean(options, "include_usage")
-    return bool(options.get("include_usage"))
+    told = without_nulls(options)
+    check_boolean(told, "include_usage")
+    return bool(told.get("include_usage"))
 
 
 def _for_engine(body: Body, stream: bool) -> Body:
