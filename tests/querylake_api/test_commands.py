@@ -42,6 +42,32 @@ def test_the_configuration_may_be_named_by_a_variable(
     assert run("check-config")[0] == 0
 
 
+def test_commands_that_need_no_engine_need_no_key_of_one(
+    run: Run, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_ENGINE_KEY")
+    config = ("--config", str(config_file))
+    for command in (
+        ("keys", "create", "--name", "n", "--scope", "admin"),
+        ("keys", "list"),
+        ("usage", "totals"),
+        ("migrate",),
+    ):
+        code, _, err = run(*command, *config)
+        assert (code, err) == (0, "")
+    _, out, _ = run("doctor", *config, "--json")
+    found = {finding["subject"]: finding for finding in json.loads(out)}
+    missing = found["key of upstreams.engine"]
+    assert missing["verdict"] == "unknown"
+    assert "TEST_ENGINE_KEY is not set" in missing["detail"]
+    assert found["tables"]["verdict"] == "good", "what can be looked at is looked at"
+    assert "upstream engine" not in found
+    assert "upstream away" in found
+    code, _, err = run("check-config", *config)
+    assert code == 78
+    assert "upstreams.engine.api_key_env: the environment variable TEST_ENGINE_KEY" in err
+
+
 def test_keys_are_created_listed_and_revoked(run: Run, config_file: Path) -> None:
     config = ("--config", str(config_file))
     code, out, _ = run("keys", "create", *config, "--name", "team", "--expires-in-days", "30")

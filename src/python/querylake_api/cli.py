@@ -89,7 +89,8 @@ def migrate(
     """Bring the database to the form that this version needs. To go back, stop servers first."""
 
     async def run() -> str:
-        async with open_database(load_configuration(config)) as database:
+        configuration = load_configuration(config, for_engines=False)
+        async with open_database(configuration) as database:
             if back_to is not None:
                 await go_back(database, back_to)
             revision = back_to or await migrate_database(database)

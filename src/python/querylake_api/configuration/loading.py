@@ -52,6 +52,9 @@ class Configuration:
         upstreams: every upstream, with its own key.
         ocr: the OCR service, with its own key; None if there is none.
         overrides: keys of `[server]` that the command line has set.
+        missing_keys: why engines' keys are not known, by the section that names them. Only where
+            the configuration was loaded for a command that needs no engine; their upstreams are
+            then left out.
     """
 
     settings: Settings
@@ -59,6 +62,7 @@ class Configuration:
     upstreams: Mapping[str, UpstreamConfig]
     ocr: UpstreamConfig | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    missing_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -97,8 +101,12 @@ class Configuration:
         return self.folder / self.settings.server.state_dir.expanduser()
 
 
-def load_configuration(path: Path) -> Configuration:
+def load_configuration(path: Path, *, for_engines: bool = True) -> Configuration:
     """Read a TOML file and the `QUERYLAKE_*` environment, and check them.
+
+    Args:
+        for_engines: whether engines will be called. Other commands are run in shells that have not
+            their keys, and need none.
 
     Raises:
         ConfigurationError: with every problem that could be found at once.
@@ -121,9 +129,15 @@ def load_configuration(path: Path) -> Configuration:
     problems += cross_check(settings)
     if problems:
         raise ConfigurationError(path, problems)
-    upstreams, ocr = _with_keys(settings, path)
+    upstreams, ocr, missing = _with_keys(settings, path)
+    if missing and for_engines:
+        raise ConfigurationError(
+            path, [f"{section}.{reason}" for section, reason in missing.items()]
+        )
     # A plain `Settings` can go to another process, one of a class that was made here cannot.
-    return Configuration(Settings.model_construct(**dict(settings)), path, upstreams, ocr)
+    return Configuration(
+        Settings.model_construct(**dict(settings)), path, upstreams, ocr, {}, missing
+    )
 
 
 def _settings_class(path: Path) -> type[Settings]:
@@ -146,13 +160,9 @@ def _settings_class(path: Path) -> type[Settings]:
 
 def _with_keys(
     settings: Settings, path: Path
-) -> tuple[dict[str, UpstreamConfig], UpstreamConfig | None]:
-    """Return every upstream and the OCR service, with their keys resolved.
-
-    Raises:
-        ConfigurationError: a key's variable or file is missing or empty.
-    """
-    problems: list[str] = []
+) -> tuple[dict[str, UpstreamConfig], UpstreamConfig | None, dict[str, str]]:
+    """Return every upstream and the OCR service with their keys, and why a key is missing."""
+    missing: dict[str, str] = {}
     folder = path.resolve().parent
     upstreams: dict[str, UpstreamConfig] = {}
     ocr: UpstreamConfig | None = None
@@ -160,17 +170,15 @@ def _with_keys(
         try:
             key = _own_key(upstream, folder)
         except ValueError as error:
-            problems.append(f"upstreams.{name}.{error}")
+            missing[f"upstreams.{name}"] = str(error)
             continue
         upstreams[name] = _config(name, upstream, key, upstream.max_connections)
     if settings.ocr is not None:
         try:
             ocr = _config(OCR_UPSTREAM, settings.ocr, _own_key(settings.ocr, folder), 0)
         except ValueError as error:
-            problems.append(f"ocr.{error}")
-    if problems:
-        raise ConfigurationError(path, problems)
-    return upstreams, ocr
+            missing["ocr"] = str(error)
+    return upstreams, ocr, missing
 
 
 def _config(

@@ -18,7 +18,7 @@ from querylake_api.configuration.loading import ConfigurationError, load_configu
 from querylake_api.doctor.cluster import examine_cluster
 from querylake_api.doctor.database import examine_database
 from querylake_api.doctor.engines import examine_engines
-from querylake_api.doctor.findings import Finding, Verdict, fault, good
+from querylake_api.doctor.findings import Finding, Verdict, fault, good, unknown
 from querylake_api.doctor.machine import examine_machine
 from querylake_api.doctor.ocr import examine_ocr
 
@@ -50,7 +50,7 @@ def doctor(
 
 async def _examine(path: Path, dashboard: str | None) -> list[Finding]:
     try:
-        configuration = load_configuration(path)
+        configuration = load_configuration(path, for_engines=False)
     except ConfigurationError as error:
         return [
             fault("configuration", problem, f"correct {path}; `check-config` reads it again")
@@ -59,6 +59,14 @@ async def _examine(path: Path, dashboard: str | None) -> list[Finding]:
     settings = configuration.settings
     counts = f"{len(settings.upstreams)} upstreams, {len(settings.models)} models"
     findings = [good("configuration", f"{path}: {counts}")]
+    findings += [
+        unknown(
+            f"key of {section}",
+            reason,
+            "set it here as the server has it, and its engine is looked at too",
+        )
+        for section, reason in configuration.missing_keys.items()
+    ]
     findings += examine_machine(configuration)
     findings += [finding async for finding in examine_database(configuration)]
     findings += await examine_engines(configuration)

@@ -21,9 +21,9 @@ SECONDS = 10.0
 
 
 async def examine_engines(configuration: Configuration) -> list[Finding]:
-    """Look at every configured engine, all at once."""
+    """Look at every configured engine whose key is known, all at once."""
     found = await asyncio.gather(
-        *(_examine(name, configuration) for name in configuration.settings.upstreams)
+        *(_examine(name, configuration) for name in configuration.upstreams)
     )
     return [finding for findings in found for finding in findings]
 

@@ -233,7 +233,7 @@ def revoke(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False
 
 @asynccontextmanager
 async def _service(config: Path) -> AsyncIterator[KeyService]:
-    configuration = load_configuration(config)
+    configuration = load_configuration(config, for_engines=False)
     async with open_database(configuration) as database:
         await require_schema(database)
         yield KeyService(KeyRepository(database), configuration.settings.models)

@@ -15,6 +15,7 @@ from querylake_api.keys.schemas import (
     KeyRequest,
     KeyView,
 )
+from querylake_api.persistence.text import StorableText
 from querylake_api.process.components import ComponentsDep
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"])
@@ -32,7 +33,7 @@ async def list_keys(
     components: ComponentsDep,
     _: AdminKey,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    after: str | None = None,
+    after: StorableText | None = None,
     include_revoked: bool = False,
 ) -> KeyPage:
     """List keys, newest first."""
@@ -42,20 +43,20 @@ async def list_keys(
 
 
 @router.get("/{key_id}")
-async def show_key(key_id: str, components: ComponentsDep, _: AdminKey) -> KeyView:
+async def show_key(key_id: StorableText, components: ComponentsDep, _: AdminKey) -> KeyView:
     """Show one key."""
     return KeyView.of(await components.keys.get(key_id))
 
 
 @router.patch("/{key_id}")
 async def change_key(
-    key_id: str, change: KeyChange, components: ComponentsDep, _: AdminKey
+    key_id: StorableText, change: KeyChange, components: ComponentsDep, _: AdminKey
 ) -> KeyView:
     """Change some things of a key; within a second, every process goes by them."""
     return KeyView.of(await components.keys.change(key_id, change))
 
 
 @router.delete("/{key_id}")
-async def revoke_key(key_id: str, components: ComponentsDep, _: AdminKey) -> KeyView:
+async def revoke_key(key_id: StorableText, components: ComponentsDep, _: AdminKey) -> KeyView:
     """Revoke a key for good; within a second it opens nothing anywhere."""
     return KeyView.of(await components.keys.revoke(key_id))

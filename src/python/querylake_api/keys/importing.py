@@ -154,9 +154,10 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC)  # beyond the calendar for some of its first and last hours
+    except (ValueError, OverflowError):
         raise ValueError("expires_at: must be like 2027-01-31 or 2027-01-31T12:00:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _reason(kind: str, message: str) -> str:

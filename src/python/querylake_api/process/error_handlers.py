@@ -13,7 +13,7 @@ from querylake_api.error_responses.dialects import dialect_of, error_body
 from querylake_api.error_responses.unserved_urls import unknown_url, wrong_method
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
-from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.persistence.errors import DatabaseUnavailable, ValueRefused
 from querylake_api.requests.record import RECORD, RequestRecord
 
 _PARTS_OF_REQUEST = ("body", "query", "path", "header", "cookie")
@@ -25,6 +25,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
+    app.add_exception_handler(ValueRefused, _value_refused)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -45,6 +46,29 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 async def _database_unavailable(request: Request, _: Exception) -> Response:
     return _response(request, database_unavailable())
+
+
+async def _value_refused(request: Request, error: Exception) -> Response:
+    """Answer for a value that passed every check of ours, and that PostgreSQL cannot take."""
+    refused = cast("ValueRefused", error)
+    given = {**request.path_params, **request.query_params}
+    params = (name for name, value in given.items() if _is_unusual(str(value)))
+    param = next(params, None)
+    subject = "A value of this request" if param is None else f"{param}: this value"
+    return _response(
+        request,
+        invalid_request(
+            f"{subject} cannot be stored or searched for: {refused.reason}.",
+            status=422,
+            code="invalid_value",
+            param=param,
+        ),
+    )
+
+
+def _is_unusual(value: str) -> bool:
+    """Return whether a value is of a kind that no column takes: a NUL, a number beyond 64 bits."""
+    return "\0" in value or len(value.lstrip("-0")) > 18 and value.lstrip("-").isdecimal()
 
 
 async def _unforeseen(request: Request, _: Exception) -> Response:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from querylake_api.keys.dependencies import AdminKey
@@ -49,7 +50,10 @@ async def get_rollout(rollout_id: str, components: ComponentsDep, _: AdminKey) -
 
 @router.get("/{rollout_id}/events")
 async def list_events(
-    rollout_id: str, components: ComponentsDep, _: AdminKey, after: int = 0
+    rollout_id: str,
+    components: ComponentsDep,
+    _: AdminKey,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
 ) -> EventList:
     """Return what happened, oldest first, with the figures behind every decision."""
     events = await components.rollouts.service.events(rollout_id, after)

@@ -144,7 +144,7 @@ def prune(
 
 @asynccontextmanager
 async def _repository(config: Path) -> AsyncIterator[UsageRepository]:
-    async with open_database(load_configuration(config)) as database:
+    async with open_database(load_configuration(config, for_engines=False)) as database:
         await require_schema(database)
         yield UsageRepository(database)
 

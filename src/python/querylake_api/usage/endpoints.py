@@ -9,8 +9,18 @@ from fastapi import APIRouter, Depends, Query
 
 from querylake_api.errors import invalid_request
 from querylake_api.keys.dependencies import AdminKey
+from querylake_api.persistence.text import StorableText
 from querylake_api.process.components import ComponentsDep
-from querylake_api.usage.question import DEFAULT_DAYS, Dimension, Place, Selection, period
+from querylake_api.usage.question import (
+    DEFAULT_DAYS,
+    EARLIEST,
+    LATEST,
+    Dimension,
+    Place,
+    Selection,
+    is_in_calendar,
+    period,
+)
 from querylake_api.usage.schemas import (
     MAX_PAGE,
     Usage,
@@ -38,12 +48,21 @@ _To = Annotated[
 def _selection(
     start: _From = None,
     end: _To = None,
-    key: str | None = None,
-    model: str | None = None,
-    upstream: str | None = None,
-    stack: str | None = None,
-    outcome: str | None = None,
+    key: StorableText | None = None,
+    model: StorableText | None = None,
+    upstream: StorableText | None = None,
+    stack: StorableText | None = None,
+    outcome: StorableText | None = None,
 ) -> Selection:
+    for moment, param in ((start, "from"), (end, "to")):
+        if moment is not None and not is_in_calendar(moment):
+            raise invalid_request(
+                f"{param}: no request was made at {moment.isoformat()}; name a moment from "
+                f"{EARLIEST.year} to {LATEST.year}.",
+                status=422,
+                code="invalid_value",
+                param=param,
+            )
     try:
         first, last = period(start, end)
     except ValueError as error:

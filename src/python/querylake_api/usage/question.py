@@ -66,12 +66,25 @@ class Place:
             raise ValueError(f"{text!r} is no place in the list") from None
 
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+"""Between these, every time zone and every period can be reckoned with."""
+
+
+def is_in_calendar(moment: datetime) -> bool:
+    """Return whether a moment is one that can be reckoned with."""
+    return EARLIEST <= _zoned(moment) <= LATEST
+
+
 def period(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     """Return the period that is meant. Moments without a zone are of UTC.
 
     Raises:
-        ValueError: it ends before it begins.
+        ValueError: it ends before it begins, or is outside the calendar.
     """
+    for moment in (start, end):
+        if moment is not None and not is_in_calendar(moment):
+            raise ValueError(f"{moment.isoformat()} is outside {EARLIEST.year} to {LATEST.year}")
     last = _zoned(end) if end is not None else datetime.now(UTC) + timedelta(seconds=1)
     first = _zoned(start) if start is not None else last - timedelta(days=DEFAULT_DAYS)
     if first >= last:

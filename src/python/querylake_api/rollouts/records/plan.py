@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
+from querylake_api.persistence.text import StorableText
 from rollout_statistics.policy import Policy
 
 Percent = Annotated[float, Field(ge=0, lt=100)]
@@ -99,7 +100,7 @@ class RolloutPlan(BaseModel):
         },
     )
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[StorableText, Field(min_length=1)]
     steps: Annotated[
         tuple[Step, ...],
         Field(max_length=20, json_schema_extra={"minItems": 1}),
@@ -109,8 +110,8 @@ class RolloutPlan(BaseModel):
         Step(percent=10, bake_seconds=1200),
         Step(percent=50, bake_seconds=1800),
     )
-    allow: frozenset[str] = frozenset()
-    deny: frozenset[str] = frozenset()
+    allow: frozenset[StorableText] = frozenset()
+    deny: frozenset[StorableText] = frozenset()
     sticky: bool = True
     auto_promote: bool = True
     allow_embeddings: bool = False
