@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey, Scope
-from querylake_api.persistence.text import StorableText
+from querylake_api.persistence.text import without_nul
 from querylake_api.requests.redaction import looks_like_key
 
 MAX_PAGE = 500
@@ -23,7 +23,12 @@ def _no_key(name: str) -> str:
     return name
 
 
-Name = Annotated[StorableText, Field(min_length=1, max_length=100), AfterValidator(_no_key)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+    AfterValidator(without_nul),
+    AfterValidator(_no_key),
+]
 Scopes = Annotated[list[Scope], Field(min_length=1)]
 Models = Annotated[list[str], Field(min_length=1)]
 Days = Annotated[float, Field(gt=0, le=MAX_DAYS)]

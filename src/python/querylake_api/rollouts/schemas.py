@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from querylake_api.persistence.text import StorableText
+from querylake_api.persistence.text import without_nul
 from querylake_api.rollouts.records.event_view import EventView
 from querylake_api.rollouts.records.lifecycle import Action, Status, allowed
 from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.records.repository import Rollout
 
-Reason = Annotated[StorableText, Field(max_length=1000)]
+Reason = Annotated[str, Field(max_length=1000), AfterValidator(without_nul)]
 
 
 class Reasoned(BaseModel):
@@ -33,8 +33,12 @@ class Promotion(Reasoned):
         override_reason: why it is done all the same.
     """
 
-    override_by: Annotated[StorableText, Field(min_length=1, max_length=100)] | None = None
-    override_reason: Annotated[StorableText, Field(min_length=1, max_length=1000)] | None = None
+    override_by: (
+        Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)] | None
+    ) = None
+    override_reason: (
+        Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(without_nul)] | None
+    ) = None
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-from querylake_api.persistence.text import StorableText
+from querylake_api.persistence.text import StorableText, without_nul
 from rollout_statistics.policy import Policy
 
 Percent = Annotated[float, Field(ge=0, lt=100)]
@@ -100,7 +100,7 @@ class RolloutPlan(BaseModel):
         },
     )
 
-    model: Annotated[StorableText, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1), AfterValidator(without_nul)]
     steps: Annotated[
         tuple[Step, ...],
         Field(max_length=20, json_schema_extra={"minItems": 1}),
