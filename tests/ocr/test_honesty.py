@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from PIL import ImageDraw
+
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
 from ocr.conversion.options import ConversionOptions
-from ocr.conversion.result import PageResult, PageWarning
+from ocr.conversion.result import PageResult
 from ocr.engines.rapid.engine import RapidEngine
+from ocr.page_warning import PageWarning
 from ocr_testing.pages import HARBOUR, drawn, encoded, lines, scan
 
 WORDS = "The channel had moved."
@@ -40,3 +43,33 @@ def test_a_page_that_lacks_text_makes_the_document_partial(engine: RapidEngine) 
 
 def _warned(page: PageResult, incomplete: bool) -> PageResult:
     return replace(page, warnings=(PageWarning("unread_areas", "a line is missing", incomplete),))
+
+
+def test_a_script_that_the_engine_does_not_know_is_not_read_as_noise(engine: RapidEngine) -> None:
+    image = scan(drawn(lines("")), dpi=100)
+    canvas = ImageDraw.Draw(image)
+    for row in range(12):
+        _scribble(canvas, 60 + 60 * row)
+    result = assemble(list(convert(encoded(image, dpi=100), ConversionOptions(), engine)), "x")
+    assert result.status == "partial"
+    assert [warning.incomplete for warning in result.warnings] == [True]
+    assert result.warnings[0].code in ("script_unknown", "unread_areas", "low_confidence")
+    assert result.pages[0].unread_areas
+    assert result.pages[0].unread_share > 0.2
+
+
+def test_lines_to_write_on_and_rules_are_no_text_that_was_not_read(engine: RapidEngine) -> None:
+    image = scan(drawn(lines("Name: ____________________", "Price ............. 12", size=14)))
+    canvas = ImageDraw.Draw(image)
+    canvas.line((60, 700, 1_100, 700), 0, 3)
+    canvas.rectangle((100, 900, 500, 1_100), outline=0, width=4)
+    result = assemble(list(convert(encoded(image), ConversionOptions(), engine)), "x")
+    assert (result.status, result.warnings) == ("complete", [])
+
+
+def _scribble(canvas: ImageDraw.ImageDraw, y: int) -> None:
+    """Draw what looks like a line of some script."""
+    for index in range(32):
+        x = 70 + index * 18 + (index // 5) * 12
+        canvas.arc((x, y, x + 12, y + 16), (index * 37) % 360, (index * 37) % 360 + 240, 0, 2)
+        canvas.line((x + (index % 7), y, x + 12 - (index % 5), y + 18), 0, 2)

@@ -24,6 +24,8 @@ class Word:
         size: of the type, in points. Exact in a text layer, measured in a scan.
         bold: whether its font says so; a scan never does.
         confidence: 0 to 1; None where nothing was recognised, but read from a text layer.
+        fixed: whether all letters of its font are equally wide, as in listings.
+        link: the address that it leads to; empty if there is none.
     """
 
     text: str
@@ -31,6 +33,8 @@ class Word:
     size: float
     bold: bool = False
     confidence: float | None = None
+    fixed: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,54 +6,66 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ocr.conversion.result import PageResult, PageWarning
+from ocr.conversion.result import PageResult
 from ocr.geometry import Box
 from ocr.layout.lines import confidence_of
+from ocr.page_warning import PageWarning
 from ocr.text import Fragment, Means
 
 _OTHER_SCRIPT = 0.5
 """Share of what the engine saw as text, and could not read, from which the script is the reason."""
 
 
-def accounted(
-    result: PageResult, fragments: Sequence[Fragment], unread: Sequence[Box] = ()
-) -> PageResult:
-    """Return a result that says what it is made of, and what it lacks.
+_OTHER_CONFIDENCE = 0.7
+_UNSURE = 0.8
+"""Mean confidence below which much of a page is wrong; clean and noisy scans have 0.95 and more."""
 
-    Args:
-        fragments: what the page's blocks are made of.
-        unread: where text was seen and could not be read, in points.
-    """
+
+def counted(result: PageResult, fragments: Sequence[Fragment]) -> PageResult:
+    """Return a result that says what it is made of."""
     read_by: Counter[Means] = Counter()
     for piece in fragments:
         read_by[piece.means] += sum(len(word.text) for word in piece.words)
-    share = unread_share([piece for piece in fragments if piece.source == "ocr"], unread)
     return replace(
         result,
         read_by=tuple(read_by.items()),
         confidence=confidence_of(word for piece in fragments for word in piece.words),
-        unread_areas=tuple(unread),
-        unread_share=share,
-        warnings=(*result.warnings, *_unread(unread, share)),
     )
 
 
-def unread_share(fragments: Sequence[Fragment], unread: Sequence[Box]) -> float:
-    """Return how much of what an engine saw as text it could not read, by area: 0 to 1."""
+def accounted(result: PageResult, unread: Sequence[Box]) -> PageResult:
+    """Return a result that says what it lacks.
+
+    Args:
+        unread: where text was seen and could not be read, in points.
+    """
+    if not unread and not _is_unsure(result):
+        return result
     lacking = sum(area.area for area in unread)
-    seen = lacking + sum(piece.box.area for piece in fragments)
-    return lacking / seen if seen else 0.0
+    read = sum(block.box.area for block in result.blocks if block.source == "ocr" and block.box)
+    share = lacking / max(lacking + read, 1e-6)
+    return replace(
+        result,
+        unread_areas=tuple(unread),
+        unread_share=share,
+        warnings=(*result.warnings, _warning(len(unread), share, result.confidence)),
+    )
 
 
-def _unread(unread: Sequence[Box], share: float) -> list[PageWarning]:
-    if not unread:
-        return []
-    lines = f"{len(unread)} line{'s' if len(unread) > 1 else ''}"
-    if share >= _OTHER_SCRIPT:
+def _is_unsure(result: PageResult) -> bool:
+    return result.confidence is not None and result.confidence < _UNSURE
+
+
+def _warning(count: int, share: float, confidence: float | None) -> PageWarning:
+    parts = f"{count} part{'s' if count != 1 else ''} of it, {share:.1%} of what looks like text,"
+    read = "" if confidence is None else f"it was read with a confidence of {confidence:.2f} of 1"
+    if share >= _OTHER_SCRIPT or (confidence is not None and confidence < _OTHER_CONFIDENCE):
+        what = f"{parts} could not be read" if count else read
         message = (
-            f"{lines} of it, {share:.0%} of what looks like text, could not be read: the engine "
-            "does not know the script, or it is handwriting; use a vision model for such pages"
+            f"{what}: the engine does not know the script, or it is handwriting; use a vision "
+            "model for such pages"
         )
-        return [PageWarning("script_unknown", message, incomplete=True)]
-    message = f"{lines} of it, {share:.1%} of what looks like text, could not be read"
-    return [PageWarning("unread_areas", message, incomplete=True)]
+        return PageWarning("script_unknown", message, incomplete=True)
+    if confidence is not None and confidence < _UNSURE:
+        return PageWarning("low_confidence", f"{read}; much of it may be wrong", incomplete=True)
+    return PageWarning("unread_areas", f"{parts} could not be read", incomplete=True)

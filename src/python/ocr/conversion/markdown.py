@@ -7,11 +7,19 @@ from collections.abc import Iterable, Sequence
 
 from ocr.layout.block import Block
 
-_SPECIAL = re.compile(r"[\\`*\[\]<~]|(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z])|!(?=\[)")
+_SPECIAL = re.compile(
+    r"[\\`*<~]|\[(?!(?:x| )\])|(?<!\[(?:x| ))\]|(?<=\[(?:x| ))\](?=[(\[:])|"
+    r"(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z])|!(?=\[)"
+)
+"""Signs that mean something to Markdown. Boxes, [x] and [ ], do not unless an address follows."""
 _AT_LINE_START = re.compile(r"(?:#{1,6}(?=\s|$)|[-+](?=\s|$)|=+\s*$|-{2,}\s*$|>)")
 _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 _NUMBER_MARKER = re.compile(r"\(?(\d{1,3})[.)]")
 _INDENT = 3
+_HARD_BREAK = "  \n"
+_BRACKET = re.compile(r"[\[\]]")
+_NOT_IN_ADDRESS = re.compile(r"[\x00-\x20()<>\\\x7f]")
+"""What would end an address early."""
 _UNREAD = ("header", "footer")
 _LEFT_OUT = ("comment", "deleted", "hidden")
 _FENCE = re.compile(r"`{3,}")
@@ -62,7 +70,21 @@ def _marked_up(block: Block) -> str:
             return _fenced(block.text)
         case "markdown":
             return block.text
-    return escaped(block.text)
+    # A line end within a paragraph is one that whoever wrote it meant.
+    lines = [escaped(line) for line in block.text.split("\n")]
+    return _linked(_HARD_BREAK.join(lines), block)
+
+
+def _linked(text: str, block: Block) -> str:
+    """Return a text, the parts that lead elsewhere as links."""
+    done = ""
+    for shown, target in block.links:
+        label = escaped(shown)
+        before, found, after = text.partition(label)
+        if found and not _BRACKET.search(shown):
+            address = _NOT_IN_ADDRESS.sub(lambda match: f"%{ord(match[0]):02X}", target)
+            done, text = f"{done}{before}[{label}]({address})", after
+    return done + text
 
 
 def _fenced(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ocr.conversion.account import accounted
+from ocr.conversion.layer_page import fallback_of, from_layer
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.reading import PageToRead, fragments_of, read_page
 from ocr.conversion.result import PageResult, failed_page
@@ -15,7 +15,7 @@ from ocr.documents.document import Document, PageImage, SourcePage
 from ocr.engines.engine import LinesReading, OcrEngine
 from ocr.errors import PageFailed
 from ocr.geometry import Box
-from ocr.layout.page_layout import lay_out
+from ocr.page_warning import PageWarning
 from ocr.text import Fragment
 from ocr.text_layer.layer import TextLayer
 from ocr.text_layer.placing import turned
@@ -24,6 +24,8 @@ from ocr.text_layer.verdict import Trust, Verdict, judged
 
 _POINTS = 72.0
 _NO_LAYER = ("it is an image", "its text layer is not asked for")
+_INK = 24
+"""Levels of grey, of 255, between the lightest and the darkest pixel unless a page is blank."""
 
 
 def convert_page(
@@ -65,10 +67,14 @@ class _Conversion:
             return self._to_read(_NO_LAYER[self._options.text_layer == "never"])
         verdict = self._verdict(layer)
         if verdict.trust == "ocr":
-            return self._to_read(verdict.reason)
-        if verdict.trust == "mixed" and not self._engine.whole_pages:
+            return self._read_instead(layer, verdict.reason)
+        if verdict.trust == "mixed":
             return self._completed(layer, verdict)
-        return self._from_layer(layer, layer.fragments, verdict.reason)
+        hidden = layer.hidden if self._options.text_layer == "always" else ()
+        if not layer.characters and not layer.over.fragments and not hidden:
+            return self._without_text(layer)
+        pieces = (*layer.fragments, *hidden)
+        return from_layer(self._page.number, layer, pieces, verdict.reason)
 
     def _verdict(self, layer: TextLayer) -> Verdict:
         if self._options.text_layer == "always":
@@ -83,30 +89,40 @@ class _Conversion:
             return Verdict(trust, "a sample of it reads as its text says", verdict.pictures)
         return Verdict("ocr", verdict.reason)
 
-    def _from_layer(
-        self,
-        layer: TextLayer,
-        fragments: Sequence[Fragment],
-        reason: str,
-        unread: Sequence[Box] = (),
-    ) -> PageResult:
-        sources = {piece.source for piece in fragments}
-        result = PageResult(
-            number=self._page.number,
-            source="ocr" if "ocr" in sources else "text_layer",
-            mixed=len(sources) > 1,
-            reason=reason,
-            width=layer.width,
-            height=layer.height,
-            rotation=layer.quarters * 90,
-            skew=0.0,
-            blocks=tuple(lay_out(fragments, layer.rules, layer.width, layer.height)),
-            seconds=0.0,
+    def _without_text(self, layer: TextLayer) -> PageResult | PageToRead:
+        """Return a page without any text: blank, or to be read if anything is drawn on it."""
+        if self._options.text_layer == "always":
+            return from_layer(self._page.number, layer, (), "its text layer is asked for")
+        image = self._page.image()
+        if int(image.pixels.max()) - int(image.pixels.min()) < _INK:
+            return from_layer(self._page.number, layer, (), "it is blank")
+        reason = "it has no text of its own, and something is drawn on it"
+        return replace(self._to_read(reason), warnings=layer.warnings)
+
+    def _read_instead(self, layer: TextLayer, reason: str) -> PageResult | PageToRead:
+        """Return a page whose layer is not good enough, to be read unless the engine cannot."""
+        fallback = fallback_of(self._page.number, layer)
+        if fallback is not None and fallback.only_choice(self._engine.alphabet):
+            return fallback.result
+        to_read = self._to_read(reason)
+        return replace(
+            to_read,
+            fallback=fallback,
+            over=layer.over,
+            quarters=layer.quarters,
+            warnings=layer.warnings,
         )
-        return accounted(result, fragments, unread)
 
     def _completed(self, layer: TextLayer, verdict: Verdict) -> PageResult:
         """Return the layer's text with that of the pictures in its places."""
+        number = self._page.number
+        if self._engine.whole_pages:
+            # Such an engine says nothing of places, so a part of a page is of no use to it.
+            count = len(verdict.pictures)
+            message = f"{count} of its pictures may hold text and were not read"
+            result = from_layer(number, layer, layer.fragments, verdict.reason)
+            warning = PageWarning("unread_pictures", message, incomplete=True)
+            return replace(result, warnings=(*result.warnings, warning))
         image = self._page.image()
         found = list(layer.fragments)
         unread: list[Box] = []
@@ -123,7 +139,7 @@ class _Conversion:
                 else "its pictures have no text"
             )
         )
-        return self._from_layer(layer, found, reason, unread)
+        return accounted(from_layer(number, layer, found, reason), unread)
 
     def _read_picture(
         self, image: PageImage, picture: Box, layer: TextLayer

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from ocr.conversion.account import accounted
+from ocr.conversion.account import accounted, counted
+from ocr.conversion.layer_page import Fallback
 from ocr.conversion.result import PageResult, failed_page
 from ocr.deadline import Deadline
 from ocr.documents.document import PageImage
@@ -14,9 +16,15 @@ from ocr.engines.rules import drawn_rules
 from ocr.errors import PageFailed
 from ocr.layout.block import Block
 from ocr.layout.page_layout import lay_out
+from ocr.page_warning import PageWarning
 from ocr.text import Fragment, Word, fragment
+from ocr.text_layer.annotations import Annotations
 
 _POINTS = 72.0
+_UNREADABLE = 0.3
+"""Share of what looks like text, and could not be read, from which a layer is better."""
+_FEWER = 0.5
+"""An engine that reads fewer of a layer's characters than this share did not read the page."""
 _TYPE_SIZE = 0.72
 """The size of type in lines that are this much higher: detection leaves room above and below."""
 
@@ -27,12 +35,20 @@ class PageToRead:
 
     Attributes:
         reason: why, in one clause.
+        fallback: the page as a layer has it that is second to what is read.
+        over: form fields and notes that lie over the page, as its layer says.
+        quarters: how often the page was turned clockwise for those.
+        warnings: what its document says of the page.
     """
 
     number: int
     image: PageImage
     reason: str
     deadline: Deadline
+    fallback: Fallback | None = None
+    over: Annotations = field(default_factory=Annotations)
+    quarters: int = 0
+    warnings: tuple[PageWarning, ...] = ()
 
 
 def read_page(page: PageToRead, engine: OcrEngine) -> PageResult:
@@ -42,12 +58,22 @@ def read_page(page: PageToRead, engine: OcrEngine) -> PageResult:
         if isinstance(reading, MarkdownReading):
             result = _markdown_page(page, reading)
         else:
-            result = _laid_out_page(page, reading)
+            result = _better(page.fallback, _laid_out_page(page, reading))
         page.deadline.remaining()
     except PageFailed as error:
         result = failed_page(page.number, error)
     began = page.deadline.end - page.deadline.seconds
     return replace(result, seconds=time.monotonic() - began)
+
+
+def _better(fallback: Fallback | None, read: PageResult) -> PageResult:
+    """Return what was read, or what the layer says where the engine could not read the page."""
+    if fallback is None:
+        return read
+    letters = sum(count for means, count in read.read_by if means == "ocr")
+    if read.unread_share > _UNREADABLE or letters < _FEWER * fallback.letters:
+        return fallback.result
+    return read
 
 
 def fragments_of(reading: LinesReading, scale: float, left: float, top: float) -> list[Fragment]:
@@ -78,6 +104,10 @@ def _laid_out_page(page: PageToRead, reading: LinesReading) -> PageResult:
     width, height = reading.width * scale, reading.height * scale
     rules = [rule.scaled(scale) for rule in drawn_rules(reading.upright)]
     fragments = fragments_of(reading, scale, 0, 0)
+    if page.quarters == reading.quarters:
+        # What the document itself says of its fields is surer than their picture.
+        said = page.over.fragments
+        fragments = [piece for piece in fragments if not _is_said(piece, said)] + list(said)
     result = PageResult(
         number=page.number,
         source="ocr",
@@ -89,8 +119,15 @@ def _laid_out_page(page: PageToRead, reading: LinesReading) -> PageResult:
         skew=round(reading.skew, 2),
         blocks=tuple(lay_out(fragments, rules, width, height)),
         seconds=0.0,
+        warnings=page.warnings,
     )
-    return accounted(result, fragments, [area.scaled(scale) for area in reading.unread])
+    unread = [area.scaled(scale) for area in reading.unread]
+    return accounted(counted(result, fragments), unread)
+
+
+def _is_said(piece: Fragment, said: Sequence[Fragment]) -> bool:
+    """Return whether a field or note stands where something was recognised."""
+    return any(piece.box.within(other.box) for other in said)
 
 
 def _markdown_page(page: PageToRead, reading: MarkdownReading) -> PageResult:
@@ -108,5 +145,6 @@ def _markdown_page(page: PageToRead, reading: MarkdownReading) -> PageResult:
         skew=0.0,
         blocks=(block,) if reading.markdown else (),
         seconds=0.0,
+        warnings=page.warnings,
         read_by=(("ocr", len(reading.markdown)),),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ocr.errors import PageFailed
 from ocr.geometry import Box
 from ocr.layout.block import Block
+from ocr.page_warning import PageWarning
 from ocr.text import Means, Source
 
 
@@ -21,21 +22,6 @@ class PageError:
 
     code: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class PageWarning:
-    """What whoever uses a page's text has to know.
-
-    Attributes:
-        code: for programs, such as `unread_areas`.
-        message: for people.
-        incomplete: whether text of the page is missing from the result.
-    """
-
-    code: str
-    message: str
-    incomplete: bool
 
 
 @dataclass(frozen=True, slots=True)

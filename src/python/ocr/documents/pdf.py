@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
@@ -13,9 +16,12 @@ import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 from ocr.conversion.options import Limits
 from ocr.documents.document import PageImage
 from ocr.errors import DocumentBroken, PageBroken, PageTooLarge, PasswordMissing, PasswordWrong
+from ocr.page_warning import PageWarning
 from ocr.text_layer.characters import read_text_layer
 from ocr.text_layer.layer import TextLayer
 from ocr.text_layer.placing import Placing
+
+_log = logging.getLogger(__name__)
 
 _HEADER_WITHIN = 1024
 """Readers accept a header that does not begin at the first byte, up to here."""
@@ -38,9 +44,12 @@ class PdfFile:
 
     def __init__(self, content: bytes, password: str | None, dpi: int, limits: Limits) -> None:
         self._file = _opened(content, password)
+        # Before any page is loaded: pages that are loaded earlier do not show their fields.
+        _show_forms(self._file)
         self._dpi = dpi
         self._limits = limits
         self.page_count = len(self._file)
+        self._warnings = tuple(_warnings(self._file))
 
     def __enter__(self) -> PdfFile:
         return self
@@ -66,14 +75,23 @@ class PdfFile:
         width, height = page.get_size()
         if not all(math.isfinite(side) and side >= _SMALLEST_SIDE for side in (width, height)):
             raise PageBroken(f"its size is {width:g} x {height:g} points, which is no page")
-        return PdfPage(page, number, self._dpi, self._limits)
+        warnings = self._warnings if number == 1 else ()
+        return PdfPage(page, number, self._dpi, self._limits, warnings)
 
 
 class PdfPage:
     """A page of a PDF file; a `SourcePage`."""
 
-    def __init__(self, page: pypdfium2.PdfPage, number: int, dpi: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        page: pypdfium2.PdfPage,
+        number: int,
+        dpi: int,
+        limits: Limits,
+        warnings: tuple[PageWarning, ...] = (),
+    ) -> None:
         self._page = page
+        self._warnings = warnings
         self.number = number
         self._dpi = dpi
         self._limits = limits
@@ -81,9 +99,10 @@ class PdfPage:
     def text_layer(self) -> TextLayer:
         """Return the text and the pictures of the page."""
         try:
-            return read_text_layer(self._page, _placing(self._page))
+            layer = read_text_layer(self._page, _placing(self._page))
         except pypdfium2.PdfiumError as error:
             raise PageBroken(f"PDFium cannot read its content: {error}") from None
+        return replace(layer, warnings=self._warnings) if self._warnings else layer
 
     def image(self) -> PageImage:
         """Render the page, as it is to be read: with the rotation that it asks for.
@@ -116,6 +135,30 @@ def _opened(content: bytes, password: str | None) -> pypdfium2.PdfDocument:
         raise DocumentBroken(
             "it begins like a PDF file and PDFium cannot read it; repair it, or print it anew"
         ) from None
+
+
+def _warnings(file: pypdfium2.PdfDocument) -> Iterator[PageWarning]:
+    """Yield what is to be known of a file as a whole; its first page says it."""
+    attachments = pdfium.FPDFDoc_GetAttachmentCount(file)
+    if attachments > 0:
+        message = f"the file has {attachments} attachments, which are not converted"
+        yield PageWarning("attachments", message, incomplete=False)
+    if file.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
+        message = (
+            "the file is a dynamic XFA form: what its pages show in Adobe Reader is not in them; "
+            "print it to a PDF file first"
+        )
+        yield PageWarning("dynamic_form", message, incomplete=True)
+
+
+def _show_forms(file: pypdfium2.PdfDocument) -> None:
+    """Let PDFium draw and tell the values of form fields; a form that is broken stays undrawn."""
+    if file.get_formtype() == pdfium.FORMTYPE_NONE:
+        return
+    try:
+        file.init_forms(pdfium.FPDF_FORMFILLINFO(version=2))
+    except pypdfium2.PdfiumError as error:
+        _log.warning("the values of its form cannot be read: %s", error)
 
 
 def _placing(page: pypdfium2.PdfPage) -> Placing:

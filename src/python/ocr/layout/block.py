@@ -24,7 +24,8 @@ class Block:
     """A piece of a page that is read as one.
 
     Attributes:
-        text: without any markup; the cells of a table are separated by tabs and line ends.
+        text: without any markup; the cells of a table are separated by tabs and line ends. A
+            paragraph has a line end only where its lines were ended on purpose.
         box: None only where the engine gives no places.
         size: of its type, in points; 0 where it is not known.
         bold: whether all of it is.
@@ -33,6 +34,7 @@ class Block:
         marker: of a list item, as printed.
         rows: the cells of a table.
         part: of the document; pages that are read from an image are all body.
+        links: parts of the text that lead elsewhere, each with its address.
     """
 
     type: BlockType
@@ -46,3 +48,4 @@ class Block:
     marker: str = ""
     rows: tuple[tuple[str, ...], ...] = ()
     part: Part = "body"
+    links: tuple[tuple[str, str], ...] = ()

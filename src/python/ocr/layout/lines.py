@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ocr.direction import in_reading_order, runs_from_right
 from ocr.geometry import Box, around
 from ocr.text import Fragment, Source, Word
 
@@ -35,6 +36,11 @@ class Line:
         """Whether all of it is bold."""
         return all(word.bold for word in self.words)
 
+    @property
+    def from_right(self) -> bool:
+        """Whether it is read from the right."""
+        return runs_from_right(self.text)
+
 
 def rows_of(fragments: Iterable[Fragment]) -> list[list[Fragment]]:
     """Return fragments by row, from the top; each row from the left."""
@@ -51,12 +57,21 @@ def lines_of(fragments: Iterable[Fragment]) -> list[Line]:
     """Return the lines of one column, from the top."""
     return [
         Line(
-            tuple(word for piece in row for word in piece.words),
+            tuple(_words_in_order(row)),
             around(piece.box for piece in row),
             "ocr" if any(piece.source == "ocr" for piece in row) else "text_layer",
         )
         for row in rows_of(fragments)
     ]
+
+
+def _words_in_order(row: Sequence[Fragment]) -> Sequence[Word]:
+    """Return the words of a row as they are read: from the right where its script runs so."""
+    words = [word for piece in row for word in piece.words]
+    if len(row) == 1 or all(word.text.isascii() for word in words):
+        return words
+    words.sort(key=lambda word: word.box.left)
+    return in_reading_order(words, lambda word: word.text)
 
 
 def body_size(fragments: Sequence[Fragment]) -> float:
@@ -65,7 +80,15 @@ def body_size(fragments: Sequence[Fragment]) -> float:
     for piece in fragments:
         for word in piece.words:
             sizes[round(word.size * 2) / 2] += len(word.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
+    if not sizes:
+        return 0.0
+    # On slides, small print may be the most common of several sizes: half of all is no larger.
+    half, total = sum(sizes.values()) / 2, 0
+    for size in sorted(sizes):
+        total += sizes[size]
+        if total >= half:
+            return max(size, sizes.most_common(1)[0][0])
+    return sizes.most_common(1)[0][0]
 
 
 def confidence_of(words: Iterable[Word]) -> float | None:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from ocr.geometry import Box
 from ocr.layout.block import Block
+from ocr.layout.fields import with_fields
 from ocr.layout.furniture import page_furniture
 from ocr.layout.levels import with_levels
+from ocr.layout.line_numbers import without_line_numbers
 from ocr.layout.lines import body_size, lines_of
 from ocr.layout.list_markers import is_marker
+from ocr.layout.listings import listings
+from ocr.layout.narrow_gutters import with_room
 from ocr.layout.paragraphs import blocks_of
 from ocr.layout.regions import Piece, Region, regions_in_order
 from ocr.layout.ruled_tables import ruled_tables
@@ -32,12 +36,14 @@ def lay_out(
     """
     body = body_size(fragments)
     tables, text = ruled_tables(rules, fragments)
-    pieces: list[Piece] = [*tables, *_with_markers(text)]
+    code, text = listings(with_fields(text))
+    text, numbers = without_line_numbers(with_room(text))
+    pieces: list[Piece] = [*tables, *code, *_with_markers(text)]
     blocks = [
         block for region in regions_in_order(pieces) for block in _region_blocks(region, body)
     ]
     page = Box(0, 0, width, height)
-    return with_levels([page_furniture(blocks, page)])[0]
+    return with_levels([[*page_furniture(blocks, page), *numbers]])[0]
 
 
 def _region_blocks(region: Region, body: float) -> list[Block]:

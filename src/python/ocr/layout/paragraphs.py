@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
 
-from ocr.geometry import around
+from ocr.direction import runs_from_right
+from ocr.geometry import Box, around
 from ocr.layout.block import Block
 from ocr.layout.lines import Line, confidence_of, usual_gap
-from ocr.layout.list_markers import marker_of
+from ocr.layout.list_markers import BULLETS, marker_of
+from ocr.text import Word
 
 _MORE_SPACE = 0.4
 """Of the type's size: this much more than usual between two lines separates paragraphs."""
@@ -21,6 +25,10 @@ _INDENT = 0.8
 _HEADING_LETTERS = 160
 _BOLD_HEADING_LETTERS = 90
 _HYPHENATED = re.compile(r"[^\W\d_][-\u2010]$")
+_COMPOUND = re.compile(r"(?:[^\W_]-[^\W_]+|\b(?:well|self|long|short|high|low|half|full))-$", re.I)
+"""What ends in a hyphen that belongs to the word, and not to the end of the line."""
+_NARROW = 0.75
+"""Share of a column's width up to which lines that end early are an address or a verse."""
 
 
 def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
@@ -30,7 +38,9 @@ def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
         lines: from the top.
         body: the size of most of the page's type, in points.
     """
-    return [_block(paragraph, body) for paragraph in _paragraphs(lines, body)]
+    left = min((line.box.left for line in lines), default=0.0)
+    right = max((line.box.right for line in lines), default=0.0)
+    return [_block(paragraph, body, left, right) for paragraph in _paragraphs(lines, body)]
 
 
 def joined(lines: Sequence[str]) -> str:
@@ -38,7 +48,7 @@ def joined(lines: Sequence[str]) -> str:
     text = ""
     for line in lines:
         if _HYPHENATED.search(text) and line[:1].islower():
-            text = text[:-1] + line
+            text = (text if _COMPOUND.search(text) else text[:-1]) + line
         elif text and _is_wide(text[-1]) and _is_wide(line[:1]):
             text += line
         else:
@@ -56,6 +66,22 @@ def _is_wide(character: str) -> bool:
 
 
 def _paragraphs(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
+    if lines and runs_from_right("".join(line.text for line in lines)):
+        # Seen in a mirror, such lines begin at the left.
+        mirrored = {id(line): _mirrored(line) for line in lines}
+        back = {id(image): line for line in lines for image in [mirrored[id(line)]]}
+        for paragraph in _from_left([mirrored[id(line)] for line in lines], body):
+            yield [back[id(image)] for image in paragraph]
+        return
+    yield from _from_left(lines, body)
+
+
+def _mirrored(line: Line) -> Line:
+    box = line.box
+    return replace(line, box=Box(-box.right, box.top, -box.left, box.bottom))
+
+
+def _from_left(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
     gap = max(0.0, usual_gap(lines))
     left = min((line.box.left for line in lines), default=0.0)
     right = max((line.box.right for line in lines), default=0.0)
@@ -106,8 +132,26 @@ def _is_heading_size(line: Line, body: float) -> bool:
     return line.size > limit * body
 
 
-def _block(paragraph: Sequence[Line], body: float) -> Block:
-    text = joined([line.text for line in paragraph])
+def _text(paragraph: Sequence[Line], right: float, left: float) -> str:
+    """Return a paragraph as one text, or as lines where each was ended on purpose.
+
+    The first word of the next line would have fitted, in two lines after each other: no program
+    that fills lines does that, but whoever writes an address or a verse.
+    """
+    lines = [line.text for line in paragraph]
+    early = [
+        right - line.box.right > below.words[0].box.width + line.size
+        and line.box.right - left < _NARROW * (right - left)
+        and not _HYPHENATED.search(line.text)
+        for line, below in pairwise(paragraph)
+    ]
+    if any(first and second for first, second in pairwise(early)) and all(early):
+        return "\n".join(lines)
+    return joined(lines)
+
+
+def _block(paragraph: Sequence[Line], body: float, left: float, right: float) -> Block:
+    text = _text(paragraph, right, left)
     words = [word for line in paragraph for word in line.words]
     size = max(paragraph, key=lambda line: len(line.text)).size
     bold = all(line.bold for line in paragraph)
@@ -122,12 +166,21 @@ def _block(paragraph: Sequence[Line], body: float) -> Block:
         bold=bold,
         confidence=confidence_of(words),
         marker="" if heading else marker,
+        links=_links(words),
     )
+
+
+def _links(words: Sequence[Word]) -> tuple[tuple[str, str], ...]:
+    """Return texts that lead elsewhere, each with its address."""
+    groups = groupby(words, key=lambda word: word.link)
+    return tuple((" ".join(word.text for word in group), link) for link, group in groups if link)
 
 
 def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -> bool:
     if not any(character.isalnum() for character in text):
         return False
+    if marker_of(text)[:1] in BULLETS and marker_of(text):
+        return False  # however large: on slides, lists are
     if all(_is_heading_size(line, body) for line in paragraph):
         return len(text) <= _HEADING_LETTERS and len(paragraph) <= 4
     ends = text[-1] in ".,;:!?"

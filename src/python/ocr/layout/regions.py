@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ocr.direction import runs_from_right
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
 from ocr.layout.lines import rows_of
@@ -25,6 +26,10 @@ _GUTTER = 0.8
 """White space between columns, in sizes of the type."""
 _PAST_COLUMNS = 1.8
 """White space above a line that may follow columns instead of going on in one, in line heights."""
+
+
+_HEAD_ROWS = 3
+_HEAD_LETTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,15 @@ def _cut(pieces: list[Piece], type_size: float, depth: int) -> list[Region]:
 
 
 def _columns_or_table(strip: _Strip, type_size: float, depth: int) -> list[Region]:
-    fragments = [piece for piece in strip.pieces if isinstance(piece, Fragment)]
-    if len(fragments) == len(strip.pieces):
-        table = loose_table(rows_of(fragments), strip.gutters)
-        if table is not None:
-            return [Region((table,))]
+    table = _table_of(strip)
+    if table is not None:
+        return [Region((table,))]
     found: list[Region] = []
     edges = [strip.box.left, *((start + end) / 2 for start, end in strip.gutters), strip.box.right]
-    for left, right in pairwise(edges):
+    columns = list(pairwise(edges))
+    if runs_from_right("".join(p.text for p in strip.pieces)):
+        columns.reverse()
+    for left, right in columns:
         column = [piece for piece in strip.pieces if left <= _box(piece).centre <= right]
         if column:
             found.extend(_cut(column, type_size, depth + 1))
@@ -115,6 +121,10 @@ def _grouped(strips: Sequence[_Strip], type_size: float) -> list[_Strip]:
     for index, strip in enumerate(strips):
         if groups:
             group = groups[-1]
+            if _spans_a_row(group, strip, strips[index + 1 : index + 3], type_size):
+                group.pieces.extend(strip.pieces)
+                group.box = around((group.box, strip.box))
+                continue
             kept = _shared_gutters(group, strip, _GUTTER * type_size)
             gap = strip.box.top - group.box.bottom
             goes_on = bool(strip.gutters) or any(
@@ -122,7 +132,9 @@ def _grouped(strips: Sequence[_Strip], type_size: float) -> list[_Strip]:
                 for later in strips[index + 1 : index + 4]
             )
             far = gap > _PAST_COLUMNS * type_size and not goes_on
-            if kept and not far:
+            after = strips[index + 1] if index + 1 < len(strips) else None
+            is_head = after is not None and _heads(group, strip, after, type_size)
+            if kept and not far and not is_head:
                 group.pieces.extend(strip.pieces)
                 group.box = around((group.box, strip.box))
                 group.gutters = kept
@@ -132,7 +144,76 @@ def _grouped(strips: Sequence[_Strip], type_size: float) -> list[_Strip]:
                 group.box = around((group.box, strip.box))
                 continue
         groups.append(_Strip(list(strip.pieces), strip.box, list(strip.gutters)))
-    return groups
+    return _with_heads(groups, type_size)
+
+
+def _spans_a_row(group: _Strip, strip: _Strip, later: Sequence[_Strip], type_size: float) -> bool:
+    """Return whether a strip is a row of a table without rules whose cells span columns."""
+    columns = len(group.gutters)
+    if columns < 2 or strip.box.top - group.box.bottom > _PAST_COLUMNS * type_size:
+        return False
+    least = _GUTTER * type_size
+    if len(_shared_gutters(group, strip, least)) == columns:
+        return False
+    goes_on = any(len(_shared_gutters(group, other, least)) == columns for other in later)
+    return goes_on and _is_short(strip) and _table_of(group) is not None
+
+
+def _heads(group: _Strip, strip: _Strip, after: _Strip, type_size: float) -> bool:
+    """Return whether a group is the head of a table without rules, whose cells span columns."""
+    least = _GUTTER * type_size
+    kept = _shared_gutters(group, strip, least)
+    return (
+        len(strip.gutters) >= 2
+        and len(kept) < len(strip.gutters)
+        and len(_shared_gutters(strip, after, least)) >= 2
+        and _is_short(group)
+    )
+
+
+def _is_short(strip: _Strip) -> bool:
+    """Return whether a strip is a row or two of short texts, as heads of tables are."""
+    texts = [piece.text for piece in strip.pieces if isinstance(piece, Fragment)]
+    rows = rows_of(piece for piece in strip.pieces if isinstance(piece, Fragment))
+    return (
+        len(texts) == len(strip.pieces)
+        and len(rows) <= _HEAD_ROWS
+        and all(len(text) <= _HEAD_LETTERS for text in texts)
+    )
+
+
+def _with_heads(groups: Sequence[_Strip], type_size: float) -> list[_Strip]:
+    """Return groups, the heads of tables joined to their tables."""
+    found: list[_Strip] = []
+    for group in groups:
+        head = found[-1] if found else None
+        if (
+            head is not None
+            and len(group.gutters) >= 2
+            and _is_head(head, group, type_size)
+            and _table_of(group) is not None
+        ):
+            head.pieces.extend(group.pieces)
+            head.box, head.gutters = around((head.box, group.box)), group.gutters
+            continue
+        found.append(group)
+    return found
+
+
+def _is_head(head: _Strip, table: _Strip, type_size: float) -> bool:
+    near = table.box.top - head.box.bottom < type_size
+    reach = table.box.grown(type_size)
+    within = head.box.left >= reach.left and head.box.right <= reach.right
+    # What stands alone above the first column is a caption, or the text before the table.
+    beside = head.box.left > table.gutters[0][0] or len(head.pieces) > 1
+    return near and within and beside and len(head.gutters) < len(table.gutters) and _is_short(head)
+
+
+def _table_of(strip: _Strip) -> Block | None:
+    fragments = [piece for piece in strip.pieces if isinstance(piece, Fragment)]
+    if len(fragments) < len(strip.pieces):
+        return None
+    return loose_table(rows_of(fragments), strip.gutters)
 
 
 def _shared_gutters(group: _Strip, strip: _Strip, least: float) -> list[tuple[float, float]]:

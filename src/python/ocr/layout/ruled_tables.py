@@ -1,19 +1,23 @@
-"""Tables whose cells are enclosed by drawn lines."""
+"""Tables whose cells are enclosed by drawn lines, all of them or some."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
-from ocr.layout.lines import rows_of
+from ocr.layout.lines import lines_of
+from ocr.layout.networks import NEAR, networks_of
 from ocr.layout.table_cells import table_block
 from ocr.text import Fragment, Word, fragment
 
-_NEAR = 3.0
-"""Points within which lines meet, and within which two lines are one."""
-_SHORTEST = 8.0
-_MOST_LINES = 4_000
+_APART = 1.0
+"""Of the type's size: words that stand further apart are two texts, which an undrawn line parts."""
+_MOSTLY = 0.5
+"""Share of the rows in which a line is drawn from which a row without it has a cell that spans."""
 
 
 def ruled_tables(
@@ -22,14 +26,16 @@ def ruled_tables(
     """Return the tables that lines enclose, and the text that is in none of them."""
     tables: list[Block] = []
     left_over = list(fragments)
-    for network in _networks(rules):
+    for network in networks_of(rules):
         across = _merged(rule.middle for rule in network if rule.width >= rule.height)
         down = _merged(rule.centre for rule in network if rule.height > rule.width)
         if len(across) < 2 or len(down) < 2 or (len(across) == 2 and len(down) == 2):
             continue
         area = around(network)
-        inside = [piece for piece in left_over if piece.box.within(area.grown(_NEAR), 0.6)]
-        table = _table(inside, area, across, down, network)
+        inside = [piece for piece in left_over if piece.box.within(area.grown(NEAR), 0.6)]
+        if not inside:
+            continue
+        table = _table(inside, _Grid(across, down, _drawn(network, across, down)), area)
         if table is not None:
             tables.append(table)
             taken = set(map(id, inside))
@@ -37,91 +43,132 @@ def ruled_tables(
     return tables, left_over
 
 
-def _table(
-    inside: Sequence[Fragment],
-    area: Box,
-    across: Sequence[float],
-    down: Sequence[float],
-    network: Sequence[Box],
-) -> Block | None:
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The lines of a table.
+
+    Attributes:
+        across: heights of the level ones, from the top.
+        down: places of the upright ones, from the left.
+        drawn: for each row, the indices of the upright lines that are drawn in it.
+    """
+
+    across: Sequence[float]
+    down: Sequence[float]
+    drawn: Sequence[frozenset[int]]
+
+    def mostly_drawn(self, index: int) -> bool:
+        """Return whether an upright line is drawn in most rows."""
+        return sum(index in row for row in self.drawn) > _MOSTLY * len(self.drawn)
+
+    def place(self, word: Box) -> tuple[int, int]:
+        """Return the row and the column in which a word stands."""
+        return _place(word.middle, self.across), _place(word.centre, self.down)
+
+
+def _table(inside: Sequence[Fragment], grid: _Grid, area: Box) -> Block | None:
     """Return the table of a grid, or None if it encloses too little to be one."""
-    cells: list[list[list[Word]]] = [[[] for _ in down[1:]] for _ in across[1:]]
+    rows = len(grid.across) - 1
+    texts: list[list[list[Word]]] = [[] for _ in range(rows)]
     for piece in inside:
-        for word in piece.words:
-            row, column = _place(word.box.middle, across), _place(word.box.centre, down)
-            column = _spanned_from(word.box, row, column, across, down, network)
-            cells[row][column].append(word)
-    texts = [[_cell_text(cell) for cell in row] for row in cells]
-    texts = [row for row in texts if any(row)]
-    used = [column for column in range(len(down) - 1) if any(row[column] for row in texts)]
-    texts = [[row[column] for column in used] for row in texts]
-    if len(texts) < 2 and len(used) < 2:
+        for run in _runs(piece, grid):
+            texts[grid.place(around(word.box for word in run))[0]].append(run)
+    cells = [_row_cells(runs, row, grid) for row, runs in enumerate(texts)]
+    filled = [[_cell_text(cell) for cell in row] for row in cells]
+    filled = [row for row in filled if any(row)]
+    used = [column for column in range(len(grid.down) - 1) if any(row[column] for row in filled)]
+    filled = [[row[column] for column in used] for row in filled]
+    if len(filled) < 2 and len(used) < 2:
         return None
-    if len(texts) * len(used) < 3:
+    if len(filled) * len(used) < 3:
         return None
-    return table_block(texts, area, inside)
+    return table_block(filled, area, inside)
 
 
-def _spanned_from(
-    word: Box,
-    row: int,
-    column: int,
-    across: Sequence[float],
-    down: Sequence[float],
-    network: Sequence[Box],
-) -> int:
-    """Return the first column of the cell: one goes on where no line is drawn between two."""
-    while column > 0:
-        x, top, bottom = down[column], across[row], across[row + 1]
-        drawn = any(
-            rule.height > rule.width
-            and abs(rule.centre - x) < _NEAR
-            and min(rule.bottom, bottom) - max(rule.top, top) > 0.5 * (bottom - top)
-            for rule in network
-        )
-        if drawn:
-            return column
-        column -= 1
-    return column
+def _runs(piece: Fragment, grid: _Grid) -> list[list[Word]]:
+    """Return words that belong to one cell because nothing but a space is between them.
+
+    A line that is drawn between two words parts them however near they are.
+    """
+    runs: list[list[Word]] = [[piece.words[0]]]
+    for before, word in pairwise(piece.words):
+        row, column = grid.place(word.box)
+        last_row, last = grid.place(before.box)
+        between = range(min(last, column) + 1, max(last, column) + 1)
+        apart = max(word.box.left - before.box.right, before.box.left - word.box.right)
+        parted = any(edge in grid.drawn[row] for edge in between) or row != last_row
+        if parted or (between and apart > _APART * word.size):
+            runs.append([])
+        runs[-1].append(word)
+    return runs
+
+
+def _row_cells(runs: Sequence[Sequence[Word]], row: int, grid: _Grid) -> list[list[Word]]:
+    """Return the words of the cells of a row.
+
+    A text that crosses a line which is not drawn makes one cell of both sides. Where none does,
+    texts on both sides are two cells: many tables have upright lines in their head only. What
+    stands alone between two drawn lines belongs to a cell that spans, and so to the first of its
+    columns, if the lines within are drawn in most other rows.
+    """
+    columns = len(grid.down) - 1
+    spans = [_span(run, grid) for run in runs]
+    crossed = {edge for first, last in spans for edge in range(first + 1, last + 1)}
+    starts = list(range(columns))
+    for edge in range(1, columns):
+        if edge not in grid.drawn[row] and edge in crossed:
+            starts[edge] = starts[edge - 1]
+    cells: list[list[Word]] = [[] for _ in range(columns)]
+    for run, (first, _) in zip(runs, spans, strict=True):
+        cells[starts[first]].extend(run)
+    bounds = [0, *sorted(edge for edge in grid.drawn[row] if 0 < edge < columns), columns]
+    for start, end in pairwise(bounds):
+        used = [column for column in range(start, end) if cells[column]]
+        inner = range(start + 1, used[0] + 1) if used else range(0)
+        if len(used) == 1 and inner and all(grid.mostly_drawn(edge) for edge in inner):
+            cells[start], cells[used[0]] = cells[used[0]], []
+    return cells
+
+
+def _span(run: Sequence[Word], grid: _Grid) -> tuple[int, int]:
+    """Return the first and the last column in which a text stands."""
+    box = around(word.box for word in run)
+    first = _place(box.left + NEAR, grid.down)
+    return first, max(first, _place(box.right - NEAR, grid.down))
+
+
+def _drawn(
+    network: Sequence[Box], across: Sequence[float], down: Sequence[float]
+) -> list[frozenset[int]]:
+    """Return for each row which upright lines are drawn in it."""
+    drawn: list[set[int]] = [set() for _ in across[1:]]
+    for rule in network:
+        if rule.height <= rule.width:
+            continue
+        index = _nearest(rule.centre, down)
+        first = max(0, bisect_left(across, rule.top) - 1)
+        for row in range(first, len(across) - 1):
+            top, bottom = across[row], across[row + 1]
+            if top >= rule.bottom:
+                break
+            if min(rule.bottom, bottom) - max(rule.top, top) > 0.5 * (bottom - top):
+                drawn[row].add(index)
+    return [frozenset(row) for row in drawn]
+
+
+def _nearest(value: float, edges: Sequence[float]) -> int:
+    after = bisect_left(edges, value)
+    near = range(max(0, after - 1), min(len(edges), after + 1))
+    return min(near, key=lambda index: abs(edges[index] - value))
 
 
 def _place(value: float, edges: Sequence[float]) -> int:
-    inner = sum(1 for edge in edges[1:-1] if value > edge)
-    return min(inner, len(edges) - 2)
+    return min(max(bisect_left(edges, value) - 1, 0), len(edges) - 2)
 
 
 def _cell_text(words: Sequence[Word]) -> str:
-    rows = rows_of([fragment([word], "text_layer") for word in words])
-    return " ".join(piece.text for row in rows for piece in row)
-
-
-def _networks(rules: Sequence[Box]) -> list[list[Box]]:
-    """Return lines that touch, directly or through others, as one network each."""
-    long = [rule for rule in rules if max(rule.width, rule.height) >= _SHORTEST]
-    long = sorted(set(long), key=lambda rule: rule.top)[:_MOST_LINES]
-    networks: list[list[Box]] = []
-    reaches: list[Box] = []
-    for rule in long:
-        near = rule.grown(_NEAR)
-        touched = [
-            index
-            for index, network in enumerate(networks)
-            if _meet(reaches[index], near) and any(_meet(other, near) for other in network)
-        ]
-        joined = [rule, *(other for index in touched for other in networks[index])]
-        networks = [n for index, n in enumerate(networks) if index not in touched]
-        reaches = [r for index, r in enumerate(reaches) if index not in touched]
-        networks.append(joined)
-        reaches.append(around(joined))
-    return [network for network in networks if len(network) > 3]
-
-
-def _meet(first: Box, second: Box) -> bool:
-    return (
-        first.left <= second.right
-        and second.left <= first.right
-        and first.top <= second.bottom
-        and second.top <= first.bottom
+    return " ".join(
+        line.text for line in lines_of(fragment([word], "text_layer") for word in words)
     )
 
 
@@ -129,6 +176,6 @@ def _merged(values: Iterable[float]) -> list[float]:
     """Return positions in order, those that are near each other as one."""
     merged: list[float] = []
     for value in sorted(values):
-        if not merged or value - merged[-1] > _NEAR:
+        if not merged or value - merged[-1] > NEAR:
             merged.append(value)
     return merged

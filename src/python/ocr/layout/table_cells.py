@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
@@ -17,6 +18,8 @@ _NUMBER = re.compile(
 )
 _PROSE = 26.0
 """Mean characters of a cell from which columns are columns of text."""
+_PARTED = 0.4
+"""Of the type's size: more white space than this where columns meet parts two cells."""
 _PROSE_OF_TWO = 20.0
 """The same where there are two columns only."""
 
@@ -64,6 +67,23 @@ def table_block(cells: Sequence[Sequence[str]], box: Box, fragments: Sequence[Fr
 def _row_cells(row: Sequence[Fragment], cuts: Sequence[float]) -> list[str]:
     cells: list[list[Word]] = [[] for _ in range(len(cuts) + 1)]
     for piece in row:
-        for word in piece.words:
-            cells[sum(1 for cut in cuts if word.box.centre > cut)].append(word)
+        for run in _runs(piece, cuts):
+            left = min(word.box.left for word in run)
+            cells[sum(1 for cut in cuts if left > cut)].extend(run)
     return [" ".join(word.text for word in cell) for cell in cells]
+
+
+def _runs(piece: Fragment, cuts: Sequence[float]) -> list[list[Word]]:
+    """Return the words of a fragment by cell.
+
+    A text that lies across the white space of other rows, with no more than a space there, is that
+    of a cell that spans columns.
+    """
+    runs: list[list[Word]] = [[piece.words[0]]]
+    for before, word in pairwise(piece.words):
+        first, second = sorted((before.box, word.box), key=lambda box: box.left)
+        parted = any(first.centre < cut < second.centre for cut in cuts)
+        if parted and second.left - first.right > _PARTED * word.size:
+            runs.append([])
+        runs[-1].append(word)
+    return runs

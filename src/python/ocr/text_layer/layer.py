@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ocr.geometry import Box
+from ocr.page_warning import PageWarning
 from ocr.text import Fragment
+from ocr.text_layer.annotations import Annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,15 @@ class TextLayer:
         characters: how many it has, spaces left out.
         unmapped: how many of them stand for nothing known: no Unicode value, a private one, or
             the replacement character.
-        invisible: how many more are there without being shown, as they are over scans.
+        hidden: the text that is there without being shown, as it is over and under scans.
+        invisible: how many characters that has.
+        hidden_unmapped: how many of them stand for nothing known.
         pictures: where raster images are.
         rules: thin lines and the sides of boxes that are drawn.
         paths: how many shapes are drawn, which may be outlines of letters.
+        over: form fields, notes and links that lie over the page.
+        warnings: what else is to be known, such as attachments of the document.
+        watermarks: text that is printed aslant over the page, and no part of its lines.
     """
 
     width: float
@@ -32,7 +39,12 @@ class TextLayer:
     fragments: tuple[Fragment, ...]
     characters: int
     unmapped: int
+    hidden: tuple[Fragment, ...]
     invisible: int
+    hidden_unmapped: int
     pictures: tuple[Box, ...]
     rules: tuple[Box, ...]
     paths: int
+    over: Annotations = field(default_factory=Annotations)
+    watermarks: tuple[Fragment, ...] = ()
+    warnings: tuple[PageWarning, ...] = ()

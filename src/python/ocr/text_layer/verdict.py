@@ -19,8 +19,6 @@ _UNMAPPED = 0.03
 """Share of characters without meaning from which a layer is garbage."""
 _HARDLY_ANY = 8
 """Characters up to which a layer is a page number or a stamp."""
-_MANY_PATHS = 300
-"""Shapes from which a page without text may be lettering drawn as outlines."""
 _PICTURE = 0.02
 """Share of the page from which a picture may hold text worth reading."""
 _PICTURE_SIDES = (48.0, 10.0)
@@ -62,9 +60,9 @@ def judged(layer: TextLayer) -> Verdict:
     """Judge a text layer by itself, without looking at the page."""
     page = Box(0, 0, layer.width, layer.height)
     if layer.invisible > layer.characters:
-        return Verdict("ocr", "its text is invisible, laid over a scan by another OCR program")
+        return Verdict("ocr", "its text is invisible, laid over or under a scan by another program")
     scan = any(picture.area > _SCAN * page.area for picture in layer.pictures)
-    if layer.characters <= _HARDLY_ANY and (scan or layer.pictures or layer.paths > _MANY_PATHS):
+    if layer.characters <= _HARDLY_ANY and (scan or layer.pictures or layer.paths):
         return Verdict("ocr", "it has no text of its own")
     if layer.unmapped > _UNMAPPED * max(layer.characters, 1):
         return Verdict(
@@ -93,7 +91,7 @@ def _unread_pictures(layer: TextLayer, page: Box) -> list[Box]:
         covered = sum(piece.box.overlap(picture) for piece in layer.fragments)
         if covered < _COVERED * picture.area:
             unread.append(picture)
-    return unread
+    return [*unread, *layer.over.pictures]
 
 
 def _is_implausible(fragments: Sequence[Fragment]) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
+from ocr.direction import direction_of, in_reading_order
 from ocr.geometry import Box, around
 from ocr.text import Fragment, Word, fragment
+from ocr.text_layer.character import Character
 from ocr.text_layer.placing import turned
 
 _SAME_PLACE = 0.3
@@ -15,26 +21,33 @@ _WORD_GAP = 0.3
 """Of the type's size: what stands further apart is two words, even without a space."""
 _FRAGMENT_GAP = 1.0
 """Of the type's size: what stands further apart is two columns, or two cells."""
+_SMALLER = 0.8
+"""Of the size of the letter before: a digit that is no larger, and stands higher, is a power or a
+mark of a note."""
+_RAISED = 0.12
+_SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+_SPACED_LETTERS = 4
+"""Letters with space between them from which a word is set wide, as headings are."""
+_WIDER = 1.6
+"""Times the space between such letters that divides words."""
+_FIRST_FROM_RIGHT = "\u0590"
+_PRESENTATION_FORMS = ("\ufb1d", "\ufeff")
+"""Between these, Unicode has letters of Hebrew and Arabic once more, by their shape."""
+_LAM = "\u0644"
+_ALEFS = "\u0627\u0622\u0623\u0625"
 
 
-@dataclass(frozen=True, slots=True)
-class Character:
-    """One printed character.
+class _Placed(NamedTuple):
+    """A character on the page as it is turned."""
 
-    Attributes:
-        quarters: the way it reads: 0 to the right, 1 downwards, 2 upside down, 3 upwards.
-        after_space: whether a space or the end of a line stands before it.
-        unmapped: whether it stands for nothing known.
-    """
-
-    text: str
+    character: Character
     box: Box
-    size: float
-    bold: bool
-    quarters: int
-    invisible: bool
-    unmapped: bool
-    after_space: bool
+    raised: bool = False
+
+    @property
+    def text(self) -> str:
+        text = self.character.text
+        return text.translate(_SUPERSCRIPTS) if self.raised else text
 
 
 def fragments_of(
@@ -53,44 +66,145 @@ def fragments_of(
     for direction, group in by_direction.items():
         upright = -direction % 4
         words = list(_words(group, upright, width, height))
-        joined = _joined(list(_runs(words)))
+        joined = [_in_order(piece) for piece in _joined(list(_runs(_set_wide(words))))]
         back = (quarters - upright) % 4
         sides = (height, width) if upright % 2 else (width, height)
         found.extend(_turned(piece, back, *sides) for piece in joined)
     return tuple(found)
 
 
-def _words(group: Sequence[Character], upright: int, width: float, height: float) -> Iterator[Word]:
-    word: list[tuple[Character, Box]] = []
+def _words(
+    group: Sequence[Character], upright: int, width: float, height: float
+) -> Iterator[tuple[Word, int]]:
+    """Yield words, each with the text object that it is printed by."""
+    word: list[_Placed] = []
     for character in group:
-        box = turned(character.box, upright, width, height)
+        box = turned(character.box, upright, width, height) if upright else character.box
+        raised = False
         if word:
-            before, last = word[-1]
-            size = max(before.size, character.size)
-            if any(
-                character.text == other.text
-                and abs(box.left - place.left) < _SAME_PLACE * box.width
-                and abs(box.top - place.top) < _SAME_PLACE * box.width
-                for other, place in word[-3:]
-            ):
+            last = word[-1]
+            if _drawn_again(word, character, box):
                 continue
-            gap = box.left - last.right
-            beside = box.shared_height(last) > 0.4
-            if character.after_space or not beside or not -size < gap < _WORD_GAP * size:
-                yield _word(word)
+            raised = _is_raised(last, character, box)
+            if not raised and _begins_word(last, character, box):
+                yield _word(word), word[0].character.origin
                 word = []
-        word.append((character, box))
+        word.append(_Placed(character, box, raised))
     if word:
-        yield _word(word)
+        yield _word(word), word[0].character.origin
 
 
-def _word(characters: Sequence[tuple[Character, Box]]) -> Word:
-    return Word(
-        text="".join(character.text for character, _ in characters),
-        box=around(box for _, box in characters),
-        size=max(character.size for character, _ in characters),
-        bold=all(character.bold for character, _ in characters),
+def _drawn_again(word: Sequence[_Placed], character: Character, box: Box) -> bool:
+    """Return whether a letter is one of those before, drawn again to make it bold.
+
+    Two letters of one text object at one place are those of a ligature whose Unicode value is two
+    letters, and both count.
+    """
+    for other in word[-3:]:
+        if (
+            other.character.text == character.text
+            and other.character.origin != character.origin
+            and abs(box.left - other.box.left) < _SAME_PLACE * box.width
+            and abs(box.top - other.box.top) < _SAME_PLACE * box.width
+        ):
+            return True
+    return False
+
+
+def _begins_word(last: _Placed, character: Character, box: Box) -> bool:
+    size = max(last.character.size, character.size)
+    gap = box.left - last.box.right
+    # The next letter of a script that runs from the right stands at the left.
+    if max(character.text, last.character.text) >= _FIRST_FROM_RIGHT and "right" in (
+        direction_of(character.text[:1]),
+        direction_of(last.character.text[:1]),
+    ):
+        gap = max(gap, last.box.left - box.right)
+    if character.after_space or box.shared_height(last.box) <= 0.4:
+        return True
+    return not -size < gap < _WORD_GAP * size
+
+
+def _is_raised(last: _Placed, character: Character, box: Box) -> bool:
+    """Return whether a character is a power, or the mark of a note, at the word before it."""
+    if character.text.translate(_SUPERSCRIPTS) == character.text:
+        return False
+    if character.after_space and not character.guessed_space:
+        return False
+    before = last.character
+    gap = box.left - last.box.right
+    if not -0.2 * before.size < gap < _WORD_GAP * before.size:
+        return False
+    if last.raised:
+        return abs(box.bottom - last.box.bottom) < _RAISED * before.size
+    return (
+        character.size <= _SMALLER * before.size
+        and before.text.isalnum()
+        and last.box.bottom - box.bottom > _RAISED * before.size
     )
+
+
+def _word(placed: Sequence[_Placed]) -> Word:
+    characters = [piece.character for piece in placed]
+    text = "".join(piece.text for piece in placed)
+    if not text.isascii() and any(direction_of(letter) == "right" for letter in text):
+        text = _from_right(placed)
+    return Word(
+        text=text,
+        box=around(piece.box for piece in placed),
+        size=max(character.size for character in characters),
+        bold=all(character.bold for character in characters),
+        fixed=characters[0].fixed,
+    )
+
+
+def _from_right(placed: Sequence[_Placed]) -> str:
+    """Return the letters of a word that runs from the right, in the order in which it is read.
+
+    The page's own order is no guide: some programs print such words from the left.
+    """
+    bases = [piece for piece in placed if not unicodedata.combining(piece.text[:1])] or list(placed)
+    texts = {id(base): base.text for base in bases}
+    for piece in placed:
+        if id(piece) not in texts:
+            nearest = min(bases, key=lambda base: abs(base.box.centre - piece.box.centre))
+            texts[id(nearest)] += piece.text
+    bases.sort(key=lambda base: base.box.centre)
+    for index, (left, right) in enumerate(pairwise(bases)):
+        # Lam and alef are one glyph, which has both letters at one place.
+        together = abs(left.box.centre - right.box.centre) < 0.01 * left.character.size
+        if together and left.text == _LAM and right.text in _ALEFS:
+            bases[index], bases[index + 1] = right, left
+    ordered = in_reading_order([texts[id(base)] for base in bases], str, from_right=True)
+    text = "".join(ordered)
+    first, last = _PRESENTATION_FORMS
+    if any(first <= letter <= last for letter in text):
+        text = unicodedata.normalize("NFKC", text).replace(" ", "")
+    return text
+
+
+def _set_wide(words: Sequence[tuple[Word, int]]) -> list[Word]:
+    """Return words, those that were set with space between their letters whole again."""
+    found: list[Word] = []
+    for (_, single), group in groupby(words, key=lambda pair: (pair[1], len(pair[0].text) == 1)):
+        letters = [word for word, _ in group]
+        gaps = [after.box.left - before.box.right for before, after in pairwise(letters)]
+        spaced = (
+            single
+            and len(letters) >= _SPACED_LETTERS
+            and all(letter.text.isalnum() for letter in letters)
+            and min(gaps) > 0
+            and statistics.median(gaps) < _FRAGMENT_GAP * letters[0].size
+        )
+        if not spaced:
+            found.extend(letters)
+            continue
+        usual = statistics.median(gaps)
+        text = letters[0].text
+        for letter, gap in zip(letters[1:], gaps, strict=True):
+            text += f" {letter.text}" if gap > _WIDER * usual else letter.text
+        found.append(replace(letters[0], text=text, box=around(piece.box for piece in letters)))
+    return found
 
 
 def _runs(words: Sequence[Word]) -> Iterator[Fragment]:
@@ -129,6 +243,16 @@ def _joined(runs: Sequence[Fragment]) -> list[Fragment]:
     return joined
 
 
+def _in_order(piece: Fragment) -> Fragment:
+    """Return a fragment with its words in the order in which they are read."""
+    if all(word.text.isascii() for word in piece.words):
+        return piece
+    words = sorted(piece.words, key=lambda word: word.box.left)
+    if not any(direction_of(letter) == "right" for word in words for letter in word.text):
+        return piece
+    return fragment(in_reading_order(words, lambda word: word.text), piece.source)
+
+
 def _level(first: Fragment, second: Fragment) -> bool:
     tolerance = 0.35 * max(first.size, second.size)
     return abs(first.box.bottom - second.box.bottom) < tolerance
@@ -141,14 +265,5 @@ def _again(other: Fragment, run: Fragment) -> bool:
 def _turned(piece: Fragment, quarters: int, width: float, height: float) -> Fragment:
     if quarters == 0:
         return piece
-    words = [
-        Word(
-            word.text,
-            turned(word.box, quarters, width, height),
-            word.size,
-            word.bold,
-            word.confidence,
-        )
-        for word in piece.words
-    ]
+    words = [replace(word, box=turned(word.box, quarters, width, height)) for word in piece.words]
     return fragment(words, piece.source)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ocr.deadline import Deadline
 from ocr.engines.engine import LinesReading, Pixels, ReadLine, ReadWord
+from ocr.engines.rapid.coverage import Span, unread_spans
 from ocr.engines.rapid.detection import Detector, TextArea
 from ocr.engines.rapid.recognition import ReadPiece, Recogniser
 from ocr.engines.rapid.session import DETECTION, PACKAGE, RECOGNITION, model_file
@@ -31,6 +32,8 @@ _SMALL_TYPE = 13.0
 _NARROWING = 0.8
 _UNSURE = 0.5
 """Confidence below which a line is a picture and not text."""
+_MOSTLY_UNREAD = 0.5
+"""Share of a line's width with ink that was not read, from which the rest is noise."""
 _LOWEST_LINE = 10.0
 """Pixels, with the room that detection leaves around letters; lower than that are specks."""
 _LETTERS = 1.5
@@ -106,9 +109,13 @@ class RapidEngine:
             pieces = read.get(index)
             if pieces is None:
                 pieces = self._recogniser.read(_cut(image, area), _NARROWING)
-            if pieces and _mean_confidence(pieces) >= _UNSURE:
-                lines.append(_line(area, pieces))
-            elif _is_like_text(area):
+            known = pieces if pieces and _mean_confidence(pieces) >= _UNSURE else []
+            missed = unread_spans(_cut(image, area), known) if _is_like_text(area) else []
+            share = sum(end - start for start, end in missed)
+            if known and share < _MOSTLY_UNREAD:
+                lines.append(_line(area, known))
+                unread.extend(_part(_box(area), span) for span in missed)
+            elif missed:
                 unread.append(_box(area))
         height, width = image.shape[:2]
         return LinesReading(tuple(lines), width, height, quarters % 4, skew, image, tuple(unread))
@@ -168,6 +175,12 @@ def _line(area: TextArea, pieces: Sequence[ReadPiece]) -> ReadLine:
         for piece in pieces
     )
     return ReadLine(words, around(word.box for word in words))
+
+
+def _part(box: Box, span: Span) -> Box:
+    """Return the part of a line between two shares of its width."""
+    left, right = (box.left + share * box.width for share in span)
+    return Box(left, box.top, right, box.bottom)
 
 
 def _mean_confidence(pieces: Sequence[ReadPiece]) -> float:
