@@ -45,6 +45,11 @@ def rewrite_request_model(body: bytes, model: str) -> bytes:
     return replace_spans(body, model_spans(body), orjson.dumps(model))
 
 
+def may_name_several_models(body: bytes) -> bool:
+    """Return whether a JSON object may have the key `model` more than once; False is certain."""
+    return body.count(_KEY) > 1 or _ESCAPED_LETTER in body
+
+
 def rewrite_response_model(body: bytes, model: str) -> bytes:
     """Return an answer with its top-level `model` replaced. See `rewrite_request_model`."""
     return rewrite_request_model(body, model)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from llm_provider.model_rewrite import rewrite_request_model
+from llm_provider.model_rewrite import may_name_several_models, rewrite_request_model
 from llm_provider.provider import JsonObject
 from llm_provider.stream_usage import asks_for_usage, with_stream_usage
 from querylake_api.inference.catalog import Model, Target
@@ -145,7 +145,9 @@ class Call:
         And, where it can be asked, that a stream shall tell its usage.
         """
         body = self.body
-        if target.model != self.name:
+        # Of several `model` keys our parser takes the last one, and an engine's may take the first:
+        # it must not find a name there that the key's allow-list was never asked about.
+        if target.model != self.name or may_name_several_models(body):
             body = rewrite_request_model(body, target.model)
         if target.engine.stream_usage and self.hides_usage:
             body = with_stream_usage(body, self.stream_options)

@@ -38,6 +38,8 @@ class Authenticator:
         secret = presented_key(headers)
         if secret is None:
             raise missing_key()
+        if len(secret) > MAX_KEY_LENGTH:
+            raise unknown_key()
         key = self._ring.find(secret)
         if key is None:
             key = await self._look_up(secret)
@@ -48,8 +50,6 @@ class Authenticator:
         return key
 
     async def _look_up(self, secret: str) -> ApiKey:
-        if len(secret) > MAX_KEY_LENGTH:
-            raise unknown_key()
         try:
             key = await self._ring.look_up(secret)
         except DatabaseUnavailable:

@@ -201,10 +201,9 @@ class Ledger:
         refused = self._spool.refused
         if refused > self._told_refused:
             _log.error(
-                "%d usage records are lost: %s; bring the database back, or raise "
-                "usage.max_spool_bytes",
+                "%d usage records are lost: %s",
                 refused - self._told_refused,
-                self._spool.fault or "the disk failed",
+                self._spool.fault or "a file could not be begun for a moment",
             )
             self._metrics.usage_refused.add(amount=refused - self._told_refused)
             self._told_refused = refused

@@ -13,6 +13,7 @@ database.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -68,7 +69,7 @@ class Spool:
     Attributes:
         segments: the files, oldest first; the last one is written.
         refused: entries that were not taken, because of the bound or for want of room on the disk.
-        fault: why the last one was not; None if it was.
+        fault: why the last one was not, and what to do; None if it was.
 
     Raises:
         SpoolUnusable: the files cannot be made.
@@ -133,13 +134,17 @@ class Spool:
 
     def _append(self, line: bytes, *, bounded: bool = True) -> bool:
         if bounded and self.bytes >= self._max_bytes:
-            return self._refuse(f"the spool has reached its {self._max_bytes} bytes")
+            return self._refuse(
+                f"the spool has reached its {self._max_bytes} bytes; bring the database back, or "
+                "raise usage.max_spool_bytes"
+            )
         size = len(line)
         if size > self._room:
             try:
                 self._begin_segment(size)
             except OSError as error:
-                return self._refuse(os.strerror(error.errno or 0))
+                reason = os.strerror(error.errno or 0)
+                return self._refuse(f"{self._folder}: {reason}; {_advice(error.errno)}")
         assert self._map is not None, "where there is room, there is a file"
         segment = self.segments[-1]
         self._map[segment.size : segment.size + size] = line
@@ -190,6 +195,17 @@ class Spool:
         os.close(self._file)
         self._file = self._map = None
         self._room = 0
+
+
+def _advice(number: int | None) -> str:
+    """Return what to do about a file that cannot be begun."""
+    match number:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free space on its disk"
+        case errno.EMFILE | errno.ENFILE:
+            return "raise the limit of open files (ulimit -n, LimitNOFILE)"
+        case _:
+            return "check its disk and its owner"
 
 
 def _locked(folder: Path, source: str) -> int:
