@@ -15,6 +15,7 @@ from querylake_version import VERSION
 from upgrade_gates.context import read_context
 from upgrade_gates.context_file import change
 from upgrade_gates.errors import ContextUnusable
+from upgrade_gates.init_questions import Answers, answered
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.workspaces import finding, make_workspace
 
@@ -144,3 +145,44 @@ def test_it_is_a_program(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("upgrade_gates: there is no .upgrade/upgrade.toml")
+
+
+def test_what_init_asks_a_person() -> None:
+    asked: list[tuple[str, str]] = []
+    typed = {
+        "New engine's address, up to and with /v1": "http://gpu1:8011/v1",
+        "What the new engine calls the model": "qwen",
+        "Old engine's address, up to and with /v1": "http://gpu1:8001/v1",
+        "What the old engine calls the model": "qwen-old",
+        "Environment variable with the old engine's key": "OLD_KEY",
+        "The API's address, without /v1": "http://api:8000",
+    }
+
+    def ask(question: str, proposed: str) -> str:
+        asked.append((question, proposed))
+        return typed.get(question, proposed)
+
+    found = answered(Answers(admin_key_env="ADMIN"), ask)
+    assert (found.model, found.old_model, found.old_key_env) == ("qwen", "qwen-old", "OLD_KEY")
+    assert (found.api_model, found.api_key_env) == ("qwen", "QUERYLAKE_API_KEY")
+    assert (found.runtime_url, found.admin_key_env) == (None, "ADMIN")
+    assert ("What the old engine calls the model", "qwen") in asked
+    assert not [question for question, _ in asked if "scope admin" in question]
+    # What a table without an address would need is not asked.
+    assert answered(Answers(), lambda question, proposed: "") == Answers()
+
+
+def test_init_says_what_it_takes_for_granted(tmp_path: Path) -> None:
+    options = ("--serving-url", "http://a/v1", "--model", "m", "--serving-key-env", "KEY")
+    more = ("--old-url", "http://b/v1", "--api-url", "http://c")
+    begun = run(tmp_path, "init", *options, *more)
+    assert "the old engine calls the model 'm' too (--old-model)" in begun.stdout
+    assert "scope `admin`" in begun.stdout
+    exact = ("--old-model", "o", "--old-key-env", "K2", "--api-key-env", "K3")
+    begun = run(tmp_path, "init", "--workspace", "w", *options, *more, *exact)
+    assert "calls the model" not in begun.stdout
+    context = read_context(tmp_path / "w/.upgrade/upgrade.toml")
+    assert context.old is not None
+    assert (context.old.model, context.old.key_env) == ("o", "K2")
+    assert context.api is not None
+    assert context.api.key_env == "K3"

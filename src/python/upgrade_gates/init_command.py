@@ -11,6 +11,7 @@ from upgrade_gates.artefacts import FILES
 from upgrade_gates.context import read_context
 from upgrade_gates.context_file import write_new
 from upgrade_gates.errors import ContextUnusable
+from upgrade_gates.init_questions import Answers, answered, assumed, at_a_terminal, prompt
 from upgrade_gates.workspace import Workspace
 
 USUAL_FILES = {
@@ -38,10 +39,21 @@ def init(
         str | None, typer.Option(metavar="URL", help="The engine that answers today.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What engines call the model.")
+        str | None, typer.Option(metavar="NAME", help="What the new engine calls the model.")
     ] = None,
     serving_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The variable with the engines' key.")
+        str | None, typer.Option(metavar="NAME", help="The variable with the new engine's key.")
+    ] = None,
+    runtime_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The new engine's supervisor, without a path.")
+    ] = None,
+    old_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What the old engine calls it; else as the new one."),
+    ] = None,
+    old_key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The variable with its key; else as the new one's."),
     ] = None,
     api_url: Annotated[
         str | None, typer.Option(metavar="URL", help="The API, without /v1.")
@@ -49,9 +61,15 @@ def init(
     api_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the API's clients call the model.")
     ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The variable with a client's key; else QUERYLAKE_API_KEY."
+        ),
+    ] = None,
     admin_key_env: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The variable with a key that may read rollouts."),
+        typer.Option(metavar="NAME", help="The variable with a key of scope admin."),
     ] = None,
     embeddings_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The API's, if embeddings are enabled.")
@@ -71,27 +89,42 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Write .upgrade/upgrade.toml. Edit it afterwards; nothing here has to be given now."""
+    """Write .upgrade/upgrade.toml; at a terminal, ask for what is not given. Edit it afterwards."""
     workspace = Workspace(folder.resolve())
     if workspace.context_file.exists():
         raise ContextUnusable(f"{workspace.context_file} is there already; edit it")
+    given = Answers(
+        serving_url=serving_url,
+        model=model,
+        serving_key_env=serving_key_env,
+        runtime_url=runtime_url,
+        old_url=old_url,
+        old_model=old_model,
+        old_key_env=old_key_env,
+        api_url=api_url,
+        api_model=api_model,
+        api_key_env=api_key_env,
+        admin_key_env=admin_key_env,
+    )
+    asked = at_a_terminal()
+    answers = answered(given, prompt) if asked else given
     files = {**_present(workspace.base), **_given(artefact or [])}
-    engine = {"model": model, "key_env": serving_key_env}
-    api = {"model": api_model or model, "embeddings_model": embeddings_model}
-    api |= {"rerank_model": rerank_model, "admin_key_env": admin_key_env}
     tables = {
         "artefacts": files,
-        "serving": _table(serving_url, engine),
-        "old": _table(old_url, engine),
-        "api": _table(api_url, api) | ({"ocr": True} if ocr and api_url else {}),
+        **_tables(answers),
         "ray": {"dashboard": dashboard} if dashboard else {},
     }
+    if tables["api"]:
+        tables["api"] |= _table({"embeddings_model": embeddings_model})
+        tables["api"] |= _table({"rerank_model": rerank_model}) | ({"ocr": True} if ocr else {})
     write_new(workspace.context_file, {name: table for name, table in tables.items() if table})
     try:
         read_context(workspace.context_file)
     except ContextUnusable:
         workspace.context_file.unlink()
         raise
+    for each in [] if asked else assumed(answers):
+        typer.echo(f"Taken for granted: {each}")
     typer.echo(f"Wrote {workspace.context_file}. Next: upgrade_gates status")
 
 
@@ -111,7 +144,28 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _table(url: str | None, values: dict[str, Any]) -> dict[str, Any]:
-    if url is None:
-        return {}
-    return {"url": url} | {name: value for name, value in values.items() if value is not None}
+def _tables(answers: Answers) -> dict[str, dict[str, Any]]:
+    """Return the tables of the engines and the API; one without an address is empty."""
+    serving = {
+        "url": answers.serving_url,
+        "model": answers.model,
+        "key_env": answers.serving_key_env,
+        "runtime_url": answers.runtime_url,
+    }
+    old = {
+        "url": answers.old_url,
+        "model": answers.old_model or answers.model,
+        "key_env": answers.old_key_env or answers.serving_key_env,
+    }
+    api = {
+        "url": answers.api_url,
+        "model": answers.api_model or answers.model,
+        "key_env": answers.api_key_env,
+        "admin_key_env": answers.admin_key_env,
+    }
+    tables = {"serving": serving, "old": old, "api": api}
+    return {name: _table(each) if each["url"] else {} for name, each in tables.items()}
+
+
+def _table(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
