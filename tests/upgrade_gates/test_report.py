@@ -186,3 +186,35 @@ def test_damage_anywhere_refuses_a_promotion(session: Session) -> None:
     refused = run(session.workspace.base, "evidence", "fresh")
     assert refused.returncode == 1
     assert json.loads(refused.stdout)["damaged"][0].startswith(first.name)
+
+
+def test_the_report_begins_with_the_verdict_and_what_is_wrong(session: Session) -> None:
+    base = session.workspace.base
+    bound = session.artefacts.digests(LINES["2.sanity.vllm"].binds)
+    why = "vLLM <does> not import"
+    failed = finding("2.sanity.vllm", Verdict.FAIL, reason=why, subjects=bound)
+    session.store.append([failed], command=["x"])
+    run(base, "report")
+    for name in ("report.html", "report.md"):
+        text = (base / ".upgrade" / name).read_text()
+        order = [
+            text.index("Not ready: 1 lines fail, the first is 2.sanity.vllm."),
+            text.index("What is wrong"),
+            text.index("not import"),
+            text.index("What is left, in order"),
+            text.index("upgrade_gates choose-matrix --matrix A|B"),
+            text.index("Baselines of m"),
+        ]
+        assert order == sorted(order)
+
+
+def test_what_was_not_measured_has_no_chart(tmp_path: Path) -> None:
+    session = make_workspace(tmp_path, CONTEXT)
+    figures: dict[str, Figure] = {"ttft_p50_c1_ms": None, "ttft_p95_c1_ms": None}
+    figures["inter_token_p50_c1_ms"] = 7.5
+    session.store.append([baseline("3.baseline.ttft", 20, figures)], command=["x"])
+    run(tmp_path, "report")
+    source = (tmp_path / ".upgrade/report.html").read_text()
+    assert source.count("<svg") == 1
+    assert "Time to first token, one request at a time: not measured." in source
+    assert '<li><span class="key s1">' not in source

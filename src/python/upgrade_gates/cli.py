@@ -21,6 +21,7 @@ from upgrade_gates.host.record_command import record
 from upgrade_gates.hygiene.commands import app as hygiene_app
 from upgrade_gates.init_command import init
 from upgrade_gates.matrix.choose_command import choose_matrix
+from upgrade_gates.rehearse_command import rehearse
 from upgrade_gates.report.command import report
 from upgrade_gates.rollout.commands import app as rollout_app
 from upgrade_gates.runtime.commands import app as runtime_app
@@ -52,6 +53,7 @@ app.add_typer(rollout_app, name="rollout")
 app.add_typer(hygiene_app, name="hygiene")
 app.command()(sbom)
 app.command()(report)
+app.command()(rehearse)
 app.add_typer(evidence_app, name="evidence")
 
 

@@ -13,7 +13,8 @@ from upgrade_gates.context import UpgradeContext
 from upgrade_gates.evidence.chain import Chain, Damage, Record
 from upgrade_gates.evidence.statement import Figure
 from upgrade_gates.serving.baseline import LATENCY, THROUGHPUT
-from upgrade_gates.status.state import GateStatus
+from upgrade_gates.status.state import GateStatus, LineStatus, State
+from upgrade_gates.status.todo import Todo, todos
 from upgrade_gates.status.view import summary
 
 
@@ -45,12 +46,18 @@ class Content:
     """Everything that a report says.
 
     Attributes:
+        verdict: one sentence on whether the upgrade is where it should be.
+        wrong: what fails or is stale, each with its reason.
+        todos: what is left, in order.
         latencies, throughputs: baselines of the model under test, oldest first.
     """
 
     made_at: datetime.datetime
     host: str
+    verdict: str
     summary: str
+    wrong: tuple[LineStatus, ...]
+    todos: tuple[Todo, ...]
     context: UpgradeContext
     gates: tuple[GateStatus, ...]
     damages: tuple[Damage, ...]
@@ -71,7 +78,10 @@ def content(
     return Content(
         made_at=now,
         host=f"{socket.gethostname()} ({platform.system()} {platform.release()})",
+        verdict=_verdict(gates, chain.damages),
         summary=summary(gates),
+        wrong=tuple(_wrong(gates)),
+        todos=tuple(todos(gates)),
         context=context,
         gates=tuple(gates),
         damages=chain.damages,
@@ -79,6 +89,30 @@ def content(
         latencies=_baselines(chain.records, LATENCY, model),
         throughputs=_baselines(chain.records, THROUGHPUT, model),
     )
+
+
+def _verdict(gates: Sequence[GateStatus], damages: Sequence[Damage]) -> str:
+    """Return whether the upgrade is where it should be, and if not, what counts most."""
+    if damages:
+        return f"Do not rely on this evidence: {len(damages)} records are not what was written."
+    failing = [line.line.id for line in _wrong(gates) if line.state is State.FAILING]
+    if failing:
+        return f"Not ready: {len(failing)} lines fail, the first is {failing[0]}."
+    left = todos(gates)
+    if left:
+        return f"Not ready: {len(left)} commands are left; the next is: {left[0].command}"
+    return "Ready: every line of every gate is shown, of exactly what is there now."
+
+
+def _wrong(gates: Sequence[GateStatus]) -> list[LineStatus]:
+    """Return the lines that fail, and then those that are stale."""
+    return [
+        line
+        for state in (State.FAILING, State.STALE)
+        for status in gates
+        for line in status.lines
+        if line.state is state and not line.line.parts
+    ]
 
 
 def _artefacts(artefacts: CurrentArtefacts) -> list[Artefact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from upgrade_gates.report.content import Baseline
@@ -25,34 +25,45 @@ class Plot:
     legend: str
 
 
-def plots(latencies: Sequence[Baseline], throughputs: Sequence[Baseline]) -> list[Plot]:
-    """Return every plot for which there are figures."""
-    found = []
-    if latencies:
-        runs = latencies[-RUNS:]
-        for heading, name in (
-            ("Time to first token, one request at a time", "ttft"),
-            ("Between tokens, one request at a time", "inter_token"),
-        ):
-            series = [
-                Series(f"p{share}", tuple(run.number(f"{name}_p{share}_c1_ms") for run in runs))
-                for share in (50, 95)
-            ]
+LATENCIES = (
+    ("Time to first token, one request at a time", "ttft"),
+    ("Between tokens, one request at a time", "inter_token"),
+)
+
+
+def plots(
+    latencies: Sequence[Baseline], throughputs: Sequence[Baseline]
+) -> tuple[list[Plot], list[str]]:
+    """Return every plot for which there are figures, and a sentence for each that has none."""
+    found, lacking = [], []
+    runs = latencies[-RUNS:]
+    for heading, name in LATENCIES:
+        series = _measured(
+            Series(f"p{share}", tuple(run.number(f"{name}_p{share}_c1_ms") for run in runs))
+            for share in (50, 95)
+        )
+        if series:
             svg = line_plot(heading, "ms", _moments(runs), series)
             found.append(Plot(heading, svg, legend(series)))
-    if throughputs:
-        compared = throughputs[-COMPARED:]
-        heading = "Tokens per second, by requests at once"
-        series = [
-            Series(
-                label,
-                tuple(run.number(f"tokens_per_second_c{level}") for level in CONCURRENCIES),
-            )
-            for run, label in zip(compared, _moments(compared), strict=True)
-        ]
+        else:
+            lacking.append(f"{heading}: not measured.")
+    compared = throughputs[-COMPARED:]
+    heading = "Tokens per second, by requests at once"
+    series = _measured(
+        Series(label, tuple(run.number(f"tokens_per_second_c{level}") for level in CONCURRENCIES))
+        for run, label in zip(compared, _moments(compared), strict=True)
+    )
+    if series:
         labels = [str(level) for level in CONCURRENCIES]
         found.append(Plot(heading, bar_plot(heading, "tokens/s", labels, series), legend(series)))
-    return found
+    else:
+        lacking.append(f"{heading}: not measured.")
+    return found, lacking
+
+
+def _measured(series: Iterable[Series]) -> list[Series]:
+    """Leave out what was never measured: it would be an empty chart, or a key without a line."""
+    return [each for each in series if any(value is not None for value in each.values)]
 
 
 def _moments(runs: Sequence[Baseline]) -> list[str]:

@@ -17,10 +17,13 @@ def as_markdown(content: Content) -> str:
 def _lines(content: Content) -> Iterator[str]:
     yield "# Upgrade report"
     yield ""
+    yield f"**{_cell(content.verdict)}**"
+    yield ""
     yield f"Made {content.made_at:%Y-%m-%d %H:%M} UTC on {_cell(content.host)}. {content.summary}"
     for damage in content.damages:
         yield ""
         yield f"**Damaged evidence**: `{damage.record}`: {damage.reason}"
+    yield from _wrong_and_left(content)
     for gate in content.gates:
         yield from _gate(gate)
     yield from _baselines(content)
@@ -28,6 +31,18 @@ def _lines(content: Content) -> Iterator[str]:
         yield from ("", "## Artefacts", "", "| name | sha256 | path |", "|---|---|---|")
     for artefact in content.artefacts:
         yield f"| {artefact.name} | `{artefact.sha256 or 'not there'}` | `{artefact.path}` |"
+
+
+def _wrong_and_left(content: Content) -> Iterator[str]:
+    if content.wrong:
+        yield from ("", "## What is wrong", "")
+    for line in content.wrong:
+        yield f"- **{line.state}** {line.line.id}: {_cell(line.line.text)}. {_cell(line.why)}"
+    if content.todos:
+        yield from ("", "## What is left, in order", "")
+    for number, todo in enumerate(content.todos, 1):
+        ids = ", ".join(line.line.id for line in todo.lines)
+        yield f"{number}. `{todo.command}` ({todo.state}: {ids})"
 
 
 def _gate(status: GateStatus) -> Iterator[str]:

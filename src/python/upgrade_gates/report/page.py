@@ -39,6 +39,8 @@ def as_page(content: Content) -> str:
 
 def _body(content: Content) -> Iterator[str]:
     yield "<header><h1>Upgrade report</h1>"
+    verdict = "done" if content.verdict.startswith("Ready") else "failing"
+    yield f'<p class="verdict {verdict}">{escape(content.verdict)}</p>'
     yield f"<p>{escape(content.summary)}</p>"
     yield (
         f'<p class="small">Made {content.made_at:%Y-%m-%d %H:%M} UTC on {escape(content.host)}'
@@ -50,10 +52,41 @@ def _body(content: Content) -> Iterator[str]:
             f"{escape(damage.reason)}</p>"
         )
     yield _overview(content)
-    yield from _plots(content)
+    yield from _wrong(content)
+    yield from _todos(content)
     for gate in content.gates:
         yield from _gate(gate)
+    yield from _plots(content)
     yield from _artefacts(content)
+
+
+def _wrong(content: Content) -> Iterator[str]:
+    if not content.wrong:
+        return
+    yield '<section><h2>What is wrong</h2><ul class="lines">'
+    for line in content.wrong:
+        yield (
+            f'<li><span class="chip {CLASSES[line.state]}">{escape(line.state)}</span>'
+            f'<div><p><a href="#gate-{line.line.id[0]}">{escape(line.line.text)}</a> '
+            f'<code class="id">{escape(line.line.id)}</code></p>'
+            f'<p class="why">{escape(line.why)}</p></div></li>'
+        )
+    yield "</ul></section>"
+
+
+def _todos(content: Content) -> Iterator[str]:
+    if not content.todos:
+        return
+    yield '<section><h2>What is left, in order</h2><ol class="todos">'
+    for todo in content.todos:
+        ids = ", ".join(line.line.id for line in todo.lines)
+        plan = next((line.line.plan for line in todo.lines if line.line.plan), "")
+        person = f'<p class="why">A person: {escape(plan)}</p>' if plan else ""
+        yield (
+            f'<li><code>{escape(todo.command)}</code> <span class="chip {CLASSES[todo.state]}">'
+            f'{escape(todo.state)}</span><p class="why">{escape(ids)}</p>{person}</li>'
+        )
+    yield "</ol></section>"
 
 
 def _about(content: Content) -> str:
@@ -87,15 +120,18 @@ def _gate_word(status: GateStatus) -> str:
 
 
 def _plots(content: Content) -> Iterator[str]:
-    found = plots(content.latencies, content.throughputs)
-    if not found:
+    found, lacking = plots(content.latencies, content.throughputs)
+    if not found and not content.latencies:
         return
     model = content.context.serving.model if content.context.serving else ""
     yield f'<section><h2>Baselines of {escape(model)}</h2><div class="plots">'
     for plot in found:
         heading = f"<figcaption>{escape(plot.heading)}</figcaption>"
         yield f"<figure>{heading}{plot.svg}{plot.legend}</figure>"
-    yield "</div></section>"
+    yield "</div>"
+    for each in lacking:
+        yield f'<p class="small">{escape(each)}</p>'
+    yield "</section>"
 
 
 def _gate(status: GateStatus) -> Iterator[str]:
