@@ -119,7 +119,7 @@ def program(package, stack, output=None, heavy=False, needs=(), unmet=False, com
     )
 
 
-def tests_of(stack, fixtures=(), dependencies=(), engine=False, compiled=None):
+def tests_of(stack, fixtures=(), dependencies=(), engine=False, host=False, compiled=None):
     """Declare the tests and fixtures of one tests/<package> folder, which run in one stack.
 
     Args:
@@ -127,16 +127,17 @@ def tests_of(stack, fixtures=(), dependencies=(), engine=False, compiled=None):
         fixtures: the files that are no tests, such as conftest.py.
         dependencies: what the tests need and do not import, e.g. files.
         engine: whether they need a heavy engine, and so run only by `./pants test-engine`.
+        host: whether they need apt and dpkg of this machine, and so run only by `./pants test-host`.
         compiled: modules with which `./pants test-compiled` runs them once more; see `compiled_modules`.
     """
-    tag = f"{stack}-engine" if engine else stack
+    tag = f"{stack}-engine" if engine else f"{stack}-host" if host else stack
     python_tests(
         name="tests",
         resolve=stack,
         dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
         batch_compatibility_tag=tag,
-        tags=["engine"] if engine else [],
-        timeout=1800 if engine else None,
+        tags=["engine"] if engine else ["host"] if host else [],
+        timeout=1800 if engine else 900 if host else None,
     )
     if compiled:
         python_tests(

@@ -31,6 +31,9 @@ FAILURES = {
     smi_tables.UNKNOWN_ERROR: SmiFailure.OTHER,
     smi_tables.NO_DEVICES: SmiFailure.NO_DEVICES,
     smi_tables.LOST: SmiFailure.DEVICE_LOST,
+    smi_tables.LOST_DETECT: SmiFailure.DEVICE_LOST,
+    smi_tables.LOST_AND_NONE: SmiFailure.DEVICE_LOST,
+    smi_tables.NO_LIBRARY: SmiFailure.NO_LIBRARY,
 }
 
 
@@ -43,6 +46,56 @@ def test_tables_of_many_drivers(text: str, driver: str, cuda: str, gpus: int) ->
     assert table.failure is None
     warnings = [line for line in table.unknown if not line.startswith("WARNING")]
     assert warnings == []
+
+
+def test_a_jetson_has_a_gpu_on_no_bus() -> None:
+    table = parse_smi_table(smi_tables.JETSON_540)
+    (gpu,) = table.gpus
+    assert (gpu.name, gpu.bus_id, gpu.total_mib, gpu.dead) == ("Orin (nvgpu)", None, None, False)
+    assert (table.smi, table.driver, table.cuda) == ("540.3.0", None, "12.2")
+    assert table.unknown == ()
+
+
+def test_a_gpu_that_shares_the_processors_memory() -> None:
+    table = parse_smi_table(smi_tables.UNIFIED_580)
+    (gpu,) = table.gpus
+    assert (gpu.name, gpu.total_mib, gpu.mig, gpu.dead) == ("NVIDIA GB10", None, "Disabled", False)
+    assert table.unknown == ()
+
+
+def test_windows_has_a_driver_model_in_place_of_persistence() -> None:
+    table = parse_smi_table(smi_tables.WDDM_560)
+    assert [(gpu.name, gpu.total_mib) for gpu in table.gpus] == [("NVIDIA L40S", 46068)]
+    assert table.unknown == ()
+
+
+def test_a_dead_gpu_is_a_gpu_that_is_dead() -> None:
+    table = parse_smi_table(smi_tables.DEAD_550)
+    assert [(gpu.index, gpu.dead, gpu.bus_id) for gpu in table.gpus] == [
+        (0, False, "00000000:18:00.0"),
+        (1, True, "00000000:29:00.0"),
+    ]
+    assert table.unknown == ()
+    # One reading that fails, such as the power of a V100, is not the end of a GPU.
+    power = smi_tables.ONE_570.replace("66W /", "ERR! /")
+    assert [gpu.dead for gpu in parse_smi_table(power).gpus] == [False]
+
+
+def test_a_lost_gpu_is_told_before_the_table_of_the_others() -> None:
+    table = parse_smi_table(smi_tables.LOST_BESIDE)
+    assert table.failure is SmiFailure.DEVICE_LOST
+    assert len(table.gpus) == 1
+
+
+def test_a_report_of_a_dead_gpu_and_of_mig_that_waits_for_a_reset() -> None:
+    dead = smi_reports.gpu(1, name="Unknown Error").replace("GPU-0f6e1c9a", "Unknown Error<!--")
+    dead = dead.replace("</uuid>", "--></uuid>")
+    pending = smi_reports.gpu(0).replace(
+        "<pending_mig>Disabled</pending_mig>", "<pending_mig>Enabled</pending_mig>"
+    )
+    report = parse_smi_report(smi_reports.report("550.90.07", "12.4", [pending, dead]))
+    assert [gpu.dead for gpu in report.gpus] == [False, True]
+    assert [gpu.mig_changes for gpu in report.gpus] == [True, False]
 
 
 def test_rows_of_a_table() -> None:

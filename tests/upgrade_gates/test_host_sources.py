@@ -16,8 +16,9 @@ from upgrade_gates.host.kernel import parse_release
 from upgrade_gates.host.kernel_module import Flavour, parse_kernel_module
 from upgrade_gates.host.os_release import parse_os_release
 from upgrade_gates.host.output import decoded
-from upgrade_gates.host.packages import Package, parse_holds, parse_packages
-from upgrade_gates.host.pci import parse_pci
+from upgrade_gates.host.packages import Package, parse_names, parse_packages, parse_states
+from upgrade_gates.host.pci import comparable, parse_pci
+from upgrade_gates.host.platform import Platform, find_platform
 from upgrade_gates.host.secure_boot import (
     SecureBoot,
     parse_mokutil,
@@ -102,10 +103,77 @@ def test_packages_of_the_driver() -> None:
         Package("nvidia-utils-535-server", "amd64", "535.183.01-0ubuntu0.22.04.1", False),
     ]
     assert found.unknown == ("dpkg-query: no packages found matching cuda-drivers*",)
-    assert parse_holds("nvidia-driver-535-server\nlibc6:amd64\n\nE: no\n") == {
+    assert parse_names("nvidia-driver-535-server\nlibc6:amd64\n\nE: no\n") == {
         "nvidia-driver-535-server",
-        "libc6",
+        "libc6:amd64",
     }
+    # With the machine's own architecture known, a package of another one is told apart.
+    text = "ii \tlibcuda1\tamd64\t1\nii \tlibcuda1\ti386\t1\nii \tdkms\tall\t3\n"
+    named = [package.name for package in parse_packages(text, "amd64").installed]
+    assert named == ["libcuda1", "libcuda1:i386", "dkms"]
+
+
+def test_packages_that_dpkg_left_half_way() -> None:
+    text = (
+        "ii \tbash\nhi \tdkms\nrc \told\nun \tnever\nit \tman-db\niW \tinitramfs-tools\n"
+        "iF \tnvidia-dkms-535\niU \tnvidia-utils-535\niHR\tlibcuda1:i386\nno such line\n"
+    )
+    assert parse_states(text) == (
+        "nvidia-dkms-535 (iF)",
+        "nvidia-utils-535 (iU)",
+        "libcuda1:i386 (iHR)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "core"),
+    [
+        ("nvidia-driver-535-server", "535.183.01-0ubuntu1", True),
+        ("libnvidia-compute-580-server:i386", "580.95.05-0ubuntu1", True),
+        ("nvidia-tesla-535-kernel-dkms", "535.216.01-1", True),
+        ("libcuda1", "535.183.01-1~deb12u1", True),
+        ("nvidia-settings", "510.47.03-0ubuntu1", False),
+        ("libnvidia-egl-wayland1", "1:1.1.9-1", False),
+    ],
+)
+def test_which_packages_have_the_drivers_own_version(name: str, version: str, core: bool) -> None:
+    assert Package(name, "amd64", version, False).is_core is core
+
+
+@pytest.mark.parametrize(
+    ("name", "driver"),
+    [
+        ("nvidia", True),
+        ("nvidia-srv", True),
+        ("nvidia-open", True),
+        ("nvidia-current", True),
+        ("nvidia-current-open", True),
+        ("nvidia-tesla-535", True),
+        ("nvidia-legacy-390xx", True),
+        ("nvidia-fs", False),
+        ("nvidia-peermem", False),
+    ],
+)
+def test_dkms_names_of_every_distribution(name: str, driver: bool) -> None:
+    (module,) = parse_dkms(f"{name}/535.216.01, 6.1.0-28-amd64, x86_64: installed\n").modules
+    assert module.is_nvidia is driver
+
+
+@pytest.mark.parametrize(
+    ("release", "tegra", "model", "found"),
+    [
+        ("5.15.153.1-microsoft-standard-WSL2", "", "", Platform.WSL),
+        ("4.4.0-19041-Microsoft", "", "", Platform.WSL),
+        ("5.15.136-tegra", host_texts.TEGRA_RELEASE, "", Platform.JETSON),
+        ("5.15.136-tegra", "", "NVIDIA Jetson AGX Orin Developer Kit\0", Platform.JETSON),
+        ("6.8.0-52-generic", "", "", Platform.LINUX),
+        ("6.11.0-1016-nvidia", "", "", Platform.LINUX),  # DGX Spark
+        (None, "", "", Platform.LINUX),
+    ],
+)
+def test_platforms(release: str | None, tegra: str, model: str, found: Platform) -> None:
+    assert find_platform(release, tegra, model, "") is found
+    assert (found.instead is None) == (found is Platform.LINUX)
 
 
 ENABLED = "SecureBoot enabled\n"
@@ -209,7 +277,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "dkms": parse_dkms,
     "apt": parse_apt_policy,
     "packages": parse_packages,
-    "holds": parse_holds,
+    "holds": parse_names,
     "mokutil": parse_mokutil,
     "variable": parse_variable,
     "compute apps": gpu_processes.parse_compute_apps,
@@ -221,6 +289,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "boot id": parse_boot_id,
     "reboot": parse_reboot_packages,
     "pci": parse_pci,
+    "states": parse_states,
 }
 
 LINES = st.sampled_from(
@@ -244,3 +313,17 @@ def test_any_bytes_are_understood_somehow(parser: Callable[[str], object], raw: 
 def test_a_long_line_takes_no_time(parser: Callable[[str], object]) -> None:
     for piece in (" ", "9", "a, ", "  x: ", "\\", "/", "nvidia-"):
         parser(piece * 200_000)
+
+
+def test_gpus_that_the_nvidia_driver_should_report() -> None:
+    text = (
+        "0000:18:00.0 0x10de 0x030200 nvidia\n"
+        "0000:29:00.0 0x10de 0x030200 vfio-pci\n"
+        "0000:3a:00.0 0x10de 0x030200 -\n"
+        "0000:3a:00.4 0x10de 0x030200 nvidia virtual\n"
+        "0000:4b:00.0 0x10de 0x030000\n"
+        "0000:4b:00.1 0x10de 0x040300 snd_hda_intel\n"
+    )
+    expected = [each.address for each in parse_pci(text) if each.is_for_nvidia_driver]
+    assert expected == ["0000:18:00.0", "0000:3a:00.0", "0000:4b:00.0"]
+    assert comparable("00000000:3A:00.0") == "0000:3a:00.0"

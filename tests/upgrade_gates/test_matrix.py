@@ -17,12 +17,12 @@ from upgrade_gates.host.facts import HostFacts, understand
 from upgrade_gates.host.snapshot import take_snapshot
 from upgrade_gates.matrix.assessment import Assessment, Reach, assess, recommended
 from upgrade_gates.matrix.choose_command import (
-    checked_owner,
     explain,
     keep,
     matrix_name,
 )
 from upgrade_gates.matrix.matrices import load_matrices
+from upgrade_gates.matrix.owner import checked_owner
 from upgrade_gates.matrix.wheels import LockedWheels, parse_wheels, read_wheels
 from upgrade_gates.matrix.window import EXAMPLE, check_window, parse_window
 from upgrade_gates_testing import host_texts, smi_reports
@@ -186,6 +186,8 @@ def test_windows() -> None:
     check_window(window, now=NOW, minutes=60)
     berlin = parse_window("2027-01-16T22:00/2027-01-17T02:00", zone="Europe/Berlin")
     assert (berlin.start, berlin.end) == (window.start, window.end)
+    # One that has begun will do, for as long as enough of it is left.
+    check_window(parse_window("2026-11-24T11:00Z/2026-11-24T13:00Z"), now=NOW, minutes=60)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,8 @@ def test_windows() -> None:
         ("2027-01-16T22:00/2027-01-17T02:00", "Mars/Olympus", "no such time zone"),
         ("2027-01-16T22:00/2027-01-17T02:00", "../../etc/passwd", "no such time zone"),
         ("2027-01-17T02:00Z/2027-01-16T22:00Z", None, "ends before it begins"),
-        ("2026-11-24T11:59Z/2027-01-16T22:00Z", None, "which is past"),
+        ("2026-11-23T22:00Z/2026-11-24T11:59Z", None, "which is past .now it is .*T12:00:00"),
+        ("2026-11-24T11:00Z/2026-11-24T12:59Z", None, "has 59 minutes left .now it is"),
         ("2027-01-16T22:00Z/2027-01-16T22:30Z", None, "has 30 minutes"),
     ],
 )
@@ -206,11 +209,34 @@ def test_windows_that_will_not_do(text: str, zone: str | None, reason: str) -> N
         check_window(parse_window(text, zone=zone), now=NOW, minutes=60)
 
 
-def test_an_owner_is_a_person() -> None:
-    assert checked_owner("  Ada   Lovelace ") == "Ada Lovelace"
-    for name in ("", "  ", "root", "Ubuntu", "42", "?"):
-        with pytest.raises(OwnerUnusable):
-            checked_owner(name)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ada  Lovelace",
+        "J. Doe",
+        "李 明",
+        "王小明",
+        "Suharto <suharto@example.org>",
+        "Jean-Luc O'Neil",
+    ],
+)
+def test_an_owner_is_a_person(name: str) -> None:
+    assert checked_owner(f"  {name} ") == " ".join(name.split())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "  ", "root", "Ubuntu", "42", "?", "xx", "xx yy", "Ada", "A B", "ada@example.org"),
+        *("ops team", "the GPU team lead", "TBD TBD", "on-call engineer"),
+    ],
+)
+def test_no_owner_is_an_account_a_team_or_one_word(name: str) -> None:
+    with pytest.raises(OwnerUnusable, match="by first and last name"):
+        checked_owner(name)
+
+
+def test_matrices_by_name() -> None:
     assert matrix_name(" a") == "A"
     with pytest.raises(ContextUnusable, match="matrices A and B"):
         matrix_name("C")

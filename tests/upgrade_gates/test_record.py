@@ -119,12 +119,110 @@ def test_what_is_odd_about_a_good_answer_is_told(tmp_path: Path) -> None:
         },
     )
     found = recorded(host, tmp_path)["0.facts.nvidia-smi"]
-    assert found.verdict is Verdict.PASS
-    assert "2 GPUs are attached, 1 are told of" in found.reason
+    assert found.verdict is Verdict.FAIL
+    assert "8 NVIDIA GPUs are on the bus, and the driver does not report 0000:29:00.0" in (
+        found.reason
+    )
     assert "WARNING: infoROM is corrupted" in found.reason
 
 
-def test_a_container_or_wsl_is_not_the_host(tmp_path: Path) -> None:
+def fact_of_smi(folder: Path, table: str, gpus: list[str]) -> Finding:
+    """Record a host whose nvidia-smi says this, and return the finding."""
+    host = gpu_host(folder)
+    for bus in sorted((host.root / "sys/bus/pci/devices").iterdir())[len(gpus) :]:
+        shutil.rmtree(bus)
+    report = smi_reports.report("550.90.07", "12.4", gpus)
+    host.tool("nvidia-smi", {"": table, "-q -x": report, "*": ""})
+    return recorded(host, folder)["0.facts.nvidia-smi"]
+
+
+def test_a_gpu_that_is_lost_dead_or_changes_its_mode_is_no_state_to_go_back_to(
+    tmp_path: Path,
+) -> None:
+    one = [smi_reports.gpu()]
+    pending = one[0].replace("<pending_mig>Disabled", "<pending_mig>Enabled")
+    for number, (table, gpus, words) in enumerate(
+        (
+            (smi_tables.LOST + smi_tables.wide("550.90.07", "12.4"), one, "does not answer any mo"),
+            (smi_tables.DEAD_550, [*one, smi_reports.gpu(1)], "GPU 1 cannot be read any more"),
+            (smi_tables.wide("550.90.07", "12.4"), [pending], "changes with the next reset"),
+        )
+    ):
+        found = fact_of_smi(tmp_path / str(number), table, gpus)
+        assert found.verdict is Verdict.FAIL
+        assert words in found.reason
+    good = fact_of_smi(tmp_path / "good", smi_tables.wide("550.90.07", "12.4"), one)
+    assert good.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("nvidia/535.183.01: added", "none is installed for the running kernel"),
+        (f"nvidia/535.183.01, {KERNEL}, x86_64: broken", "nvidia 535.183.01 broken for"),
+        (f"nvidia/535.183.01, {KERNEL}, x86_64: built", "none is installed"),
+        ("nvidia/535.183.01, 6.5.0-41-generic, x86_64: installed", "none is installed"),
+        (f"nvidia/550.90.07, {KERNEL}, x86_64: installed", "as driver 535.183.01"),
+    ],
+)
+def test_dkms_must_have_installed_the_module_that_runs(
+    tmp_path: Path, status: str, words: str
+) -> None:
+    host = gpu_host(tmp_path)
+    host.tool("dkms", {"status": f"{status}\n"})
+    found = recorded(host, tmp_path)["0.facts.dkms"]
+    assert found.verdict is Verdict.FAIL
+    assert words in found.reason
+
+
+def test_a_driver_of_nvidias_installer_is_recorded_and_an_unknown_origin_is_not(
+    tmp_path: Path,
+) -> None:
+    host = gpu_host(tmp_path)
+    host.tool("dpkg-query", {"*": ""}, code=1)
+    host.tool("dkms", {"status": ""})
+    found = recorded(host, tmp_path)["0.facts.packages"]
+    assert found.verdict is Verdict.FAIL
+    assert "no package brought driver 535.183.01" in found.reason
+    host.file("/usr/bin/nvidia-uninstall", "")
+    found_all = recorded(host, tmp_path)
+    assert {each.verdict for each in found_all.values()} == {Verdict.PASS}
+    assert "came from NVIDIA's installer" in found_all["0.facts.packages"].reason
+    assert "built by NVIDIA's installer" in found_all["0.facts.dkms"].reason
+
+
+def test_packages_of_another_driver_than_the_one_that_runs(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    driver(host, "550.90.07", "12.4", host_texts.PROPRIETARY_535.replace("535.183.01", "550.90.07"))
+    found = recorded(host, tmp_path)["0.facts.packages"]
+    assert found.verdict is Verdict.FAIL
+    assert "driver 550.90.07 runs, and is not of these packages" in found.reason
+
+
+def test_wsl_and_jetson_are_told_what_they_are_and_what_to_do_instead(tmp_path: Path) -> None:
+    wsl = Host(tmp_path / "wsl")
+    wsl.tool("uname", {"-r": "5.15.153.1-microsoft-standard-WSL2\n", "-n": "desk\n"})
+    table = smi_tables.wide("581.80", "13.0", smi="580.102.01")
+    report = smi_reports.report("581.80", "13.0", [smi_reports.gpu()])
+    wsl.tool("nvidia-smi", {"": table, "-q -x": report, "*": ""})
+    found = recorded(wsl, tmp_path / "wsl")
+    assert found["0.facts.nvidia-smi"].verdict is Verdict.PASS
+    for line in ("0.facts.kernel-module", "0.facts.packages"):
+        assert "the driver is the one of Windows" in found[line].reason
+    jetson = Host(tmp_path / "jetson")
+    jetson.file("/etc/nv_tegra_release", host_texts.TEGRA_RELEASE)
+    jetson.tool("nvidia-smi", {"": smi_tables.JETSON_540, "*": ""})
+    found = recorded(jetson, tmp_path / "jetson")
+    for line in ("0.facts.nvidia-smi", "0.facts.kernel-module", "0.facts.packages"):
+        assert found[line].verdict is Verdict.FAIL
+        assert "its driver is part of JetPack" in found[line].reason
+    facts = understand(take_snapshot(jetson.machine, now=utc_now()))
+    for each in assess(load_matrices(), facts, None, today=utc_now().date()):
+        assert each.candidate is None
+        assert "this is a Jetson" in each.reasons[0]
+
+
+def test_a_container_is_not_the_host(tmp_path: Path) -> None:
     host = gpu_host(tmp_path)
     (host.root / "proc/driver/nvidia/version").unlink()
     shutil.rmtree(host.root / "sys")
@@ -167,7 +265,7 @@ def test_missing_headers_missing_packages_and_hidden_owners(tmp_path: Path) -> N
         "0.facts.snapshot",
     }
     assert f"install linux-headers-{KERNEL}" in found["0.facts.dkms"].reason
-    assert "see its installer" in found["0.facts.packages"].reason
+    assert "no package brought driver 535.183.01" in found["0.facts.packages"].reason
     assert "4242" in found["0.facts.processes"].reason
 
 

@@ -108,6 +108,11 @@ VERSION_ID="22.04"
 ID=ubuntu
 ID_LIKE=debian
 """
+OS_DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n'
+TEGRA_RELEASE = (
+    "# R36 (release), REVISION: 3.0, GCID: 36923193, BOARD: generic, EABI: aarch64, "
+    "DATE: Fri Jul 19 23:24:25 UTC 2024\n"
+)
 OS_ROCKY = 'NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'
 
 CGROUP_SERVICE = "0::/system.slice/vllm-stable.service\n"

@@ -104,7 +104,9 @@ class Host:
 def gpu_host(folder: Path) -> Host:
     """Return a server with Ubuntu, eight GPUs, driver 535 by DKMS, and vLLM on one of them."""
     host = Host(folder)
-    host.pci(*((f"0000:{0x18 + index:02x}:00.0", "0x10de", "0x030200") for index in range(8)))
+    host.pci(
+        *((f"0000:{0x18 + 0x11 * index:02x}:00.0", "0x10de", "0x030200") for index in range(8))
+    )
     driver(host, "535.183.01", "12.2", host_texts.PROPRIETARY_535)
     host.file(VARIABLE, bytes.fromhex("0600000001"))
     host.tool("mokutil", {"--sb-state": "SecureBoot enabled\n"})

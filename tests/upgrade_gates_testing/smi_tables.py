@@ -195,3 +195,55 @@ LOST = (
     "Unable to determine the device handle for GPU0000:41:00.0: GPU is lost.  Reboot the system to "
     "recover this GPU\n"
 )
+LOST_DETECT = "Unable to detect the device handle for GPU0000:41:00.0: Unknown Error\n"
+LOST_AND_NONE = (
+    "Unable to determine the device handle for GPU0000:03:00.0: Unknown Error\n"
+    "No devices were found\n"
+)
+NO_LIBRARY = (
+    "NVIDIA-SMI couldn't find libnvidia-ml.so library in your system. Please make sure that the "
+    "NVIDIA Display Driver is properly installed and present in your system.\n"
+    "Please also try adding directory that contains libnvidia-ml.so to your system PATH.\n"
+)
+
+JETSON_540 = """\
+Wed Sep  4 10:21:08 2024       
++---------------------------------------------------------------------------------------+
+| NVIDIA-SMI 540.3.0                Driver Version: N/A          CUDA Version: 12.2     |
+|-----------------------------------------+----------------------+----------------------+
+| GPU  Name                 Persistence-M | Bus-Id        Disp.A | Volatile Uncorr. ECC |
+| Fan  Temp   Perf          Pwr:Usage/Cap |         Memory-Usage | GPU-Util  Compute M. |
+|                                         |                      |               MIG M. |
+|=========================================+======================+======================|
+|   0  Orin (nvgpu)                  N/A  | N/A              N/A |                  N/A |
+| N/A   N/A  N/A               N/A /  N/A | Not Supported        |     N/A          N/A |
+|                                         |                      |                  N/A |
++-----------------------------------------+----------------------+----------------------+
+                                                                                         
++---------------------------------------------------------------------------------------+
+| Processes:                                                                            |
+|  GPU   GI   CI        PID   Type   Process name                            GPU Memory |
+|        ID   ID                                                             Usage      |
+|=======================================================================================|
+|  No running processes found                                                           |
++---------------------------------------------------------------------------------------+
+"""
+
+UNIFIED_580 = wide("580.95.05", "13.0", name="NVIDIA GB10").replace(
+    "| N/A   30C    P0             66W /  700W |       1MiB /  81559MiB |      0%      Default |",
+    "| N/A   40C    P8              4W /  N/A  | Not Supported          |      0%      Default |",
+)
+
+WDDM_560 = ONE_575.replace("575.57.08", "560.94   ").replace(
+    "|   0  NVIDIA L40S                     On  |", "|   0  NVIDIA L40S                   WDDM  |"
+)
+
+DEAD_550 = wide("550.90.07", "12.4", gpus=2).replace(
+    "|   1  NVIDIA H100 80GB HBM3           On  |   00000000:29:00.0 Off |                    0 |\n"
+    "| N/A   30C    P0             66W /  700W |       1MiB /  81559MiB |      0%      Default |\n"
+    "|                                         |                        |             Disabled |",
+    "|   1  ERR!                          ERR!  |   00000000:29:00.0 ERR! |                 ERR! |\n"
+    "|ERR!  ERR! ERR!             ERR! / ERR!  |       0MiB /  81559MiB |    ERR!         ERR! |\n"
+    "|                                         |                        |                 ERR! |",
+)
+LOST_BESIDE = LOST + ONE_570

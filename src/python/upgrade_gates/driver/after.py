@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from upgrade_gates.driver.plan import DriverPlan
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.host.facts import HostFacts
+from upgrade_gates.host.smi_failure import SmiFailure
 from upgrade_gates.matrix.matrices import Matrix
 
 _SHOWN = 3
 """Packages named one by one; a driver has twenty, and one word is true of all of them."""
+
+_NONE_RUNS = frozenset({SmiFailure.NO_DRIVER, SmiFailure.NO_LIBRARY})
+"""What nvidia-smi says, where it is left, of a host that is to have no driver."""
 
 NOT_HERE = "this machine shows no NVIDIA GPU, so run this on the GPU host"
 
@@ -87,6 +91,7 @@ def _install(expected: Expected, facts: HostFacts) -> Verified:
         and installed.get(name) != version
         and _recorded(name)
     ]
+    wrong += [f"{each}, which dpkg left half-way" for each in facts.half_way]
     if wrong:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         reason = f"{len(wrong)} packages differ: {'; '.join(wrong[:_SHOWN])}{more}"
@@ -122,13 +127,14 @@ def _series(expected: Expected, facts: HostFacts) -> Verified:
 
 def _series_problems(expected: Expected, facts: HostFacts) -> Iterator[str]:
     smi, module, libraries = facts.table.driver, facts.module.version, facts.table.smi
-    if facts.table.failure is not None:
-        yield f"nvidia-smi: {facts.table.failure}"
+    failure = facts.table.failure
+    if failure is not None and (expected.driver is not None or failure not in _NONE_RUNS):
+        yield f"nvidia-smi: {failure}"
     if expected.driver is None:
         if module is not None:
             yield f"the kernel module {module} is loaded, and none was"
         return
-    if smi is None and facts.table.failure is None:
+    if smi is None and failure is None:
         yield f"nvidia-smi shows no driver, and {expected.driver} is expected"
     if smi is not None and smi != expected.driver:
         yield f"nvidia-smi shows driver {smi}, and {expected.driver} is expected"
@@ -136,6 +142,10 @@ def _series_problems(expected: Expected, facts: HostFacts) -> Iterator[str]:
         yield f"the kernel module is {module or 'not loaded'}, and {expected.driver} is expected"
     if libraries is not None and module is not None and libraries != module:
         yield f"the installed libraries are {libraries}, and the kernel module is {module}"
+    if any(gpu.dead for gpu in facts.table.gpus) or any(gpu.dead for gpu in facts.gpus):
+        yield "a GPU cannot be read any more (ERR!)"
+    if facts.gpus and facts.silent_devices:
+        yield f"the driver does not report {', '.join(facts.silent_devices)}, which is on the bus"
     if expected.gpus is not None and len(facts.gpus) != expected.gpus:
         yield f"the driver reports {len(facts.gpus)} GPUs, and there were {expected.gpus}"
 
@@ -155,7 +165,7 @@ def _cuda(expected: Expected, facts: HostFacts, matrix: Matrix | None) -> Verifi
 
 
 def _recorded(name: str) -> bool:
-    return ":" not in name and ("nvidia" in name or name.startswith(("cuda-drivers", "libcuda1")))
+    return "nvidia" in name or name.startswith(("cuda-drivers", "libcuda1"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

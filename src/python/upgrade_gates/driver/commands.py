@@ -139,13 +139,13 @@ def plan_driver(session: Session, machine: Machine, package: str | None) -> Veri
         now=now,
     )
     script = _folder(session, made) / UPGRADE
-    write_script(script, upgrade_script(made))
+    write_script(script, upgrade_script(made, root=machine.prefix))
     verification.add(
         PLAN_LINE,
         Verdict.PASS,
         f"{made.driver_before or 'no driver'} to {made.driver_after} by {chosen.name}, "
-        f"{len(made.changes)} packages: {script}. {_users(made)}. Next: upgrade_gates driver "
-        "rollback-plan",
+        f"{len(made.changes)} packages: {script}. {_users(made)}. Read the script; next: "
+        f"upgrade_gates driver rollback-plan, then {UPGRADE} --dry-run",
         figures={"driver_before": made.driver_before, "driver_after": made.driver_after},
         output=made.model_dump_json(indent=1),
     )
@@ -165,13 +165,14 @@ def plan_rollback(session: Session, machine: Machine) -> Verification:
         verification.add("1.rollback-plan", Verdict.PASS, reason)
         return verification
     script = _folder(session, made) / ROLLBACK
-    text = rollback_script(made)
+    text = rollback_script(made, root=machine.prefix)
     write_script(script, text)
     verification.add(
         "1.rollback-plan",
         Verdict.PASS,
-        f"{made.driver_after} back to {made.driver_before or 'no driver'}: {script}. Next, in the "
-        f"window, {made.owner} runs {script.with_name(UPGRADE)} as root",
+        f"{made.driver_after} back to {made.driver_before or 'no driver'}: {script}. Read both "
+        f"scripts, and try {script.with_name(UPGRADE)} --dry-run; in the window, {made.owner} runs "
+        "it with --yes as root",
         output=text,
     )
     return verification

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,23 +12,32 @@ from pydantic import BaseModel, ConfigDict
 from cuda_drivers import driver_at_least
 from upgrade_gates.context import Window
 from upgrade_gates.driver.change import Change, parse_simulation
-from upgrade_gates.driver.packages import (
-    DriverPackage,
-    best_candidate,
-    obtainable,
-    wants_open_modules,
-)
 from upgrade_gates.driver.selection import selection
 from upgrade_gates.errors import PlanRefused
 from upgrade_gates.host.facts import HostFacts
 from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.packages import Package
-from upgrade_gates.host.record import in_words
+from upgrade_gates.host.record_driver import in_words
 from upgrade_gates.host.secure_boot import SecureBoot
 from upgrade_gates.host.snapshot import Snapshot
+from upgrade_gates.matrix.driver_packages import (
+    DriverPackage,
+    best_candidate,
+    obtainable,
+    wants_open_modules,
+)
 from upgrade_gates.matrix.matrices import Matrices, Matrix, MatrixName
 
-SIMULATE = ("apt-get", "--simulate", "--yes", "--allow-change-held-packages", "install")
+SIMULATE = (
+    "apt-get",
+    "--simulate",
+    "--yes",
+    "--ignore-hold",
+    "--allow-change-held-packages",
+    "install",
+)
+"""apt's resolver would rather fail than remove a package on hold for a conflict, so it is asked
+without holds, and what it would do is compared with them. The script releases the driver's."""
 
 Modules = Literal["dkms", "ready-made"]
 
@@ -41,13 +50,15 @@ class DriverPlan(BaseModel):
         boot_id: the start of the machine at which the record was made.
         driver_before: None if there was none.
         gpus: how many the driver reported, or the bus has where there was no driver.
-        selection: what apt is asked for, `name=version`.
+        selection: what apt is asked for, `name=version`, or `name-` to be removed.
         changes: everything that apt then does.
         held_before: packages among them that are on hold.
+        auto_before: packages among them that came along with others, and that nobody asked for.
         hold_after: packages to be put on hold, so that nothing but the next plan changes them.
         services: systemd services that use the GPUs.
         others: processes that do, and that no service of the system can stop.
         modules: whether kernel modules are built on the host, or come signed.
+        installer: NVIDIA's own installer that removes the present driver; None for a packaged one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +83,8 @@ class DriverPlan(BaseModel):
     others: tuple[str, ...]
     secure_boot: SecureBoot
     modules: Modules
+    auto_before: tuple[str, ...] = ()
+    installer: str | None = None
 
     @property
     def reversed(self) -> tuple[Change, ...]:
@@ -134,7 +147,18 @@ def make_plan(
     if facts.release is None or snapshot.machine is None:
         raise PlanRefused("the record lacks the kernel or the machine's id; record again")
     wanted = selection(facts, package)
-    changes = simulate(machine, wanted)
+    requests = tuple(f"{name}={version}" for name, version in sorted(wanted.items()))
+    changes = simulate(machine, requests)
+    if beside := _left_beside(facts, changes):
+        requests += beside
+        changes = simulate(machine, requests)
+    before = {each.name for each in changes if each.before}
+    held = facts.holds & before
+    if others := sorted(name for name in held if not _is_driver(name)):
+        raise PlanRefused(
+            f"apt would have to change {', '.join(others)}, which is on hold and not part of the "
+            f"driver; if it may change, run `apt-mark unhold {' '.join(others)}` and record again"
+        )
     return DriverPlan(
         plan_id=_plan_id(now, snapshot.machine, wanted),
         made_at=now,
@@ -148,27 +172,50 @@ def make_plan(
         driver_before=facts.driver,
         driver_after=package.driver,
         gpus=len(facts.gpus) or len(facts.nvidia_devices),
-        selection=tuple(f"{name}={version}" for name, version in sorted(wanted.items())),
+        selection=requests,
         changes=changes,
-        held_before=tuple(sorted(facts.holds & {each.name for each in changes if each.before})),
+        held_before=tuple(sorted(held)),
         hold_after=tuple(each.name for each in changes if each.after and _is_driver(each.name)),
         services=tuple(sorted({user.unit for user in facts.users if user.unit})),
         others=tuple(in_words(user) for user in facts.users if user.unit is None),
         secure_boot=facts.secure_boot,
         modules=_modules(wanted),
+        auto_before=tuple(sorted(facts.automatic & before)),
+        installer=facts.installer,
     )
 
 
-def simulate(machine: Machine, wanted: Mapping[str, str]) -> tuple[Change, ...]:
+def _left_beside(facts: HostFacts, changes: Iterable[Change]) -> tuple[str, ...]:
+    """Return requests to remove what apt would leave of the old driver.
+
+    Debian's branches can be installed beside each other, and the kernel would go on to load the
+    old one.
+    """
+    changed = {each.name for each in changes}
+    return tuple(
+        f"{each.name}-"
+        for each in facts.driver_packages
+        if each.is_core and each.name not in changed
+    )
+
+
+def simulate(machine: Machine, requests: Iterable[str]) -> tuple[Change, ...]:
     """Ask apt what it would change.
+
+    Args:
+        requests: as `apt-get install` takes them: `name=version`, `name-`.
 
     Raises:
         PlanRefused: it cannot, or would change nothing.
     """
-    said = machine.run(*SIMULATE, *(f"{name}={wanted[name]}" for name in sorted(wanted)))
+    said = machine.run(*SIMULATE, *requests)
     if not said.usable:
-        complaint = " ".join(said.said.split())[-600:]
-        raise PlanRefused(f"apt would not do it: {complaint or said.outcome}")
+        lines = (line for line in said.said.splitlines() if not line.endswith("..."))
+        complaint = " ".join(" ".join(lines).split())[-600:]
+        raise PlanRefused(
+            f"apt would not do it: {complaint or said.outcome}. Where the archive has moved on "
+            "since the record, run `apt-get update` and record again"
+        )
     changes = parse_simulation(said.text)
     if not changes:
         raise PlanRefused("apt would change nothing: these packages are installed already")

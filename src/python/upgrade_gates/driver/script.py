@@ -48,11 +48,13 @@ def _script(plan: DriverPlan, body: str, about: str, changes: list[str], root: s
         ("driver_after", plan.driver_after),
         ("secure_boot", plan.secure_boot.name.lower()),
         ("modules", plan.modules),
+        ("installer", plan.installer or ""),
     )
     lists = (
         ("selection", plan.selection),
         ("changes", changes),
         ("held_before", plan.held_before),
+        ("auto_before", plan.auto_before),
         ("hold_after", plan.hold_after),
         ("services", plan.services),
         ("others", plan.others),
@@ -62,7 +64,7 @@ def _script(plan: DriverPlan, body: str, about: str, changes: list[str], root: s
             "#!/usr/bin/env bash",
             f"# {about} Plan {plan.plan_id} of {plan.made_at.isoformat(timespec='seconds')}.",
             f"# For {_comment(plan.host)} alone; it refuses to run anywhere else.",
-            "# Do not edit it: make a new plan.",
+            "# Do not edit it: make a new plan. It changes nothing without --yes; see --help.",
             "# Each script leaves some of the values to the other, and values may hold any sign:",
             "# shellcheck disable=SC2034,SC2016",
             "set -Eeuo pipefail",
@@ -85,7 +87,7 @@ def _array(name: str, items: Iterable[str]) -> str:
 
 
 def _span(window: Window) -> str:
-    start, end = (each.isoformat(timespec="minutes") for each in (window.start, window.end))
+    start, end = (each.isoformat(timespec="seconds") for each in (window.start, window.end))
     return f"{start} to {end}"
 
 

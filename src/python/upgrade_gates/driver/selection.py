@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from upgrade_gates.driver.packages import DriverPackage, driver_version
 from upgrade_gates.errors import PlanRefused
 from upgrade_gates.host.facts import HostFacts
+from upgrade_gates.host.packages import driver_version
+from upgrade_gates.matrix.driver_packages import DriverPackage
 
 _COMPANION = re.compile(r"(nvidia-fabricmanager|libnvidia-nscq|nvidia-imex)(-[0-9]{3})?")
 """They refuse to work with a driver of any other version than their own."""
 
-_READY_MADE = re.compile(r"linux-modules-nvidia-[0-9]{3}(?:-server)?(?:-open)?-([a-z][a-z0-9.-]*)")
-"""Ubuntu's signed kernel modules, by the kernel's flavour such as `generic` or `aws`."""
+_READY_MADE = re.compile(
+    r"linux-modules-nvidia-[0-9]{3}(?:-server)?(?:-open)?-(?!server-|open-)([a-z0-9][a-z0-9.-]*)"
+)
+"""Ubuntu's signed kernel modules: for one kernel such as `6.8.0-52-generic`, or by the flavour
+alone (`generic`, `aws`), which brings those for the newest kernel of it."""
 
 
 def selection(facts: HostFacts, package: DriverPackage) -> dict[str, str]:
@@ -26,12 +30,17 @@ def selection(facts: HostFacts, package: DriverPackage) -> dict[str, str]:
 
 
 def _companions(facts: HostFacts, package: DriverPackage) -> Iterator[tuple[str, str]]:
+    found = (_READY_MADE.fullmatch(each.name) for each in facts.driver_packages)
+    kernels = {each[1] for each in found if each}
+    flavours = {each for each in kernels if not each[0].isdigit()}
     for installed in facts.driver_packages:
         if same_version := _COMPANION.fullmatch(installed.name):
             number = f"-{package.series}" if same_version[2] else ""
             name = f"{same_version[1]}{number}"
             yield name, _version(facts, name, installed.name, driver=package.driver)
         elif ready_made := _READY_MADE.fullmatch(installed.name):
+            if flavours and ready_made[1] not in flavours:
+                continue  # comes along with its flavour
             flavour = ("-server" if package.server else "") + ("-open" if package.open else "")
             name = f"linux-modules-nvidia-{package.series}{flavour}-{ready_made[1]}"
             yield name, _version(facts, name, installed.name, driver=None)

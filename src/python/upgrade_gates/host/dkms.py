@@ -16,6 +16,10 @@ _LINE = re.compile(
 )
 _LONGEST_LINE = 1000
 
+_NVIDIA = re.compile(r"nvidia(?:-(?:srv|open|current|tesla|legacy|[0-9]{3}(?:xx)?))*")
+"""Ubuntu calls it `nvidia` or `nvidia-srv`, Debian `nvidia-current`, `nvidia-current-open`,
+`nvidia-tesla-535` or `nvidia-legacy-390xx`, NVIDIA itself `nvidia` or `nvidia-open`."""
+
 
 @dataclass(frozen=True, slots=True)
 class DkmsModule:
@@ -35,8 +39,8 @@ class DkmsModule:
 
     @property
     def is_nvidia(self) -> bool:
-        """Whether it is the driver's. Ubuntu's packages call it `nvidia` or `nvidia-srv`."""
-        return self.name in ("nvidia", "nvidia-srv", "nvidia-open", "nvidia-current")
+        """Whether it is the driver's, and not a module beside it such as `nvidia-fs`."""
+        return _NVIDIA.fullmatch(self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,16 @@ from upgrade_gates.host import (
     os_release,
     packages,
     pci,
+    platform,
     secure_boot,
     smi_report,
     smi_table,
 )
 from upgrade_gates.host.gpu_processes import GpuUser
 from upgrade_gates.host.packages import Package
+from upgrade_gates.host.platform import Platform
 from upgrade_gates.host.secure_boot import SecureBoot
-from upgrade_gates.host.snapshot import APT_POLICY, Snapshot
+from upgrade_gates.host.snapshot import APT_POLICY, INSTALLER, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,12 @@ class HostFacts:
         release: of the running kernel.
         headers: whether modules can be built for it; None if its release is unknown.
         users: processes on the GPUs; those of graphics too.
+        holds: names of packages on hold, with the architecture of a foreign one.
+        automatic: names of packages that came along with others.
+        half_way: packages that dpkg left half installed or half configured, with their state.
+        installed_by_run: whether NVIDIA's own installer has left its way to remove the driver.
         nvidia_devices: PCI addresses of NVIDIA's GPUs, with or without a driver.
+        expected_devices: those of them that the NVIDIA driver should report.
         uefi: whether the machine started by UEFI; None if it hides that.
         boot_id: new after each reboot.
         reboot_due: packages that wait for a reboot; None if no reboot is due.
@@ -49,8 +56,13 @@ class HostFacts:
     candidates: apt_policy.AptPolicy
     packages: packages.Packages
     holds: frozenset[str]
+    automatic: frozenset[str]
+    half_way: tuple[str, ...]
+    installed_by_run: bool
     users: tuple[GpuUser, ...]
     nvidia_devices: tuple[str, ...]
+    expected_devices: tuple[str, ...]
+    platform: Platform
     os: os_release.OsRelease
     boot_id: str | None
     reboot_due: tuple[str, ...] | None
@@ -66,6 +78,30 @@ class HostFacts:
         return tuple(each for each in self.packages.installed if each.is_driver)
 
     @property
+    def installer(self) -> str | None:
+        """What removes a driver that no package brought; None if packages did, or nobody knows."""
+        unpackaged = self.driver is not None and not self.driver_packages
+        return INSTALLER if unpackaged and self.installed_by_run else None
+
+    @property
+    def strangers(self) -> tuple[Package, ...]:
+        """Packages of a driver's core that are of another version than the one that runs."""
+        if self.driver is None:
+            return ()
+        core = ((each, packages.driver_version(each.version)) for each in self.driver_packages)
+        return tuple(
+            each
+            for each, version in core
+            if each.is_core and version is not None and version != self.driver
+        )
+
+    @property
+    def silent_devices(self) -> tuple[str, ...]:
+        """GPUs on the bus that the driver should report, and does not."""
+        told = {pci.comparable(gpu.bus_id) for gpu in self.gpus if gpu.bus_id}
+        return tuple(each for each in self.expected_devices if pci.comparable(each) not in told)
+
+    @property
     def gpus(self) -> tuple[smi_report.Gpu, ...]:
         """The GPUs that the driver reports in detail."""
         return self.report.gpus
@@ -76,7 +112,9 @@ def understand(snapshot: Snapshot) -> HostFacts:
     said = snapshot.output
     release = kernel.parse_release(said(*kernel.COMMAND).text)
     report = smi_report.read_smi_report(said(*smi_report.COMMAND))
-    installed = packages.parse_packages(said(*packages.SOURCE).text)
+    native = packages.parse_architecture(said(*packages.ARCHITECTURE_COMMAND).text)
+    installed = packages.parse_packages(said(*packages.SOURCE).text, native)
+    devices = pci.parse_pci(said(pci.DEVICES).text)
     held = {package.name for package in installed.installed if package.held}
     firmware = said(secure_boot.FIRMWARE)
     return HostFacts(
@@ -94,12 +132,18 @@ def understand(snapshot: Snapshot) -> HostFacts:
         dkms=dkms.parse_dkms(said(*dkms.COMMAND).text),
         candidates=apt_policy.parse_apt_policy(said(*APT_POLICY).text),
         packages=installed,
-        holds=packages.parse_holds(said(*packages.HOLDS_COMMAND).text) | held,
+        holds=packages.parse_names(said(*packages.HOLDS_COMMAND).text) | held,
+        automatic=packages.parse_names(said(*packages.AUTOMATIC_COMMAND).text),
+        half_way=tuple(said(*packages.STATES_SOURCE).text.splitlines()),
+        installed_by_run=said(INSTALLER).usable,
         users=tuple(_users(snapshot, report)),
-        nvidia_devices=tuple(
-            device.address
-            for device in pci.parse_pci(said(pci.DEVICES).text)
-            if device.is_nvidia_gpu
+        nvidia_devices=tuple(each.address for each in devices if each.is_nvidia_gpu),
+        expected_devices=tuple(each.address for each in devices if each.is_for_nvidia_driver),
+        platform=platform.find_platform(
+            release,
+            said(platform.TEGRA_RELEASE).text,
+            said(platform.MODEL).text,
+            said(platform.COMPATIBLE).text,
         ),
         os=os_release.parse_os_release(said(os_release.PATH).text),
         boot_id=boot.parse_boot_id(said(boot.BOOT_ID).text),

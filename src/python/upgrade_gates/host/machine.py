@@ -33,6 +33,11 @@ class Machine:
     path: str = field(default_factory=lambda: _command_path(os.environ))
     seconds: float = SECONDS
 
+    @property
+    def prefix(self) -> str:
+        """What goes before a path of the machine; nothing for the one that this runs on."""
+        return "" if self.root == Path("/") else str(self.root)
+
     def run(self, *command: str) -> Output:
         """Run a command; never raises for what it does."""
         source = shlex.join(command)
@@ -83,6 +88,13 @@ class Machine:
         except OSError as error:
             return Output(source=path, trouble=_trouble(error))
         return Output(source=path, text="present")
+
+    def target(self, path: str) -> Output:
+        """Return the last part of what a link points to."""
+        try:
+            return Output(source=path, text=self._place(path).readlink().name)
+        except OSError as error:
+            return Output(source=path, trouble=_trouble(error))
 
     def names(self, path: str) -> Output:
         """Return the names in a folder, sorted, one on each line."""

@@ -14,6 +14,7 @@ class SmiFailure(StrEnum):
     DENIED = "this user may not ask the driver"
     NO_DEVICES = "the driver runs, and finds no GPU"
     DEVICE_LOST = "a GPU does not answer any more"
+    NO_LIBRARY = "the driver's libraries are not installed, or not found"
     OTHER = "NVML does not start"
 
 
@@ -29,15 +30,26 @@ _SENTENCES = (
         re.compile(r"failed to initialize nvml: driver not loaded", re.IGNORECASE),
         SmiFailure.NO_DRIVER,
     ),
-    (re.compile(r"no devices were found", re.IGNORECASE), SmiFailure.NO_DEVICES),
-    (re.compile(r"unable to determine the device handle", re.IGNORECASE), SmiFailure.DEVICE_LOST),
+    (
+        re.compile(r"unable to (?:determine|detect) the device handle", re.IGNORECASE),
+        SmiFailure.DEVICE_LOST,
+    ),
     (re.compile(r"gpu is lost", re.IGNORECASE), SmiFailure.DEVICE_LOST),
+    (re.compile(r"no devices were found", re.IGNORECASE), SmiFailure.NO_DEVICES),
+    (
+        re.compile(
+            r"couldn'?t find libnvidia-ml|could not find libnvidia-ml|libnvidia-ml\S* not found",
+            re.IGNORECASE,
+        ),
+        SmiFailure.NO_LIBRARY,
+    ),
     (re.compile(r"failed to initialize nvml", re.IGNORECASE), SmiFailure.OTHER),
 )
 
 _BEGINNING = re.compile(
-    r"(?:failed to initialize nvml|nvidia-smi has failed|no devices were found"
-    r"|unable to determine the device handle|nvml library version)",
+    r"(?:failed to initialize nvml|nvidia-smi (?:has failed|couldn'?t|could not)"
+    r"|no devices were found|unable to (?:determine|detect) the device handle"
+    r"|nvml library version|please also try adding directory)",
     re.IGNORECASE,
 )
 

@@ -19,7 +19,7 @@ COMMAND = ("nvidia-smi", "-q", "-x")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _MEMORY = re.compile(r"([0-9]{1,9}) MiB")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_NO_VALUE = frozenset({"", "n/a", "none", "err!", "unknown error"})
+_NO_VALUE = frozenset({"", "n/a", "none", "err!", "unknown error", "gpu is lost", "not supported"})
 _DATA_CENTRE = re.compile(
     r"(?:NVIDIA )?(?:Tesla|GRID|G?[BH]B?[0-9]{2,3}|A(?:2|10G?|16|30|40|100|800)|L(?:2|4|20|40S?)"
     r"|V100|P(?:4|6|40|100)|T4)\b"
@@ -54,6 +54,7 @@ class Gpu:
     Attributes:
         architecture: such as `Ampere`; None with drivers older than 510.
         mig: whether it is divided now; None if it cannot be.
+        mig_pending: whether it will be after the next reset; None if the driver does not say.
         virtualization: such as `None`, `Pass-Through`, `VGPU`.
         processes: None if the driver does not say, which is not the same as none.
     """
@@ -68,6 +69,17 @@ class Gpu:
     used_mib: int | None
     virtualization: str | None
     processes: tuple[GpuProcess, ...] | None
+    mig_pending: bool | None = None
+
+    @property
+    def dead(self) -> bool:
+        """Whether it does not answer: neither its name nor its identity can be read."""
+        return self.name is None and self.uuid is None
+
+    @property
+    def mig_changes(self) -> bool:
+        """Whether the next reset, and so the next start, divides it or makes it whole."""
+        return None not in (self.mig, self.mig_pending) and self.mig is not self.mig_pending
 
     @property
     def data_centre(self) -> bool | None:
@@ -122,12 +134,14 @@ def read_smi_report(output: Output) -> SmiReport:
 
 def _gpu(element: ElementTree.Element) -> Gpu:
     mode = _value(element, "mig_mode/current_mig")
+    pending = _value(element, "mig_mode/pending_mig")
     return Gpu(
         bus_id=element.get("id"),
         name=_value(element, "product_name"),
         architecture=_value(element, "product_architecture"),
         uuid=_value(element, "uuid"),
         mig=None if mode is None else mode == "Enabled",
+        mig_pending=None if pending is None else pending == "Enabled",
         mig_devices=tuple(_mig_device(each) for each in element.iterfind("mig_devices/mig_device")),
         total_mib=_memory(element, "fb_memory_usage/total"),
         used_mib=_memory(element, "fb_memory_usage/used"),

@@ -22,10 +22,20 @@ _DRIVER = re.compile(r"(?:Driver|KMD) Version:\s*([0-9][0-9.]*)")
 _CUDA = re.compile(r"CUDA(?: UMD)? Version:\s*([0-9][0-9.]*)")
 
 _GPU = re.compile(
-    r"\|\s+([0-9]{1,4})\s+(\S.*?)\s+(?:On|Off|N/A)\s*\|\s*([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:\S+)"
+    r"\|\s+([0-9]{1,4})\s+(\S.*?)\s+(On|Off|N/A|WDDM|TCC|MCDM|ERR!|Unknown Error)\s*"
+    r"\|\s*([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:\S+|N/A|ERR!)\s[^|]*\|"
 )
+"""A GPU's first row. Windows has its driver models in place of the persistence mode, a Jetson has
+no bus, and a GPU that does not answer any more has ERR!."""
+
+_GPU_DETAILS = re.compile(
+    r"\|\s*(?:ERR!|N/A|[0-9]{1,3}\s?%)\s+(?:ERR!|N/A|[0-9]{1,3}C).*\|.*\|.*\|"
+)
+"""Its second row, where the memory is shared with the processor (`Not Supported`) or unknown."""
+
+_DEAD = re.compile(r"ERR!|Unknown Error|GPU is lost", re.IGNORECASE)
 _MEMORY = re.compile(r"([0-9]{1,9})MiB\s*/\s*([0-9]{1,9})MiB")
-_MIG_MODE = re.compile(r"(Enabled|Disabled|N/A)(\*?)\s*\|$")
+_MIG_MODE = re.compile(r"(Enabled|Disabled|N/A|ERR!)(\*?)\s*\|$")
 _MIG_DEVICE = re.compile(
     r"\|\s+([0-9]{1,4})\s+([0-9]{1,4})\s+([0-9]{1,4})\s+([0-9]{1,4})\s*\|\s*([0-9]{1,9})MiB\s*/\s*([0-9]{1,9})MiB"
 )
@@ -44,14 +54,23 @@ _FURNITURE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TableGpu:
-    """A GPU's rows. `mig` is `Enabled`, `Disabled`, None, or with `*` until the next reset."""
+    """A GPU's rows.
+
+    Attributes:
+        bus_id: None where it is on no bus, as in a Jetson.
+        total_mib: None where it shares the processor's memory.
+        mig: `Enabled`, `Disabled`, None, or with `*` where that changes with the next reset.
+        dead: whether its name or its mode cannot be read any more. A single reading that fails,
+            such as the power, does not make it so.
+    """
 
     index: int
     name: str
-    bus_id: str
+    bus_id: str | None
     used_mib: int | None = None
     total_mib: int | None = None
     mig: str | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,9 @@ class _Reading:
 
     def _gpu_row(self, line: str) -> bool:
         if gpu := _GPU.match(line):
-            self.gpus.append(TableGpu(int(gpu[1]), gpu[2], gpu[3]))
+            dead = any(_DEAD.search(gpu[part]) for part in (2, 3, 4))
+            bus = None if gpu[4] in ("N/A", "ERR!") else gpu[4]
+            self.gpus.append(TableGpu(int(gpu[1]), gpu[2], bus, dead=dead))
             return True
         if not self.gpus:
             return False
@@ -124,8 +145,12 @@ class _Reading:
         if last.total_mib is None and (memory := _MEMORY.search(line)):
             self.gpus[-1] = replace(last, used_mib=int(memory[1]), total_mib=int(memory[2]))
             return True
+        if last.total_mib is None and _GPU_DETAILS.fullmatch(line):
+            return True
         if mode := _MIG_MODE.search(line):
-            self.gpus[-1] = replace(last, mig=None if mode[1] == "N/A" else mode[1] + mode[2])
+            self.gpus[-1] = replace(
+                last, mig=None if mode[1] in ("N/A", "ERR!") else mode[1] + mode[2]
+            )
             return True
         return False
 

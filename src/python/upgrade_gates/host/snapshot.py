@@ -19,6 +19,7 @@ from upgrade_gates.host import (
     os_release,
     packages,
     pci,
+    platform,
     secure_boot,
     smi_report,
     smi_table,
@@ -30,6 +31,9 @@ MACHINE_ID = "/etc/machine-id"
 MACHINE_SALT = "querylake-upgrade-gates:"
 """The id itself must not leave a machine, says machine-id(5), but a digest of it may."""
 
+INSTALLER = "/usr/bin/nvidia-uninstall"
+"""What NVIDIA's own installer (a `.run` file) leaves to remove its driver by."""
+
 NODE_NAME = ("uname", "-n")
 APT_NAMES = ("apt-cache", "pkgnames")
 APT_POLICY = ("apt-cache", "policy")
@@ -38,6 +42,7 @@ _DRIVER_PACKAGE = re.compile(
     r"(?:nvidia-driver(?:-assistant)?|nvidia-headless(?:-no-dkms)?|nvidia-open|cuda-drivers"
     r"|nvidia-fabricmanager|libnvidia-nscq|nvidia-imex|nvidia-utils)"
     r"(?:-[0-9]{3})?(?:-server)?(?:-open)?"
+    r"|nvidia-(?:tesla|legacy)(?:-[0-9]{3}(?:xx)?)?-driver"
     r"|linux-modules-nvidia-[0-9]{3}(?:-server)?(?:-open)?-[a-z][a-z0-9.-]*"
 )
 """Packages that a person installs; all others come along with them."""
@@ -88,6 +93,13 @@ def take_snapshot(machine: Machine, *, now: datetime) -> Snapshot:
         machine.run(*dkms.COMMAND),
         _filed(machine.run(*packages.COMMAND), packages.SOURCE),
         machine.run(*packages.HOLDS_COMMAND),
+        machine.run(*packages.AUTOMATIC_COMMAND),
+        machine.run(*packages.ARCHITECTURE_COMMAND),
+        _half_way(machine),
+        machine.exists(INSTALLER),
+        machine.read(platform.TEGRA_RELEASE),
+        machine.read(platform.MODEL),
+        machine.read(platform.COMPATIBLE),
         machine.read(os_release.PATH),
         machine.read(boot.BOOT_ID),
         machine.read(boot.REBOOT_REQUIRED),
@@ -136,14 +148,27 @@ def _owners(machine: Machine, outputs: Iterable[Output]) -> list[Output]:
 
 
 def _pci(machine: Machine) -> Output:
-    """List the PCI devices as lines of address, vendor and class."""
+    """List the PCI devices as lines of address, vendor, class and driver."""
     names = machine.names(pci.DEVICES)
-    lines = (
-        f"{name} {machine.read(f'{pci.DEVICES}/{name}/vendor').text.strip()} "
-        f"{machine.read(f'{pci.DEVICES}/{name}/class').text.strip()}"
-        for name in names.text.splitlines()
-    )
+    lines = (_pci_line(machine, name) for name in names.text.splitlines())
     return names.model_copy(update={"text": "\n".join(lines)})
+
+
+def _pci_line(machine: Machine, name: str) -> str:
+    place = f"{pci.DEVICES}/{name}"
+    values = [machine.read(f"{place}/{part}").text.strip() for part in ("vendor", "class")]
+    driver = machine.target(f"{place}/driver").text or pci.NO_DRIVER
+    virtual = ["virtual"] if machine.exists(f"{place}/physfn").usable else []
+    return " ".join([name, *values, driver, *virtual])
+
+
+def _half_way(machine: Machine) -> Output:
+    """Ask for the states of all packages, and keep those that are not whole."""
+    said = machine.run(*packages.STATES_COMMAND)
+    return _filed(
+        said.model_copy(update={"text": "\n".join(packages.parse_states(said.text))}),
+        packages.STATES_SOURCE,
+    )
 
 
 def _candidates(machine: Machine) -> Output:

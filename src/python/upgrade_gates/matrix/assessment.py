@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from cuda_drivers import Compatibility, compatibility, driver_at_least, newest_cuda
 from cuda_drivers.forward_compatibility import compat_package
-from upgrade_gates.driver.packages import DriverPackage, best_candidate
 from upgrade_gates.host.facts import HostFacts
+from upgrade_gates.host.platform import Platform
+from upgrade_gates.matrix.driver_packages import DriverPackage, best_candidate
 from upgrade_gates.matrix.matrices import Matrices, Matrix, MatrixName
 from upgrade_gates.matrix.wheels import LockedWheels
 
@@ -112,15 +113,14 @@ def _without_driver(
         ]
     if virtual := virtual_gpu(facts):
         return Reach.NO, [f"{lacking}, and {virtual}"]
+    if facts.platform.instead is not None:
+        return Reach.NO, [f"{lacking}, and this is {facts.platform}: {facts.platform.instead}"]
     if candidate is not None:
         return Reach.AFTER_UPGRADE, [
             f"{lacking}, and apt can install {candidate.name} {candidate.version}"
         ]
     if not facts.os.has_apt:
-        system = facts.os.name or "this system"
-        return Reach.NO, [
-            f"{lacking}, and {system} has no apt: install the driver by its own means"
-        ]
+        return Reach.NO, [f"{lacking}, and {facts.os.without_apt}"]
     return Reach.NO, [
         f"{lacking}, and apt knows no package with a newer one; run `apt-get update`, or add the "
         "repository that has it"
@@ -159,6 +159,8 @@ def _lock_objections(matrix: Matrix, wheels: LockedWheels | None) -> Iterator[st
 
 
 def _gpu_objections(matrices: Matrices, facts: HostFacts) -> Iterator[str]:
+    if facts.platform is Platform.JETSON:
+        yield f"this is {facts.platform}: {facts.platform.instead}"
     for gpu in facts.gpus:
         if gpu.architecture in matrices.architectures.too_old:
             yield f"vLLM does not run on {gpu.name}, whose architecture is {gpu.architecture}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,13 +11,14 @@ import typer
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.context import Window
 from upgrade_gates.context_file import change
-from upgrade_gates.errors import ContextUnusable, OwnerUnusable
+from upgrade_gates.errors import ContextUnusable
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.host.facts import HostFacts, understand
 from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.snapshot import Snapshot, take_snapshot
 from upgrade_gates.matrix.assessment import Assessment, Reach, assess, recommended
 from upgrade_gates.matrix.matrices import Matrices, MatrixName, load_matrices
+from upgrade_gates.matrix.owner import checked_owner
 from upgrade_gates.matrix.wheels import LockedWheels, read_wheels
 from upgrade_gates.matrix.window import EXAMPLE, check_window, parse_window
 from upgrade_gates.session import Session, open_session, utc_now
@@ -30,9 +30,6 @@ VERDICTS = {
     Reach.NO: Verdict.FAIL,
     Reach.UNKNOWN: Verdict.NOT_CHECKABLE,
 }
-
-_ACCOUNTS = frozenset({"root", "admin", "administrator", "operator", "ubuntu", "debian", "nobody"})
-_LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
 def choose_matrix(
@@ -164,20 +161,6 @@ def matrix_name(text: str) -> MatrixName:
         if name == text.strip().upper():
             return name
     raise ContextUnusable(f"--matrix {text}: there are matrices A and B")
-
-
-def checked_owner(text: str) -> str:
-    """Return the name of a person.
-
-    Raises:
-        OwnerUnusable: it is empty, or an account that several people use.
-    """
-    name = " ".join(text.split())
-    if not _LETTERS.search(name) or name.lower() in _ACCOUNTS:
-        raise OwnerUnusable(
-            f"--owner {text!r}: name the person who will be at the host, not an account"
-        )
-    return name
 
 
 def _least_minutes(name: MatrixName | None, session: Session) -> int:

@@ -30,22 +30,23 @@ def parse_window(text: str, *, zone: str | None = None) -> Window:
 
 
 def check_window(window: Window, *, now: datetime.datetime, minutes: int) -> None:
-    """Check that a window is still to come, and long enough.
+    """Check that what is left of a window is long enough. It may have begun already.
 
     Raises:
-        WindowUnusable: it is not.
+        WindowUnusable: it is over, or too short.
     """
-    if window.start <= now:
+    clock = now.astimezone(window.start.tzinfo).isoformat(timespec="seconds")
+    if window.end <= now:
         raise WindowUnusable(
-            f"the window began {window.start.isoformat()}, which is past (now it is "
-            f"{now.astimezone(window.start.tzinfo).isoformat(timespec='minutes')}); agree on a "
-            "later one"
+            f"the window ended {window.end.isoformat(timespec='seconds')}, which is past (now it "
+            f"is {clock}); agree on a later one"
         )
-    length = window.end - window.start
-    if length < datetime.timedelta(minutes=minutes):
+    left = window.end - max(window.start, now)
+    if left < datetime.timedelta(minutes=minutes):
+        spent = f" left (now it is {clock})" if window.start < now else ""
         raise WindowUnusable(
-            f"the window has {length.total_seconds() / 60:.0f} minutes; plan at least {minutes}, "
-            "for the change, the reboot, and the way back"
+            f"the window has {left.total_seconds() / 60:.0f} minutes{spent}; plan at least "
+            f"{minutes}, for the change, the reboot, and the way back"
         )
 
 

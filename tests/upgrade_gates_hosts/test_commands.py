@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from upgrade_gates.driver.commands import (
     verify_driver,
     verify_rollback,
 )
-from upgrade_gates.driver.packages import driver_package
 from upgrade_gates.driver.plan import choose_package
 from upgrade_gates.driver.recorded import planned
 from upgrade_gates.driver.selection import selection
@@ -26,14 +24,18 @@ from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.record_command import record_host
 from upgrade_gates.host.snapshot import take_snapshot
 from upgrade_gates.matrix.choose_command import explain, keep
+from upgrade_gates.matrix.driver_packages import driver_package
 from upgrade_gates.matrix.matrices import load_matrices
 from upgrade_gates.matrix.window import parse_window
 from upgrade_gates.session import Session, open_session, utc_now
 from upgrade_gates.status.state import State
 from upgrade_gates.verification import Verification
 from upgrade_gates_testing import host_texts
-from upgrade_gates_testing.apt_hosts import NEW_PACKAGES, OLD_PACKAGES, AptHost
-from upgrade_gates_testing.hosts import NEW, OLD, POLICY, Host, driver
+from upgrade_gates_testing.bench import drivers
+from upgrade_gates_testing.bench.debs import Deb, DebStore
+from upgrade_gates_testing.bench.kinds import UBUNTU, V535, V570, V580, V580_LATER, ubuntu_host
+from upgrade_gates_testing.bench.walk import Walk
+from upgrade_gates_testing.hosts import Host
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.workspaces import make_workspace
 
@@ -43,23 +45,13 @@ VALIDATION = ("1.install", "1.reboot", "1.validate.series", "1.validate.cuda", "
 class Upgrade:
     """A workspace and a host, with gate 0 done."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: DebStore) -> None:
         self.base = folder
-        self.apt = AptHost(folder / "host")
-        self.machine: Machine = self.apt.host.machine
-        self.kept(record_host(make_workspace(folder), self.machine))
-        tomorrow = (utc_now() + datetime.timedelta(days=1)).isoformat()
-        later = (utc_now() + datetime.timedelta(days=1, hours=4)).isoformat()
-        snapshot = take_snapshot(self.machine, now=utc_now())
-        self.kept(
-            keep(
-                self.session,
-                explain(self.session, snapshot),
-                matrix="A",
-                window=parse_window(f"{tomorrow}/{later}"),
-                owner="Ada Lovelace",
-            )
-        )
+        self.bench = ubuntu_host(folder, store)
+        self.bench.offer(UBUNTU, drivers.ubuntu(570, V570))
+        self.walk = Walk(self.bench, folder)
+        self.machine: Machine = self.bench.machine
+        self.walk.record()
 
     @property
     def session(self) -> Session:
@@ -76,16 +68,16 @@ class Upgrade:
         return there | self.kept(plan_rollback(self.session, self.machine))
 
     def carried_out(self) -> None:
-        """Be as after the script and the reboot."""
-        self.apt.install(dict.fromkeys((*NEW_PACKAGES, "nvidia-firmware-580"), NEW))
-        self.boot("580.95.05", "13.0", host_texts.OPEN_580)
+        """Run the script, and reboot."""
+        done = self.walk.run("--yes")
+        assert done.ok, done.said
+        self.bench.boot()
 
-    def boot(self, version: str, cuda: str, module: str, *, smi: str | None = None) -> None:
-        """Start anew with a driver."""
-        driver(self.apt.host, version, cuda, module, smi=smi)
-        self.apt.host.file(
-            "/proc/sys/kernel/random/boot_id", "ffffffff-2f0b-4c5e-8d3a-1b2c3d4e5f60\n"
-        )
+    def planned_and_carried_out(self) -> None:
+        """Change the driver once more, from a new record."""
+        self.kept(record_host(self.session, self.machine))
+        self.planned()
+        self.carried_out()
 
     def verified(self, runtime: Path | None) -> dict[str, tuple[Verdict, str]]:
         """Verify."""
@@ -102,8 +94,8 @@ class Upgrade:
 
 
 @pytest.fixture
-def upgrade(tmp_path: Path) -> Upgrade:
-    return Upgrade(tmp_path)
+def upgrade(tmp_path: Path, store: DebStore) -> Upgrade:
+    return Upgrade(tmp_path, store)
 
 
 def runtime(folder: Path, said: str, *, code: int = 0) -> Path:
@@ -141,10 +133,10 @@ def test_without_gate_0_nothing_is_planned(tmp_path: Path) -> None:
 def test_both_scripts_are_written_and_kept(upgrade: Upgrade) -> None:
     found = upgrade.planned()
     assert {verdict for verdict, _ in found.values()} == {Verdict.PASS}
-    assert "535.183.01 to 580.95.05 by nvidia-driver-580-server, 9 packages" in found["1.plan"][1]
-    assert "It stops vllm-stable.service. Next: upgrade_gates driver rollback-plan" in (
-        found["1.plan"][1]
-    )
+    assert "535.183.01 to 580.95.05 by nvidia-driver-580-server, 21 packages" in found["1.plan"][1]
+    said = found["1.plan"][1]
+    assert "It stops vllm-stable.service. Read the script; next: upgrade_gates driver" in said
+    assert "upgrade.sh --dry-run" in said
     (folder,) = (upgrade.base / ".upgrade" / "driver").iterdir()
     assert {each.name for each in folder.iterdir()} == {"upgrade.sh", "rollback.sh"}
     assert all(each.stat().st_mode & 0o111 for each in folder.iterdir())
@@ -155,7 +147,7 @@ def test_both_scripts_are_written_and_kept(upgrade: Upgrade) -> None:
 
 
 def test_who_must_leave_before_is_named(upgrade: Upgrade) -> None:
-    upgrade.apt.host.file("/proc/4242/cgroup", host_texts.CGROUP_SESSION)
+    upgrade.bench.host.file("/proc/4242/cgroup", host_texts.CGROUP_SESSION)
     upgrade.kept(record_host(upgrade.session, upgrade.machine))
     reason = upgrade.planned()["1.plan"][1]
     assert "It stops no service; these must be ended by their owners before it runs" in reason
@@ -164,7 +156,7 @@ def test_who_must_leave_before_is_named(upgrade: Upgrade) -> None:
 
 def test_a_record_of_another_machine_is_no_ground_for_a_plan(upgrade: Upgrade) -> None:
     upgrade.planned()
-    upgrade.apt.host.file("/etc/machine-id", "ffffffffffffffffffffffffffffffff\n")
+    upgrade.bench.host.file("/etc/machine-id", "ffffffffffffffffffffffffffffffff\n")
     with pytest.raises(RecordMissing, match="the record is of gpu1, and this is another machine"):
         plan_driver(upgrade.session, upgrade.machine, None)
     with pytest.raises(PlanRefused, match="the plan is for gpu1, and this is another machine"):
@@ -172,8 +164,8 @@ def test_a_record_of_another_machine_is_no_ground_for_a_plan(upgrade: Upgrade) -
 
 
 def test_apt_that_would_not_do_it_is_quoted(upgrade: Upgrade) -> None:
-    upgrade.apt.change(available={name: [OLD] for name in OLD_PACKAGES})
-    with pytest.raises(PlanRefused, match="apt would not do it: E: Version '580.95.05"):
+    upgrade.bench.offer(drivers.ubuntu(535, V535), drivers.ubuntu(580, V580_LATER))
+    with pytest.raises(PlanRefused, match="apt would not do it: .*E: Version '580.95.05"):
         plan_driver(upgrade.session, upgrade.machine, None)
 
 
@@ -184,9 +176,10 @@ def test_a_named_package_must_fit(upgrade: Upgrade) -> None:
         plan_driver(upgrade.session, upgrade.machine, "nvidia-driver-570-server")
 
 
-def test_a_driver_that_is_new_enough_stays(tmp_path: Path) -> None:
-    upgrade = Upgrade(tmp_path)
-    upgrade.carried_out()
+def test_a_driver_that_is_new_enough_stays(tmp_path: Path, store: DebStore) -> None:
+    upgrade = Upgrade(tmp_path, store)
+    upgrade.bench.apt("install", "nvidia-driver-580-server")
+    upgrade.bench.boot()
     upgrade.kept(record_host(upgrade.session, upgrade.machine))
     found = upgrade.planned()
     assert found["1.plan"] == (
@@ -194,14 +187,14 @@ def test_a_driver_that_is_new_enough_stays(tmp_path: Path) -> None:
         "nothing has to change: the driver 580.95.05 is at least 575.57.08",
     )
     assert found["1.rollback-plan"][0] is Verdict.PASS
-    verified = upgrade.verified(runtime(tmp_path, torch_says(8)))
+    verified = upgrade.verified(runtime(tmp_path, torch_says(2)))
     assert {verdict for verdict, _ in verified.values()} == {Verdict.PASS}, verified
 
 
 def test_all_fits_after_the_reboot(upgrade: Upgrade, tmp_path: Path) -> None:
     upgrade.planned()
     upgrade.carried_out()
-    found = upgrade.verified(runtime(tmp_path, f"a warning\n{torch_says(8)}\n"))
+    found = upgrade.verified(runtime(tmp_path, f"a warning\n{torch_says(2)}\n"))
     assert tuple(found) == VALIDATION
     assert {verdict for verdict, _ in found.values()} == {Verdict.PASS}, found
     assert "nvidia-smi and the kernel module are 580.95.05" in found["1.validate.series"][1]
@@ -210,12 +203,13 @@ def test_all_fits_after_the_reboot(upgrade: Upgrade, tmp_path: Path) -> None:
 
 def test_before_the_reboot_every_mismatch_is_named(upgrade: Upgrade, tmp_path: Path) -> None:
     upgrade.planned()
-    found = upgrade.verified(runtime(tmp_path, torch_says(8)))
+    found = upgrade.verified(runtime(tmp_path, torch_says(2)))
     failing = {line for line, (verdict, _) in found.items() if verdict is Verdict.FAIL}
     assert failing == {"1.install", "1.reboot", "1.validate.series", "1.validate.cuda"}
     assert found["1.install"][1] == (
-        "9 packages differ: libnvidia-compute-580-server is not installed; nvidia-dkms-580-server "
-        "is not installed; nvidia-driver-580-server is not installed; and 6 more"
+        "21 packages differ: libnvidia-compute-580-server is not installed; "
+        "libnvidia-compute-580-server:i386 is not installed; libnvidia-gl-580-server is not "
+        "installed; and 18 more"
     )
     assert "not rebooted" in found["1.reboot"][1]
     assert "shows driver 535.183.01, and 580.95.05 is expected" in found["1.validate.series"][1]
@@ -225,13 +219,16 @@ def test_before_the_reboot_every_mismatch_is_named(upgrade: Upgrade, tmp_path: P
 def test_a_module_that_differs_from_the_libraries(upgrade: Upgrade, tmp_path: Path) -> None:
     upgrade.planned()
     upgrade.carried_out()
-    pex = runtime(tmp_path, torch_says(8))
-    upgrade.boot("580.95.05", "13.0", host_texts.OPEN_580, smi="580.126.09")
+    pex = runtime(tmp_path, torch_says(2))
+    libraries = upgrade.bench.root / "usr/lib/x86_64-linux-gnu/libnvidia-compute.version"
+    libraries.write_text("580.126.09\n")
+    upgrade.bench.boot()
     verdict, reason = upgrade.verified(pex)["1.validate.series"]
     assert verdict is Verdict.FAIL
     assert "the installed libraries are 580.126.09, and the kernel module is 580.95.05" in reason
-    mixed = host_texts.OPEN_580.replace("580.95.05", "580.126.09")
-    upgrade.boot("580.95.05", "13.0", mixed)
+    upgrade.bench.host.file(
+        "/proc/driver/nvidia/version", host_texts.OPEN_580.replace("580.95.05", "580.126.09")
+    )
     assert "the kernel module is 580.126.09" in upgrade.verified(pex)["1.validate.series"][1]
 
 
@@ -239,8 +236,8 @@ def test_a_module_that_differs_from_the_libraries(upgrade: Upgrade, tmp_path: Pa
     ("said", "code", "reason"),
     [
         (torch_says(0), 0, "torch 2.9.0+cu128 (CUDA 12.8) sees no GPU"),
-        (torch_says(7), 0, "torch computes on 7 GPUs, and there are 8"),
-        (torch_says(8, 1.0), 0, "and each must be 999000.0"),
+        (torch_says(1), 0, "torch computes on 1 GPUs, and there are 2"),
+        (torch_says(2, 1.0), 0, "and each must be 999000.0"),
         ("RuntimeError: CUDA error: out of memory", 1, "CUDA error: out of memory"),
         ("no JSON", 0, "cannot be understood"),
         ("", 0, "cannot be understood"),
@@ -256,8 +253,8 @@ def test_a_torch_that_does_not_compute(
     assert reason in found
 
 
-def test_a_runtime_that_is_not_there_or_hangs(tmp_path: Path) -> None:
-    upgrade = Upgrade(tmp_path)
+def test_a_runtime_that_is_not_there_or_hangs(tmp_path: Path, store: DebStore) -> None:
+    upgrade = Upgrade(tmp_path, store)
     upgrade.planned()
     upgrade.carried_out()
     verdict, reason = upgrade.verified(None)["1.validate.torch"]
@@ -279,19 +276,19 @@ def test_after_the_way_back(upgrade: Upgrade) -> None:
     found = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
     assert found["1.rolled-back.packages"][0] is Verdict.FAIL
     reason = found["1.rolled-back.packages"][1]
-    assert "nvidia-driver-535-server is not installed" in reason
-    assert "9 packages differ" in reason
+    assert "libnvidia-compute-535-server is not installed" in reason
     # Nothing was undone, so what was shown of the new driver is still so.
     assert upgrade.states()["1.install"] is State.DONE
-    upgrade.apt.install(dict.fromkeys(OLD_PACKAGES, OLD))
-    upgrade.boot("535.183.01", "12.2", host_texts.PROPRIETARY_535)
+    done = upgrade.walk.run_back("--yes")
+    assert done.ok, done.said
+    upgrade.bench.boot()
     back = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
     assert {verdict for verdict, _ in back.values()} == {Verdict.PASS}, back
     states = upgrade.states()
     assert states["1.rolled-back"] is State.DONE
     assert {states["1.install"], states["1.reboot"], states["1.validate.series"]} == {State.STALE}
     # Until the driver is changed again.
-    upgrade.carried_out()
+    upgrade.planned_and_carried_out()
     upgrade.kept(verify_driver(upgrade.session, upgrade.machine, None))
     states = upgrade.states()
     assert states["1.install"] is State.DONE
@@ -305,33 +302,23 @@ def test_without_a_gpu_verify_says_that_it_cannot_look(tmp_path: Path) -> None:
     assert {each.verdict for each in found} == {Verdict.NOT_CHECKABLE}
 
 
-def test_companions_of_the_driver_come_along(tmp_path: Path) -> None:
-    apt = AptHost(tmp_path)
-    host = apt.host
-    apt.install(
-        {
-            **dict.fromkeys(OLD_PACKAGES, OLD),
-            "nvidia-fabricmanager-535": OLD,
-            "linux-modules-nvidia-535-server-generic": "6.8.0-52.53+1",
-        }
+def test_companions_of_the_driver_come_along(tmp_path: Path, store: DebStore) -> None:
+    host = ubuntu_host(tmp_path, store)
+    host.offer(
+        UBUNTU,
+        (
+            Deb("nvidia-fabricmanager-535", V535),
+            Deb("nvidia-fabricmanager-580", V580),
+        ),
     )
-    extra = POLICY
-    for name, version in (
-        ("nvidia-fabricmanager-580", NEW),
-        ("linux-modules-nvidia-580-server-generic", "6.8.0-52.53+2"),
-    ):
-        extra += (
-            f"{name}:\n  Installed: (none)\n  Candidate: {version}\n  Version table:\n"
-            f"     {version} 500\n        500 http://archive.ubuntu.com/ubuntu jammy/main\n"
-        )
-    names = "\n".join(line[:-1] for line in extra.splitlines() if line[0] != " ")
-    host.tool("apt-cache", {"pkgnames": names, "*": extra})
+    host.apt("install", "nvidia-fabricmanager-535", "linux-modules-nvidia-535-server-generic")
+    host.boot()
     facts, matrices = understand(take_snapshot(host.machine, now=utc_now())), load_matrices()
     package = choose_package(facts, matrices, matrices.matrices["A"], None)
     assert selection(facts, package) == {
-        "nvidia-driver-580-server": NEW,
-        "nvidia-fabricmanager-580": NEW,
-        "linux-modules-nvidia-580-server-generic": "6.8.0-52.53+2",
+        "nvidia-driver-580-server": V580,
+        "nvidia-fabricmanager-580": V580,
+        "linux-modules-nvidia-580-server-generic": "6.8.0-52.53+580",
     }
     other = driver_package("nvidia-driver-580-server", "580.126.09-0ubuntu1")
     assert other is not None

@@ -1,6 +1,7 @@
 """The packages by which a driver is installed, and which of them would reach a version.
 
-Ubuntu has `nvidia-driver-570-server-open` and the like, NVIDIA's repository `cuda-drivers-570`,
+Ubuntu has `nvidia-driver-570-server-open` and the like, Debian `nvidia-driver` and
+`nvidia-tesla-535-driver`, NVIDIA's repository `cuda-drivers-570`,
 `nvidia-open-570`, and from 590 on the same names without a number
 (https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/).
 """
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from cuda_drivers import driver_at_least
 from upgrade_gates.host.facts import HostFacts
 from upgrade_gates.host.kernel_module import Flavour
+from upgrade_gates.host.packages import driver_version
 from upgrade_gates.matrix.matrices import Architectures
 
 _ROOT = re.compile(
     r"(nvidia-driver|nvidia-headless(?:-no-dkms)?|nvidia-open|cuda-drivers)"
     r"(?:-([0-9]{3}))?(-server)?(-open)?"
 )
-_VERSION = re.compile(r"(?:[0-9]+:)?([0-9]{3}(?:\.[0-9]+){1,2})(?![0-9.])")
+_DEBIAN_ROOT = re.compile(r"nvidia-tesla(?:-[0-9]{3})?-driver")
+"""Debian's branches for data centres; its other driver is `nvidia-driver`, without a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,14 @@ class DriverPackage:
 def driver_package(name: str, version: str) -> DriverPackage | None:
     """Return what a package is as a driver; None if it is none."""
     root, number = _ROOT.fullmatch(name), driver_version(version)
-    if root is None or number is None:
+    if number is None:
+        return None
+    if _DEBIAN_ROOT.fullmatch(name):
+        return DriverPackage(name, "nvidia-driver", False, False, version, number)
+    if root is None:
         return None
     opened = root[4] is not None or root[1] == "nvidia-open"
     return DriverPackage(name, root[1], root[3] is not None, opened, version, number)
-
-
-def driver_version(version: str) -> str | None:
-    """Return the driver's own version in the version of its package."""
-    found = _VERSION.match(version)
-    return found[1] if found else None
 
 
 def installed_roots(facts: HostFacts) -> tuple[DriverPackage, ...]:
