@@ -44,7 +44,7 @@ class PdfObjects:
 
     def stream(self, content: str | bytes, dictionary: str = "") -> int:
         """Add a stream and return its number."""
-        data = content if isinstance(content, bytes) else content.encode("latin-1")
+        data = content if isinstance(content, bytes) else content.encode("cp1252")
         head = f"<< {dictionary} /Length {len(data)} >>\nstream\n".encode()
         self._objects.append(head + data + b"\nendstream")
         return len(self._objects)

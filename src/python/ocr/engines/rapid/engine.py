@@ -16,6 +16,7 @@ from ocr.deadline import Deadline
 from ocr.engines.engine import LinesReading, Pixels, ReadLine, ReadWord
 from ocr.engines.rapid.coverage import Span, unread_spans
 from ocr.engines.rapid.detection import Detector, TextArea
+from ocr.engines.rapid.gutters import cut_at_gutters
 from ocr.engines.rapid.recognition import ReadPiece, Recogniser
 from ocr.engines.rapid.session import DETECTION, PACKAGE, RECOGNITION, model_file
 from ocr.engines.settings import RapidSettings
@@ -102,6 +103,7 @@ class RapidEngine:
         skew = _skew(areas)
         if abs(skew) >= _SKEWED:
             image, areas = _straightened(image, areas, skew)
+        areas, read = _cut_apart(image, areas, read)
         lines: list[ReadLine] = []
         unread: list[Box] = []
         for index, area in enumerate(areas):
@@ -152,6 +154,19 @@ class RapidEngine:
             for piece in self._recogniser.read(np.rot90(_cut(image, areas[index]), 2), _NARROWING)
         ]
         return _mean_confidence(turned) > upright
+
+
+def _cut_apart(
+    image: Pixels, areas: Sequence[TextArea], read: Mapping[int, list[ReadPiece]]
+) -> tuple[list[TextArea], dict[int, list[ReadPiece]]]:
+    """Return lines cut at gutters, and what was read of those that are still whole."""
+    cut: list[TextArea] = []
+    kept: dict[int, list[ReadPiece]] = {}
+    for index, parts in enumerate(cut_at_gutters(image, areas)):
+        if len(parts) == 1 and index in read:
+            kept[len(cut)] = read[index]
+        cut.extend(parts)
+    return cut, kept
 
 
 def _is_like_text(area: TextArea) -> bool:

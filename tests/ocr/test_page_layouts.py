@@ -1,0 +1,211 @@
+"""Order, tables, titles and lines of pages that are not plain prose."""
+
+from __future__ import annotations
+
+import time
+from difflib import SequenceMatcher
+
+import pytest
+from reportlab.pdfbase.pdfmetrics import stringWidth  # type: ignore[import-untyped]
+
+from ocr.conversion.assembly import assemble
+from ocr.conversion.convert import convert
+from ocr.conversion.options import ConversionOptions
+from ocr.engines.rapid.engine import RapidEngine
+from ocr.geometry import Box
+from ocr.layout.ruled_tables import ruled_tables
+from ocr.text import Word, fragment
+from ocr_testing.minimal_pdfs import paragraph, pdf, prose, rule, text
+from ocr_testing.pages import HARBOUR, SURVEY, encoded, scan
+
+
+def markdown_of(content: bytes, engine: RapidEngine) -> str:
+    return assemble(list(convert(content, ConversionOptions(), engine)), engine.name).markdown
+
+
+def cells(*rows: tuple[str, ...]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(lines)
+
+
+def test_upright_lines_in_the_head_alone_part_the_columns_below(engine: RapidEngine) -> None:
+    page = "".join(rule(72, 700 - 20 * row, 432, 700 - 20 * row) for row in range(6))
+    page += "".join(rule(x, 700, x, 680) for x in (72, 192, 272, 352, 432))
+    page += rule(72, 700, 72, 600) + rule(432, 700, 432, 600)
+    rows = (
+        ("Country", "Domestic", "Imported", "Total"),
+        ("Austria", "86.2", "13.8", "3,375"),
+        ("Belgium", "0", "", "3,973"),
+        ("Cyprus", "81.0", "3.8", "158"),
+        ("Denmark", "3.1", "10.2", "1,662"),
+    )
+    for number, row in enumerate(rows):
+        for x, shown in zip((80, 210, 290, 370), row, strict=True):
+            page += text(x, 686 - 20 * number, shown, 10) if shown else ""
+    assert markdown_of(pdf(page), engine) == cells(*rows)
+
+
+def test_a_cell_that_spans_is_that_of_its_first_column(engine: RapidEngine) -> None:
+    page = "".join(rule(72, y, 372, y) for y in (700, 680, 660, 640, 620))
+    page += "".join(rule(x, 700, x, 620) for x in (72, 172, 372)) + rule(272, 680, 272, 620)
+    page += text(76, 686, "Region") + text(280, 686, "Sales")
+    rows = (("", "2023", "2024"), ("North", "10", "11"), ("South", "20", "21"))
+    for number, row in enumerate(rows):
+        for x, shown in zip((76, 176, 276), row, strict=True):
+            page += text(x, 666 - 20 * number, shown) if shown else ""
+    assert markdown_of(pdf(page), engine) == cells(("Region", "Sales", ""), *rows)
+
+
+def test_a_table_without_rules_keeps_its_columns_under_a_head_that_spans(
+    engine: RapidEngine,
+) -> None:
+    page = text(250, 700, "Postnatal Day 1") + text(420, 700, "Postnatal Day 4")
+    rows = (
+        ("Dose", "No.", "Weight", "Relative", "Weight", "Relative"),
+        ("0", "39", "5.8", "", "8.8", ""),
+        ("250", "30", "5.9", "102", "9.0", "102"),
+        ("500", "33", "6.0", "103", "8.6", "98"),
+        ("1,000", "31", "5.8", "100", "8.4", "96"),
+    )
+    for number, row in enumerate(rows):
+        for x, shown in zip((72, 130, 230, 310, 400, 480), row, strict=True):
+            page += text(x, 682 - 16 * number, shown, 10) if shown else ""
+    content = pdf(paragraph(72, 760, 2) + page + paragraph(72, 560))
+    table = cells(("", "", "Postnatal Day 1", "", "Postnatal Day 4", ""), *rows)
+    assert markdown_of(content, engine) == f"{prose(2)}\n\n{table}\n\n{prose()}"
+
+
+def test_columns_of_a_scan_with_a_narrow_gutter_are_read_one_after_the_other(
+    engine: RapidEngine,
+) -> None:
+    left, right = " ".join([HARBOUR, SURVEY] * 6), " ".join([SURVEY, HARBOUR] * 6)
+    page = _justified(30, left) + _justified(266, right)
+    markdown = markdown_of(encoded(scan(pdf(page), dpi=150)), engine)
+    assert SequenceMatcher(None, markdown, f"{left} {right}", autojunk=False).ratio() > 0.98
+
+
+def _justified(x: float, words: str) -> str:
+    """Return a column of lines that are 230 points wide, and leave 6 points to the next one."""
+    column, line = "", ""
+    y = 740
+    for word in words.split():
+        if len(line) + len(word) > 48:
+            space = (230 - stringWidth(line, "Helvetica", 10)) / line.count(" ")
+            column += f"BT /F1 10 Tf {space:.3f} Tw 1 0 0 1 {x} {y} Tm ({line}) Tj 0 Tw ET\n"
+            line, y = "", y - 12
+        line = f"{line} {word}" if line else word
+    return column + text(x, y, line, 10)
+
+
+def test_numbered_titles_are_no_running_headers(engine: RapidEngine) -> None:
+    titles = ["Step 1", "Step 2", "Step 3", "Step 4"]
+    pages = [text(72, 740, title, 24, "F2") + paragraph(72, 650) for title in titles]
+    markdown = markdown_of(pdf(*pages), engine)
+    assert [line for line in markdown.splitlines() if line.startswith("#")] == [
+        f"# {title}" for title in titles
+    ]
+
+
+def test_what_repeats_is_kept_where_it_comes_first(engine: RapidEngine) -> None:
+    head = text(72, 755, "Ada Example GmbH, Musterweg 1, 12345 Berlin")
+    head += text(72, 741, "Invoice 4711")
+    markdown = markdown_of(pdf(head + paragraph(72, 650), head + paragraph(72, 650)), engine)
+    assert markdown.count("Ada Example GmbH") == markdown.count("4711") == 1
+    numbers = [text(300, 40, str(page), 9) + paragraph(72, 650) for page in (7, 8, 9)]
+    assert markdown_of(pdf(*numbers), engine) == "\n\n".join([prose()] * 3)
+
+
+@pytest.mark.parametrize("title", ["CIVIL", "MIX", "4711"])
+def test_a_title_is_no_page_number(engine: RapidEngine, title: str) -> None:
+    content = pdf(text(72, 745, title, 24, "F2") + paragraph(72, 650))
+    assert markdown_of(content, engine) == f"# {title}\n\n{prose()}"
+
+
+def test_the_only_text_of_a_page_is_no_page_number(engine: RapidEngine) -> None:
+    assert markdown_of(pdf(text(300, 760, "4711")), engine) == "4711"
+
+
+def test_a_listing_keeps_its_lines_and_indents(engine: RapidEngine) -> None:
+    listing = [
+        "def area(width, height):",
+        "    if width < 0:",
+        '        raise ValueError("width")',
+        "    return width * height",
+        "",
+        "print(area(2, 3))  # prints 6",
+    ]
+    code = "".join(text(72, 640 - 12 * row, line, 10, "F3") for row, line in enumerate(listing))
+    content = pdf(paragraph(72, 740) + code + paragraph(72, 540))
+    fenced = "\n".join(["```", *listing, "```"])
+    assert markdown_of(content, engine) == f"{prose()}\n\n{fenced}\n\n{prose()}"
+
+
+def test_lines_that_were_ended_on_purpose_stay_lines(engine: RapidEngine) -> None:
+    address = ["Ms", "Pia Rutschmann", "Marktgasse 28", "9400 Rorschach"]
+    page = "".join(text(72, 740 - 13 * row, line) for row, line in enumerate(address))
+    markdown = markdown_of(pdf(page + paragraph(72, 640)), engine)
+    assert markdown == "  \n".join(address) + f"\n\n{prose()}"
+
+
+def test_wrapped_bullets_larger_than_small_print_are_no_headings(engine: RapidEngine) -> None:
+    page = text(60, 500, "•", 24) + text(80, 500, "A harbour is restored in the spring of", 24)
+    page += text(80, 472, "the year that comes", 24) + paragraph(60, 300, 4, 9, 100)
+    markdown = markdown_of(pdf(page, box=(0, 0, 720, 540)), engine)
+    assert markdown.startswith("- A harbour is restored in the spring of the year that comes")
+
+
+def test_numbers_of_lines_are_no_column(engine: RapidEngine) -> None:
+    lines = [
+        "Q. Where were you on that evening when the",
+        "lights went out in the whole of the street?",
+        "A. I was at home with my sister, and we were",
+        "reading a book about the history of Rome.",
+        "Q. Did anybody see you there, apart from",
+        "your sister?",
+    ]
+    page = "".join(
+        text(50, 740 - 14 * row, str(row + 1), 9) + text(90, 740 - 14 * row, line)
+        for row, line in enumerate(lines)
+    )
+    markdown = markdown_of(pdf(page), engine)
+    assert "street?" in markdown
+    assert "|" not in markdown
+    assert "1" not in markdown
+
+
+def test_a_compound_keeps_its_hyphen_at_the_end_of_a_line(engine: RapidEngine) -> None:
+    page = "".join(
+        text(72, 740 - 14 * row, line)
+        for row, line in enumerate(
+            [
+                "The state-of-the-",
+                "art method is used in long-",
+                "term studies of inter-",
+                "national",
+            ]
+        )
+    )
+    markdown = markdown_of(pdf(page), engine)
+    assert markdown == "The state-of-the-art method is used in long-term studies of international"
+
+
+def test_time_does_not_grow_with_the_square_of_the_lines(engine: RapidEngine) -> None:
+    boxes = [(36 + 9 * (i % 60), 40 + 9 * (i // 60)) for i in range(4_500)]
+    page = "".join(f"{x} {y} 7 7 re S\n" for x, y in boxes)
+    content = pdf(page + text(72, 760, "A form with thousands of boxes"))
+    started = time.process_time()
+    assert markdown_of(content, engine) == "A form with thousands of boxes"
+    assert time.process_time() - started < 2.0
+
+
+def test_a_drawn_line_between_two_words_parts_them_however_near() -> None:
+    rules = [Box(0, y, 100, y) for y in (0, 20, 40)]
+    rules += [Box(x, 0, x, 40) for x in (0, 50, 100)]
+    words = [Word("left", Box(30, 5, 49, 15), 10), Word("right", Box(51, 5, 70, 15), 10)]
+    below = [Word("a", Box(10, 25, 20, 35), 10)]
+    tables, left_over = ruled_tables(
+        rules, [fragment(words, "text_layer"), fragment(below, "text_layer")]
+    )
+    assert [table.rows for table in tables] == [(("left", "right"), ("a", ""))]
+    assert left_over == []
