@@ -222,13 +222,13 @@ def test_pages_that_are_not_there_are_refused(engine: RapidEngine, pages: str) -
 def test_too_many_pixels_and_too_little_time_fail_the_page_with_its_number(
     engine: RapidEngine,
 ) -> None:
-    image = encoded(blank(2_000, 1_000))
+    image = encoded(blank(4_000, 3_000))
     result = converted(image, engine, ConversionOptions(limits=Limits(pixels=1_000_000)))
     assert result.status == "failed"
     assert result.output_contract is None
     assert result.markdown == ""
     assert [(error.page, error.code) for error in result.errors] == [(1, "page_too_large")]
-    assert "2,000,000 pixels" in result.errors[0].message
+    assert "12,000,000 pixels" in result.errors[0].message
 
     bomb = bytearray(image)
     bomb[16:24] = struct.pack(">II", 60_000, 60_000)

@@ -84,10 +84,10 @@ def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_failed_page_is_named_and_the_exit_code_says_so(tmp_path: Path) -> None:
     file = tmp_path / "huge.png"
-    file.write_bytes(encoded(blank(9_000, 6_000)))
+    file.write_bytes(encoded(blank(12_000, 12_000)))
     done = run(file, "--format", "json")
     assert done.returncode == 65
-    assert "huge.png: page 1: it has 54,000,000 pixels" in done.stderr
+    assert "huge.png: page 1: it has 144,000,000 pixels" in done.stderr
     assert json.loads(done.stdout)["errors"][0]["code"] == "page_too_large"
     assert run(file, "-o", str(tmp_path / "out")).returncode == 65
     assert list((tmp_path / "out").iterdir()) == []

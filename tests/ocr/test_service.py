@@ -267,7 +267,7 @@ async def test_a_page_that_kills_its_worker_is_an_error_of_that_page(
 @pytest.mark.parametrize(
     ("content", "fields", "status", "code"),
     [
-        (b"hello", {}, 415, "format_unknown"),
+        (b"\0\1\2", {}, 415, "format_unknown"),
         (b"%PDF-1.7 and no more", {}, 422, "document_broken"),
         (PDF, {"pages": "7"}, 422, "pages_wrong"),
         (PDF, {"dpi": "9999"}, 400, "invalid_value"),
@@ -290,10 +290,61 @@ async def test_what_cannot_be_converted_is_told_in_the_shape_of_openai(
 
 
 async def test_a_form_without_a_file_is_refused(client: httpx.AsyncClient) -> None:
-    for form in ({"data": {"pages": "1"}}, {"files": {"pages": (None, "1")}}, {"content": PDF}):
+    forms: tuple[dict[str, Any], ...] = (
+        {"data": {"pages": "1"}},
+        {"files": {"pages": (None, "1")}},
+        {"json": {}},
+        {},
+    )
+    for form in forms:
         answer = await client.post("/v1/ocr", **form)
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing_file")
+
+
+async def test_the_body_may_be_the_document_itself(client: httpx.AsyncClient) -> None:
+    whole = await client.post("/v1/ocr", content=PDF, headers={"content-type": "application/pdf"})
+    assert HARBOUR in whole.json()["markdown"].replace("\n", " ")
+    part = await client.post("/v1/ocr?pages=2&format=markdown", content=TWO_PAGES)
+    assert part.headers["content-type"].startswith("text/markdown")
+    assert part.text.startswith("The second page.")
+    job = await client.post("/v1/ocr/jobs?file_name=b.pdf", content=TWO_PAGES)
+    assert (job.status_code, job.json()["file_name"]) == (202, "b.pdf")
+    assert (await _ended(client, job.json()["id"]))["page_count"] == 2
+
+
+async def test_a_password_of_a_body_is_a_header(client: httpx.AsyncClient) -> None:
+    secret = drawn(lines("A secret."), encrypt="pass")
+    headers = {"content-type": "application/pdf", "x-ocr-password": "pass"}
+    answer = await client.post("/v1/ocr", content=secret, headers=headers)
+    assert answer.json()["markdown"] == "A secret."
+    refused = await client.post("/v1/ocr?password=pass", content=secret)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (400, "password")
+    assert "x-ocr-password" in error["message"]
+    unknown = await client.post("/v1/ocr?page=1", content=secret)
+    assert (unknown.status_code, unknown.json()["error"]["param"]) == (400, "page")
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [({"content-type": "text/csv; charset=utf-8"}, ""), ({}, "?file_name=depths.csv")],
+)
+async def test_a_text_is_what_its_type_or_name_says(
+    headers: dict[str, str], query: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(f"/v1/ocr{query}", content=b"a,b\n1,2\n", headers=headers)
+    document = answer.json()
+    assert document["markdown"] == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert document["page_source_by_page"] == {"0001": "document"}
+    assert document["output_contract"] == "text_layer_fastpath_markdown"
+    form = await client.post("/v1/ocr", files={"file": ("depths.csv", b"a,b\n1,2\n")})
+    assert form.json()["markdown"] == document["markdown"]
+
+
+async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/ocr", content=b"%PDF-" + b"x" * LIMITS.bytes)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "document_too_large")
 
 
 async def test_a_full_disk_is_a_fault_of_the_service(
@@ -302,7 +353,7 @@ async def test_a_full_disk_is_a_fault_of_the_service(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for place, name in ((uploads, "_write"), (WorkFolder, "keep_page")):
+    for place, name in ((uploads._Writing, "add"), (WorkFolder, "keep_page")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, full)
             answer = await _send(client, "/v1/ocr")
@@ -331,7 +382,7 @@ async def test_a_document_that_stops_coming_is_given_up(
 async def test_a_job_whose_document_is_no_document_fails_with_the_reason(
     client: httpx.AsyncClient,
 ) -> None:
-    job_id = (await _send(client, "/v1/ocr/jobs", b"hello")).json()["id"]
+    job_id = (await _send(client, "/v1/ocr/jobs", b"\0\1\2")).json()["id"]
 
     last = await _ended(client, job_id)
 

@@ -10,6 +10,8 @@ import faulthandler
 import io
 import sys
 import time
+import zipfile
+from base64 import b64decode
 from collections import Counter
 from random import Random
 
@@ -22,6 +24,10 @@ from ocr.conversion.options import ConversionOptions, Limits
 from ocr.deadline import Deadline
 from ocr.engines.engine import LinesReading, Pixels
 from ocr.errors import DocumentRefused
+from ocr.formats.text_formats import TextFormat
+from ocr_testing.compound import compound
+from ocr_testing.heic import HEIC
+from ocr_testing.office import book, repacked, sheets, slides, word
 from ocr_testing.pages import HARBOUR, drawn, lines, paragraph, pictured, set_in_columns, table
 
 _SLOWEST = 20.0
@@ -53,12 +59,41 @@ def documents() -> list[bytes]:
         drawn(lines(HARBOUR), pictured(picture, 50, 50, 300), encrypt="", pageCompression=0),
         drawn(lines(HARBOUR), pictured(picture, 50, 50, 300), pageCompression=0),
     ]
-    for format in ("PNG", "JPEG", "TIFF", "WEBP"):
+    for format in ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF"):
         file = io.BytesIO()
         several = {"save_all": True, "append_images": [picture]} if format == "TIFF" else {}
         picture.save(file, format, **several)
         found.append(file.getvalue())
-    return found
+    return [*found, b64decode(HEIC), *written()]
+
+
+def written() -> list[bytes]:
+    """Return one undamaged document of every format that brings its own text."""
+    page = b"<h1>Title</h1><ul><li>One<li>Two</ul><table><tr><td>a<td>b</table>"
+    message = b"From: a@b.c\r\nTo: d@e.f\r\nSubject: s\r\nMIME-Version: 1.0\r\n"
+    outlook = {"__properties_version1.0": b"", "__substg1.0_1000001F": "text".encode("utf-16-le")}
+    return [
+        word(),
+        slides(),
+        sheets(),
+        book({"a.xhtml": b"<html xmlns='x'><body>" + page[:14] + b"</body></html>"}),
+        b"<!DOCTYPE html><html><body>" + page,
+        message + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\ntext\r\n--x--\r\n",
+        compound(outlook),
+        b"# Title\n\n- item\n\n| a | b |\n|---|---|\n| 1 | 2 |\n",
+        b'place,depth\n"North pier",3.4\n' * 20,
+    ]
+
+
+SAID: tuple[TextFormat | None, ...] = (None, None, "text", "markdown", "csv", "html", "eml")
+
+
+def damaged_inside(content: bytes, random: Random) -> bytes:
+    """Return an archive of which one part is damaged, and the archive itself is not."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        name = random.choice(names)
+        return repacked(content, {name: damaged(archive.read(name), random)})
 
 
 def damaged(content: bytes, random: Random) -> bytes:
@@ -95,10 +130,12 @@ def main() -> None:
     outcomes: Counter[str] = Counter()
     for number in range(seed, seed + count):
         random = Random(number)
-        content = damaged(originals[number % len(originals)], random)
+        original = originals[number % len(originals)]
+        inside = original.startswith(b"PK") and random.random() < 0.8
+        content = (damaged_inside if inside else damaged)(original, random)
         print(f"{number}", end=" ", flush=True)
         started = time.monotonic()
-        options = ConversionOptions(dpi=50, limits=limits)
+        options = ConversionOptions(dpi=50, limits=limits, text_format=random.choice(SAID))
         try:
             result = assemble(list(convert(content, options, SeesNothing())), "nothing")
             outcomes[result.status] += 1

@@ -30,7 +30,7 @@ import httpx
 from PIL import Image
 
 import ocr.__main__  # noqa: F401 - run as a module
-from ocr_testing.fuzzing import damaged, documents
+from ocr_testing.fuzzing import damaged, damaged_inside, documents
 from ocr_testing.pages import HARBOUR, drawn, encoded, lines, pictured, scan
 
 WORKERS = 2
@@ -38,6 +38,8 @@ AT_A_TIME = 4
 PAGE_SECONDS = 10
 ANSWER_SECONDS = 120.0
 """Within which every answer has to be there: several pages, and others before them in the line."""
+ENDINGS = ("pdf", "docx", "txt", "md", "csv", "html", "eml")
+"""Of what documents are called: it tells texts apart, and must not matter for others."""
 SERVICE_MB = 400
 WORKER_MB = 1_500
 DOCUMENTED = {200, 202, 400, 413, 415, 422}
@@ -126,11 +128,13 @@ async def _send(
 ) -> None:
     for number in numbers:
         random = Random(number)
-        content = damaged(random.choice(good), random)
+        original = random.choice(good)
+        inside = original.startswith(b"PK") and random.random() < 0.8
+        content = (damaged_inside if inside else damaged)(original, random)
         request = client.build_request(
             "POST",
             "/v1/ocr/jobs" if random.random() < 0.2 else "/v1/ocr",
-            files={"file": (f"{number}.pdf", content)},
+            files={"file": (f"{number}.{random.choice(ENDINGS)}", content)},
             data=_form(random),
         )
         if random.random() < 0.05:

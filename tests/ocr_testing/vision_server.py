@@ -18,7 +18,7 @@ from typing import Any
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
 from ocr.conversion.options import ConversionOptions
-from ocr.documents.opening import open_document
+from ocr.documents.images import ImageDocument
 from ocr.engines.opening import open_engine
 
 Answer = Callable[[dict[str, Any], dict[str, str]], tuple[int, object]]
@@ -112,7 +112,7 @@ class ReadingModel:
         image = base64.b64decode(urls[0].partition(",")[2], validate=True)
         options = ConversionOptions()
         with self._reading:
-            with open_document(image, options) as document:
+            with ImageDocument(image, options.limits) as document:
                 height, width = document.page(1).image().pixels.shape[:2]
             engine = open_engine(options.engine)
             text = assemble(list(convert(image, options, engine)), engine.name).markdown

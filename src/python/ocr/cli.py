@@ -29,20 +29,50 @@ from querylake_version import VERSION
 
 _LIMITS = Limits()
 
-EngineOption = Annotated[EngineName, typer.Option(help="What recognises pages.")]
-VisionUrlOption = Annotated[
-    str | None, typer.Option(help="Of an OpenAI-compatible server, with /v1; for vision.")
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(help="Recognition engine: the embedded models, or a vision model's server."),
 ]
-VisionModelOption = Annotated[str | None, typer.Option(help="Its model; for vision.")]
+VisionUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Base URL of an OpenAI-compatible server, such as http://gpu1:8001/v1. Required with "
+        "--engine vision.",
+    ),
+]
+VisionModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Model name on that server. Required with --engine vision."),
+]
 VisionProfileOption = Annotated[
-    VisionProfileName, typer.Option(help="Pixels and tokens that a page may cost; for vision.")
+    VisionProfileName,
+    typer.Option(
+        help="Image size and output limit per page: 1, 2 or 4 million pixels and 2,048, 4,096 or "
+        "8,192 tokens. With --engine vision."
+    ),
+]
+PixelsOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=10_000,
+        max=1_000_000_000,
+        help="Maximum image size of a page, in pixels. Larger pages are read at a lower "
+        "resolution, with a warning.",
+    ),
+]
+SecondsOption = Annotated[
+    float, typer.Option(metavar="S", help="Time limit per page, in seconds.", min=1)
 ]
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Documents in, Markdown out: PDF files and images, by their text layer or by OCR.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Convert documents to Markdown or JSON: PDF, office files, web pages, mail, text, and "
+    "images. Text that a file contains is used; the rest is recognised (OCR).",
 )
 
 
@@ -56,34 +86,60 @@ def _print_version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Take the options that come before a command."""
 
 
 @app.command(
-    help=f"Serve until SIGTERM. Where other machines can connect, {KEY_VARIABLE} must be set; "
-    "where it is set, everything but /health asks for it."
+    help="Run the HTTP service until SIGTERM.\n\n"
+    f"{KEY_VARIABLE} must be set if the address can be reached from other machines. If it is set, "
+    "every request but GET /health must send it as `Authorization: Bearer KEY`.\n\n"
+    "Example: ocr serve --data /srv/ocr --workers 4"
 )
 def serve(
-    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8200,
+    host: Annotated[str, typer.Option(help="Host name or IP address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="TCP port to listen on; 0 selects a free one.", min=0, max=65535)
+    ] = 8200,
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="For documents, jobs and results.")
+        Path, typer.Option(metavar="DIR", help="Directory for documents, jobs and results.")
     ] = Path(".querylake/ocr"),
     workers: Annotated[
         int | None,
-        typer.Option(help="Pages that are read at a time. [one per processor]", min=1, max=256),
+        typer.Option(
+            metavar="N",
+            help="Worker processes, each reading one page at a time.",
+            show_default="one per CPU",
+            min=1,
+            max=256,
+        ),
     ] = None,
     sync_pages: Annotated[
-        int, typer.Option(help="Of a document that is converted while one waits.", min=1)
+        int,
+        typer.Option(
+            metavar="N",
+            help="Maximum pages of a document sent to POST /v1/ocr; jobs have no such " "limit.",
+            min=1,
+        ),
     ] = 20,
-    max_bytes: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.bytes,
-    max_pages: Annotated[int, typer.Option(help="Of a document.", min=1)] = _LIMITS.pages,
-    seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
-    keep_days: Annotated[float, typer.Option(help="Jobs and results.", min=0)] = 7.0,
-    memory: Annotated[float, typer.Option(help="GiB that a worker may have.", min=1)] = 6.0,
+    max_bytes: Annotated[
+        int, typer.Option(metavar="N", help="Maximum document size, in bytes.", min=1)
+    ] = _LIMITS.bytes,
+    max_pages: Annotated[
+        int, typer.Option(metavar="N", help="Maximum pages of a document.", min=1)
+    ] = _LIMITS.pages,
+    max_pixels: PixelsOption = _LIMITS.pixels,
+    seconds: SecondsOption = _LIMITS.seconds,
+    keep_days: Annotated[
+        float, typer.Option(metavar="DAYS", help="Days to keep finished jobs and results.", min=0)
+    ] = 7.0,
+    memory: Annotated[
+        float, typer.Option(metavar="GIB", help="Memory limit per worker, in GiB.", min=1)
+    ] = 6.0,
     engine: EngineOption = "rapidocr",
     vision_url: VisionUrlOption = None,
     vision_model: VisionModelOption = None,
@@ -103,7 +159,7 @@ def serve(
         keep=timedelta(days=keep_days),
         memory=int(memory * GIB),
     )
-    limits = Limits(bytes=max_bytes, pages=max_pages, seconds=seconds)
+    limits = Limits(bytes=max_bytes, pages=max_pages, pixels=max_pixels, seconds=seconds)
     terms = Terms(reader, limits)
     serve_until_signal(running_application(installed, key, settings, terms), listener)
 
@@ -111,38 +167,72 @@ def serve(
 @app.command(name="convert")
 def convert_command(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="PDF, PNG, JPEG, TIFF, WebP.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="PDF, DOCX, PPTX, XLSX, HTML, EPUB, EML, MSG, CSV, Markdown, text, PNG, JPEG, "
+            "TIFF, WebP, HEIC, AVIF, JPEG 2000, GIF or BMP.",
+        ),
     ],
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Where results go; else standard output."
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Output directory.",
+            show_default="standard output",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="What to write.")] = "markdown",
+    format: Annotated[Format, typer.Option(help="Output format.")] = "markdown",
     password: Annotated[
         str | None,
-        typer.Option(envvar="OCR_PASSWORD", help="Opens encrypted PDF files."),
+        typer.Option(envvar="OCR_PASSWORD", help="Password of encrypted PDF files."),
     ] = None,
-    pages: Annotated[str | None, typer.Option(help="Such as 1-3,7; else all.")] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Pages to convert, such as 1-3,7 or 5-.", show_default="all"
+        ),
+    ] = None,
     text_layer: Annotated[
-        TextLayer, typer.Option(help="Use the text that a PDF brings: where it is good, or ...")
+        TextLayer,
+        typer.Option(help="When to use the text layer of PDF pages: auto uses it if it is good."),
     ] = "auto",
-    dpi: Annotated[int, typer.Option(help="For pages that are recognised.", min=72, max=600)] = 200,
+    dpi: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Resolution at which PDF pages are recognised, in dots per inch.",
+            min=72,
+            max=600,
+        ),
+    ] = 200,
+    max_pixels: PixelsOption = _LIMITS.pixels,
     engine: EngineOption = "rapidocr",
     vision_url: VisionUrlOption = None,
     vision_model: VisionModelOption = None,
     vision_profile: VisionProfileOption = "balanced",
     vision_pages: Annotated[
-        int, typer.Option(help="Read at a time; for vision.", min=1, max=64)
+        int,
+        typer.Option(
+            metavar="N", help="Pages read in parallel. With --engine vision.", min=1, max=64
+        ),
     ] = 2,
-    threads: Annotated[int, typer.Option(help="Of the embedded engine.", min=1, max=64)] = 1,
-    seconds: Annotated[float, typer.Option(help="A page may take.", min=1)] = _LIMITS.seconds,
-    memory: Annotated[float, typer.Option(help="GiB that reading may take.", min=1)] = 2.0,
+    threads: Annotated[
+        int, typer.Option(metavar="N", help="Threads of the embedded engine.", min=1, max=64)
+    ] = 1,
+    seconds: SecondsOption = _LIMITS.seconds,
+    memory: Annotated[
+        float,
+        typer.Option(metavar="GIB", help="Memory limit of the reading process, in GiB.", min=1),
+    ] = 2.0,
 ) -> None:
-    """Convert documents. Ends with 65 if a file or a page could not be converted.
+    """Convert documents. The exit code is 65 if any text of any file is missing.
 
-    The key of a vision model's server is taken from OCR_VISION_API_KEY.
+    The API key for --engine vision is read from OCR_VISION_API_KEY.
+
+    Example: ocr convert report.pdf minutes.docx scan.heic -o converted
     """
     settings: EngineSettings = RapidSettings(threads=threads)
     if engine == "vision":
@@ -153,7 +243,7 @@ def convert_command(
         pages=pages,
         password=password,
         dpi=dpi,
-        limits=Limits(seconds=seconds),
+        limits=Limits(pixels=max_pixels, seconds=seconds),
     )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,10 +261,16 @@ def convert_command(
         raise typer.Exit(EX_DATAERR)
 
 
+def _program_name() -> str:
+    """Return how this program was called: `ocr.pex`, or `ocr` when it is run as a module."""
+    name = Path(sys.argv[0]).name
+    return name if name.endswith(".pex") else "ocr"
+
+
 def main() -> None:
     """Run a command. Faults that an operator can mend are one sentence and an exit code."""
     try:
-        app(prog_name="ocr")
+        app(prog_name=_program_name())
     except OcrError as error:
         typer.echo(f"ocr: {error}", err=True)
         sys.exit(error.exit_code)

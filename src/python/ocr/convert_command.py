@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
 from ocr.errors import DocumentBroken, DocumentRefused, DocumentTooLarge
+from ocr.formats.text_formats import text_format
 from ocr.workers.messages import Refusal
 from ocr.workers.pool import Workers
 
@@ -71,8 +72,9 @@ async def convert_files(
         disable=not console.is_terminal,
     ) as progress:
         for file in files:
+            said = replace(options, text_format=text_format(file.name))
             try:
-                pages = await _converted(file, options, workers, progress)
+                pages = await _converted(file, said, workers, progress)
             except DocumentRefused as error:
                 tally.refused += 1
                 _say(progress, f"{file}: {error}")
@@ -142,10 +144,16 @@ def _write(
     tally.taken.add(target)
     target.write_text(text, encoding="utf-8")
     counts = result.page_source_counts
+    own = counts.get("document", 0)
+    first = (
+        f"{own} pages from the file itself"
+        if own
+        else (f"{counts['text_layer']} pages from the text layer")
+    )
     _say(
         progress,
-        f"{file} -> {target}: {counts['text_layer']} pages from the text layer, "
-        f"{counts['ocr']} read by {result.engine}, {len(result.errors)} failed",
+        f"{file} -> {target}: {first}, {counts['ocr']} read by {result.engine}, "
+        f"{len(result.errors)} failed",
     )
 
 

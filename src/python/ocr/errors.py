@@ -77,6 +77,12 @@ class PasswordWrong(DocumentRefused):
     code = "password_wrong"
 
 
+class EncryptionUnknown(DocumentRefused):
+    """It is encrypted in a way that cannot be opened here, with a password or without."""
+
+    code = "encryption_unknown"
+
+
 class DocumentTooLarge(DocumentRefused):
     """It has more bytes than the limit."""
 

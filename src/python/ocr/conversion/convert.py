@@ -20,7 +20,7 @@ def convert(content: bytes, options: ConversionOptions, engine: OcrEngine) -> It
     running headers) is added by `assemble`.
 
     Args:
-        content: a PDF, PNG, JPEG, TIFF or WebP file.
+        content: a file of any format that can be read.
         engine: from `open_engine(options.engine)`; it may serve many conversions, one at a time.
 
     Raises:

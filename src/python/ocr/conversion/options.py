@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ocr.engines.settings import EngineSettings, RapidSettings
+from ocr.formats.text_formats import TextFormat
 
 TextLayer = Literal["auto", "always", "never"]
 """Whether to use the text that a PDF brings: where it is good, always, or never."""
@@ -37,6 +38,8 @@ class ConversionOptions:
         engine: what reads the pages that have no good text layer.
         pages: such as `1-3,7`; None for all.
         password: opens an encrypted PDF.
+        text_format: what a text is, as far as its name or its sender says; other files say it
+            themselves.
         dpi: that PDF pages are rendered with for the engine.
     """
 
@@ -44,5 +47,6 @@ class ConversionOptions:
     text_layer: TextLayer = "auto"
     pages: str | None = None
     password: str | None = field(default=None, repr=False)
+    text_format: TextFormat | None = None
     dpi: int = 200
     limits: Limits = field(default_factory=Limits)

@@ -10,10 +10,12 @@ from ocr.conversion.layer_page import fallback_of, from_layer
 from ocr.conversion.options import ConversionOptions
 from ocr.conversion.reading import PageToRead, fragments_of, read_page
 from ocr.conversion.result import PageResult, failed_page
+from ocr.conversion.structured import read_structured
 from ocr.deadline import Deadline
 from ocr.documents.document import Document, PageImage, SourcePage
 from ocr.engines.engine import LinesReading, OcrEngine
 from ocr.errors import PageFailed
+from ocr.formats.content import StructuredPage
 from ocr.geometry import Box
 from ocr.page_warning import PageWarning
 from ocr.text import Fragment
@@ -34,10 +36,15 @@ def convert_page(
     """Return a page as blocks. A page that fails is a result as well, with its error."""
     started = time.monotonic()
     deadline = Deadline.after(options.limits.seconds)
+    begun: PageResult | PageToRead
     try:
         page = document.page(number)
-        begun = _Conversion(page, options, engine, deadline).begun()
-        deadline.remaining()
+        if isinstance(page, StructuredPage):
+            begun = read_structured(page, options.limits, engine, deadline)
+        else:
+            begun = _Conversion(page, options, engine, deadline).begun()
+            if not (isinstance(begun, PageResult) and begun.warnings):
+                deadline.remaining()
     except PageFailed as error:
         begun = failed_page(number, error)
     if isinstance(begun, PageResult):
@@ -114,7 +121,10 @@ class _Conversion:
         )
 
     def _completed(self, layer: TextLayer, verdict: Verdict) -> PageResult:
-        """Return the layer's text with that of the pictures in its places."""
+        """Return the layer's text with that of the pictures in its places.
+
+        A picture that fails costs its own text, and not that of the layer.
+        """
         number = self._page.number
         if self._engine.whole_pages:
             # Such an engine says nothing of places, so a part of a page is of no use to it.
@@ -123,13 +133,19 @@ class _Conversion:
             result = from_layer(number, layer, layer.fragments, verdict.reason)
             warning = PageWarning("unread_pictures", message, incomplete=True)
             return replace(result, warnings=(*result.warnings, warning))
-        image = self._page.image()
         found = list(layer.fragments)
         unread: list[Box] = []
-        for picture in verdict.pictures:
-            read, missed = self._read_picture(image, picture, layer)
-            found.extend(read)
-            unread.extend(missed)
+        warnings: tuple[PageWarning, ...] = ()
+        try:
+            image = self._page.image()
+            warnings = image.warnings
+            for picture in verdict.pictures:
+                read, missed = self._read_picture(image, picture, layer)
+                found.extend(read)
+                unread.extend(missed)
+        except PageFailed as error:
+            message = f"its pictures were not all read: {error}"
+            warnings = (*warnings, PageWarning("picture_failed", message, True))
         reason = (
             verdict.reason
             if len(found) > len(layer.fragments)
@@ -139,7 +155,8 @@ class _Conversion:
                 else "its pictures have no text"
             )
         )
-        return accounted(from_layer(number, layer, found, reason), unread)
+        result = accounted(from_layer(number, layer, found, reason), unread)
+        return replace(result, warnings=(*warnings, *result.warnings))
 
     def _read_picture(
         self, image: PageImage, picture: Box, layer: TextLayer

@@ -60,6 +60,7 @@ def read_page(page: PageToRead, engine: OcrEngine) -> PageResult:
         else:
             result = _better(page.fallback, _laid_out_page(page, reading))
         page.deadline.remaining()
+        result = replace(result, warnings=(*page.image.warnings, *result.warnings))
     except PageFailed as error:
         result = failed_page(page.number, error)
     began = page.deadline.end - page.deadline.seconds

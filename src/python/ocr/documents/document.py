@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Protocol
 
 from ocr.engines.engine import Pixels
+from ocr.formats.content import StructuredPage
+from ocr.page_warning import PageWarning
 from ocr.text_layer.layer import TextLayer
 
 
@@ -16,10 +18,14 @@ class PageImage:
 
     Attributes:
         dpi: pixels per inch, so that places can be told in points.
+        reduced_by: how many times smaller than the file's own its sides are.
+        warnings: what is to be known of it.
     """
 
     pixels: Pixels
     dpi: float
+    reduced_by: float = 1.0
+    warnings: tuple[PageWarning, ...] = ()
 
 
 class SourcePage(Protocol):
@@ -48,8 +54,8 @@ class Document(Protocol):
     format: str
     page_count: int
 
-    def page(self, number: int) -> SourcePage:
-        """Return one page.
+    def page(self, number: int) -> SourcePage | StructuredPage:
+        """Return one page: one that is seen, or one that brings its own text.
 
         Raises:
             PageBroken: its data cannot be read.

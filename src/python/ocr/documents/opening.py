@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ocr.conversion.options import ConversionOptions
 from ocr.documents.document import Document
-from ocr.documents.images import ImageDocument, is_image
+from ocr.documents.image_formats import NAMES, is_image
+from ocr.documents.images import ImageDocument
 from ocr.documents.pdf import PdfFile, is_pdf
-from ocr.errors import DocumentTooLarge, FormatUnknown, TooManyPages
+from ocr.errors import DocumentBroken, DocumentTooLarge, FormatUnknown, TooManyPages
+from ocr.formats.opening import open_structured
 
 
 def open_document(content: bytes, options: ConversionOptions) -> Document:
@@ -29,7 +31,10 @@ def open_document(content: bytes, options: ConversionOptions) -> Document:
     elif not content:
         raise FormatUnknown("it is empty")
     else:
-        raise FormatUnknown("it is no PDF, PNG, JPEG, TIFF or WebP file")
+        document = _structured(content, options)
+    if document.page_count == 0:
+        document.__exit__(None, None, None)
+        raise DocumentBroken("it has no pages")
     if document.page_count > limits.pages:
         document.__exit__(None, None, None)
         raise TooManyPages(
@@ -37,3 +42,13 @@ def open_document(content: bytes, options: ConversionOptions) -> Document:
             "raise the limit"
         )
     return document
+
+
+def _structured(content: bytes, options: ConversionOptions) -> Document:
+    try:
+        return open_structured(content, options.text_format)
+    except FormatUnknown as error:
+        raise FormatUnknown(
+            f"{error}. Known are PDF, {NAMES}; DOCX, PPTX, XLSX, HTML, EPUB, EML, MSG, CSV, "
+            "Markdown and plain text"
+        ) from None

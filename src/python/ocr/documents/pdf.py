@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -28,6 +29,10 @@ _HEADER_WITHIN = 1024
 _POINTS = 72.0
 _PROBE = 10_000
 """Device size from which the placing of a page is derived."""
+_LOWEST_DPI = 12
+"""Type of 72 points has 12 pixels then, which is the least that is ever read."""
+_NO_PAGES = re.compile(rb"/Kids\s*\[\s*\]\s*/Count\s+0\b|/Count\s+0\s*/Kids\s*\[\s*\]")
+"""A tree of pages without any: PDFium takes it for damage."""
 _SMALLEST_SIDE = 1.0
 """Points. A page thinner than this is an error of whoever made it."""
 
@@ -107,19 +112,29 @@ class PdfPage:
     def image(self) -> PageImage:
         """Render the page, as it is to be read: with the rotation that it asks for.
 
+        A page that would have too many pixels is rendered at a lower resolution: what is large is
+        mostly a poster or a plan, whose letters are large as well.
+
         Raises:
-            PageTooLarge: at this resolution it has more pixels than the limit.
+            PageTooLarge: it is larger than anything that could be read then.
         """
-        scale = self._dpi / _POINTS
         width, height = self._page.get_size()
-        pixels = width * scale * height * scale
+        pixels = width * height * (self._dpi / _POINTS) ** 2
+        dpi = float(self._dpi)
+        warnings: tuple[PageWarning, ...] = ()
         if pixels > self._limits.pixels:
-            raise PageTooLarge(
+            dpi = math.floor(self._dpi * math.sqrt(self._limits.pixels / pixels))
+            message = (
                 f"at {self._dpi} dpi it has {pixels:,.0f} pixels and the limit is "
-                f"{self._limits.pixels:,}; choose a lower dpi, or raise the limit"
+                f"{self._limits.pixels:,}"
             )
-        bitmap = self._page.render(scale=scale, rev_byteorder=True)
-        return PageImage(np.ascontiguousarray(bitmap.to_numpy()[..., :3]), self._dpi)
+            if dpi < _LOWEST_DPI:
+                raise PageTooLarge(f"{message}; raise it with --max-pixels")
+            reduced = f"{message}, so it was read at {dpi:.0f} dpi; --max-pixels raises the limit"
+            warnings = (PageWarning("resolution_reduced", reduced, False),)
+        bitmap = self._page.render(scale=dpi / _POINTS, rev_byteorder=True)
+        pixels_of_it = np.ascontiguousarray(bitmap.to_numpy()[..., :3])
+        return PageImage(pixels_of_it, dpi, self._dpi / dpi, warnings)
 
 
 def _opened(content: bytes, password: str | None) -> pypdfium2.PdfDocument:
@@ -132,6 +147,8 @@ def _opened(content: bytes, password: str | None) -> pypdfium2.PdfDocument:
             raise PasswordWrong("the password does not open it") from None
         if error.err_code == pdfium.FPDF_ERR_SECURITY:
             raise DocumentBroken("it is encrypted in a way that PDFium does not know") from None
+        if _NO_PAGES.search(content):
+            raise DocumentBroken("it has no pages") from None
         raise DocumentBroken(
             "it begins like a PDF file and PDFium cannot read it; repair it, or print it anew"
         ) from None

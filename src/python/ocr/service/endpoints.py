@@ -16,6 +16,7 @@ from ocr.service.errors import (
     NothingConverted,
     RequestRefused,
 )
+from ocr.service.fields import PASSWORD_HEADER
 from ocr.service.job import FINAL, JobView
 from ocr.service.jobs import Jobs
 from ocr.service.service import OcrService
@@ -44,9 +45,19 @@ _FORM = {
                         "format": {"enum": ["json", "markdown"]},
                     },
                 }
-            }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": name,
+            "in": "header" if name == PASSWORD_HEADER else "query",
+            "description": "Of a body that is the document; in a form, a field.",
+            "schema": {"type": "integer" if name == "dpi" else "string"},
+        }
+        for name in ("pages", "text_layer", "dpi", "format", "file_name", PASSWORD_HEADER)
+    ],
 }
 
 

@@ -1,4 +1,7 @@
-"""A document on its way in: to the disk, counted and named by its content, within bounds."""
+"""A document on its way in: to the disk, counted and named by its content, within bounds.
+
+It is the file of a form (multipart/form-data), or the whole body of the request.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message
 
-from ocr.conversion.options import ConversionOptions, Limits, TextLayer
+from ocr.conversion.options import Limits
 from ocr.engines.settings import EngineSettings
 from ocr.errors import DocumentTooLarge
+from ocr.formats.text_formats import text_format
 from ocr.service.errors import RequestRefused, UploadTooSlow
+from ocr.service.fields import PASSWORD_HEADER, Fields, Format, fields_of
 from ocr.service.order import Order
 
 _PIECE = 1024 * 1024
@@ -29,20 +32,8 @@ IDLE_SECONDS = 60.0
 """Between two pieces of a document on its way; then it is given up."""
 
 _MAX_NAME = 200
-
-Format = Literal["json", "markdown"]
-
-
-class Fields(BaseModel):
-    """The fields of a form beside its file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pages: str | None = Field(None, max_length=1000, description="Such as `1-3,7`; else all.")
-    password: str | None = Field(None, max_length=1000, description="Opens an encrypted PDF.")
-    text_layer: TextLayer = "auto"
-    dpi: int = Field(200, ge=72, le=600, description="For pages that are recognised.")
-    format: Format = Field("json", description="Of the answer of POST /v1/ocr.")
+_NO_DOCUMENT = ("application/json", "application/x-www-form-urlencoded")
+"""Types of bodies that are meant for another kind of interface: never taken for a plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +60,93 @@ class Terms:
 
 @asynccontextmanager
 async def received(request: Request, path: Path, terms: Terms) -> AsyncIterator[Received]:
-    """Read a form with a document, write the document to a path, and remove what is left there.
+    """Take a document in, write it to a path, and remove what is left there.
 
     Raises:
         DocumentTooLarge: it is larger than the limit.
-        RequestRefused: the form lacks the file, has a field that is wrong, or stops coming.
+        RequestRefused: there is none, a field is wrong, or it stops coming.
     """
-    limit = terms.limits.bytes
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise _no_file()
-    _bound(request, limit)
-    form = await request.form(max_files=1, max_fields=20)
+    kind = request.headers.get("content-type", "")
+    is_form = kind.startswith("multipart/form-data")
+    _bound(request, terms.limits.bytes)
     try:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise _no_file()
-        fields = _fields(form)
-        digest, size = await _write(file, path, limit)
-        options = ConversionOptions(
-            engine=terms.engine,
-            text_layer=fields.text_layer,
-            pages=fields.pages,
-            password=fields.password,
-            dpi=fields.dpi,
-            limits=terms.limits,
-        )
-        name = (file.filename or "document")[-_MAX_NAME:]
-        yield Received(path, name, Order.of(digest, size, options), fields.format)
+        yield await (_from_form if is_form else _from_body)(request, path, terms)
     finally:
-        await form.close()
+        await request.close()
         path.unlink(missing_ok=True)
+
+
+async def _from_form(request: Request, path: Path, terms: Terms) -> Received:
+    form = await request.form(max_files=1, max_fields=20)
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise _no_file()
+    fields = fields_of({name: value for name, value in form.items() if name != "file"}, "field")
+    writing = _Writing(path, terms.limits.bytes)
+    with writing:
+        while piece := await file.read(_PIECE):
+            writing.add(piece)
+    return _received(writing, terms, fields, file.filename, file.content_type)
+
+
+async def _from_body(request: Request, path: Path, terms: Terms) -> Received:
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() in _NO_DOCUMENT:
+        raise _no_file()
+    given: dict[str, object] = dict(request.query_params)
+    if "password" in given:
+        raise RequestRefused(
+            f"A password in an address ends up in logs. Send it as the header {PASSWORD_HEADER}.",
+            code="invalid_value",
+            param="password",
+        )
+    given["password"] = request.headers.get(PASSWORD_HEADER, "")
+    fields = fields_of(given, "query parameter")
+    writing = _Writing(path, terms.limits.bytes)
+    with writing:
+        async for piece in request.stream():
+            writing.add(piece)
+    if not writing.size:
+        raise _no_file()
+    return _received(writing, terms, fields, fields.file_name, kind)
+
+
+def _received(
+    writing: _Writing, terms: Terms, fields: Fields, name: str | None, kind: str | None
+) -> Received:
+    said = text_format(name or "", kind or "")
+    options = fields.options(terms.engine, terms.limits, said)
+    order = Order.of(writing.digest.hexdigest(), writing.size, options)
+    return Received(writing.path, (name or "document")[-_MAX_NAME:], order, fields.format)
+
+
+class _Writing:
+    """A file that is written, counted and named on the way."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._file = self.path.open("wb")
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, piece: bytes) -> None:
+        """Write a piece.
+
+        Raises:
+            DocumentTooLarge: there is more than the limit.
+            OSError: the disk takes no more.
+        """
+        self.size += len(piece)
+        if self.size > self._limit:
+            raise _too_large(self._limit)
+        self.digest.update(piece)
+        self._file.write(piece)
 
 
 def _bound(request: Request, limit: int) -> None:
@@ -130,34 +178,8 @@ def _too_large(limit: int) -> DocumentTooLarge:
 
 def _no_file() -> RequestRefused:
     return RequestRefused(
-        "There is no file. Send the document as multipart/form-data in the field `file`.",
+        "There is no file. Send the document as multipart/form-data in the field `file`, or as the "
+        "body, such as curl --data-binary @FILE -H 'Content-Type: application/pdf'.",
         code="missing_file",
         param="file",
     )
-
-
-def _fields(form: FormData) -> Fields:
-    given = {name: value for name, value in form.items() if name != "file" and value != ""}
-    try:
-        return Fields.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        known = ", ".join(Fields.model_fields)
-        hint = f" Known: file, {known}." if first["type"] == "extra_forbidden" else ""
-        raise RequestRefused(
-            f"The field {name!r}: {first['msg']}.{hint}", code="invalid_value", param=name
-        ) from None
-
-
-async def _write(file: UploadFile, path: Path, limit: int) -> tuple[str, int]:
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("wb") as target:
-        while piece := await file.read(_PIECE):
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            digest.update(piece)
-            target.write(piece)
-    return digest.hexdigest(), size

@@ -42,9 +42,21 @@ _FORM: dict[str, Any] = {
                     "format": {"enum": ["json", "markdown"]},
                 },
             }
-        }
+        },
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
 }
+"""A form with the document in it, or the document itself with its own content type."""
+
+_OF_A_BODY: tuple[tuple[str, str, str], ...] = (
+    ("pages", "query", "Such as `1-3,7`; else all."),
+    ("text_layer", "query", "`auto`, `always` or `never`."),
+    ("dpi", "query", "72 to 600, for pages that are recognised."),
+    ("format", "query", "`json` or `markdown`."),
+    ("file_name", "query", "Tells CSV and Markdown from plain text."),
+    ("x-ocr-password", "header", "Opens an encrypted PDF."),
+)
+"""Parameters of a request whose body is the document."""
 
 
 def document_ocr_routes(app: FastAPI) -> None:
@@ -94,6 +106,11 @@ def _parameters(method: str, template: str) -> list[dict[str, Any]]:
     if (method, template) == ("GET", "/v1/ocr/jobs"):
         schema = {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
         return [{"name": "limit", "in": "query", "schema": schema}]
+    if method == "POST":
+        return [
+            {"name": name, "in": place, "description": meaning, "schema": {"type": "string"}}
+            for name, place, meaning in _OF_A_BODY
+        ]
     return []
 
 

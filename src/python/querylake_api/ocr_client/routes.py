@@ -27,7 +27,13 @@ OWNER = "x-querylake-owner"
 _BACKLOG_BYTES = 1024 * 1024
 """Of an upload that the service is slow to take, in memory; the rest is in a file meanwhile."""
 
-_UPLOAD_HEADERS = (b"content-type", b"content-length")
+_UPLOAD_HEADERS = (b"content-type", b"content-length", b"x-ocr-password")
+_PARAMETERS = {
+    "GET": ("limit",),
+    # Of a document that is the whole body: what a form has as fields beside its file.
+    "POST": ("pages", "text_layer", "dpi", "format", "file_name"),
+}
+"""What the service knows, by method: other parameters might hold a client's key."""
 
 
 class OcrRoutes:
@@ -113,7 +119,11 @@ class OcrRoutes:
             try:
                 with WhileConnected(upload.receive, record):
                     async with service.answer(
-                        "POST", place.path, headers=headers, params={}, body=upload.pieces()
+                        "POST",
+                        place.path,
+                        headers=headers,
+                        params=_params(scope),
+                        body=upload.pieces(),
                     ) as answer:
                         await passage.of(answer)
             finally:
@@ -127,9 +137,10 @@ def _headers(key: ApiKey, record: RequestRecord) -> dict[str, str]:
 
 
 def _params(scope: Scope) -> dict[str, str]:
-    """Return the one parameter that the service knows: others might hold a client's key."""
+    """Return the parameters that are passed on, each once."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    return {"limit": query["limit"][0]} if "limit" in query else {}
+    known = _PARAMETERS.get(scope["method"], ())
+    return {name: query[name][0] for name in known if name in query}
 
 
 def not_configured() -> ApiError:

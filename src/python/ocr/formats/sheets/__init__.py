@@ -1,0 +1,1 @@
+"""XLSX files (ISO/IEC 29500-1, SpreadsheetML)."""

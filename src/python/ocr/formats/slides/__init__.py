@@ -1,0 +1,1 @@
+"""PPTX files (ISO/IEC 29500-1, PresentationML)."""

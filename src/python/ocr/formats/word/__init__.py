@@ -1,0 +1,1 @@
+"""DOCX files (ISO/IEC 29500-1, WordprocessingML)."""
