@@ -21,6 +21,7 @@ from upgrade_gates.host.record_command import record
 from upgrade_gates.hygiene.commands import app as hygiene_app
 from upgrade_gates.init_command import init
 from upgrade_gates.matrix.choose_command import choose_matrix
+from upgrade_gates.parity.commands import app as parity_app
 from upgrade_gates.rehearse_command import rehearse
 from upgrade_gates.report.command import report
 from upgrade_gates.rollout.commands import app as rollout_app
@@ -47,6 +48,7 @@ app.command()(record)
 app.add_typer(driver_app, name="driver")
 app.add_typer(runtime_app, name="runtime")
 app.add_typer(serving_app, name="serving")
+app.add_typer(parity_app, name="parity")
 app.add_typer(boundary_app, name="boundary")
 app.add_typer(api_app, name="api")
 app.add_typer(rollout_app, name="rollout")

@@ -53,3 +53,11 @@ class AdminRefused(GatesError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class EngineUnusable(GatesError):
+    """An engine that is to be compared does not answer, or serves no model."""
+
+
+class PromptsUnusable(GatesError):
+    """A file of prompts or requests cannot be read."""

@@ -1,0 +1,1 @@
+"""Answer parity of two engines, asked over HTTP: `parity contract` and `parity verify`."""
