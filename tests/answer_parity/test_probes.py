@@ -30,9 +30,14 @@ def answer(text: str = "", **fields: Any) -> Answer:
             answer("4", reasoning="2+2", reasoning_field="reasoning"),
             Cause.REASONING_FIELD,
         ),
-        ("named tool", answer(tool_calls=(CALL,)), answer("It is 7 degrees."), Cause.TOOL_PARSER),
         (
-            "required tool",
+            "named tool, strict",
+            answer(tool_calls=(CALL,)),
+            answer("It is 7 degrees."),
+            Cause.TOOL_PARSER,
+        ),
+        (
+            "required tool, strict",
             answer(tool_calls=(CALL,)),
             answer(tool_calls=(ToolCall("get_weather", '{"town": "Bern"}'),)),
             Cause.STRUCTURED_OUTPUT,
@@ -76,6 +81,11 @@ def test_a_fault_is_found_with_its_cause(
 def test_an_old_engine_that_cannot_shows_nothing() -> None:
     assert PROBES["named tool"].find(Answer(400, refusal="no tools"), answer("text")) is None
     assert PROBES["structured by guided_json"].find(answer("text"), answer("text")) is None
+
+
+def test_what_the_protocol_leaves_open_is_marked() -> None:
+    open_ = {name for name, probe in PROBES.items() if not probe.promised}
+    assert open_ == {"named tool", "required tool"}
 
 
 def test_a_stream_has_to_be_the_whole_answer() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from answer_parity.answers import Answer
 from answer_parity.causes import Cause, Finding
-from answer_parity.shapes import PERSON_SCHEMA, WEATHER_TOOL, Body
+from answer_parity.shapes import PERSON_SCHEMA, STRICT_WEATHER_TOOL, WEATHER_TOOL, Body
 
 Judge = Callable[[Answer, Answer], "tuple[Cause, str] | None"]
 
@@ -35,12 +35,15 @@ class Probe:
         body: of `/v1/chat/completions`, without `model`; greedy unless it says otherwise.
         judge: says what is different, if anything is.
         streams: whether it is sent as a stream, too, which must amount to the same.
+        promised: whether the protocol promises what is asked for; a difference in what it leaves
+            open is worth a notice and no more.
     """
 
     name: str
     body: Body
     judge: Judge
     streams: bool = False
+    promised: bool = True
 
     def find(self, old: Answer, new: Answer) -> Finding | None:
         """Judge the answers of both engines. An old engine that refuses shows nothing."""
@@ -71,35 +74,27 @@ def probes() -> Iterator[Probe]:
     yield Probe("stop string", {"messages": _COUNT, "max_tokens": 60, "stop": ["e"]}, _same_finish)
     yield Probe("two choices", {"messages": _COUNT, "max_tokens": 2, "n": 2}, _same_choices)
     yield Probe("reasoning", {"messages": _COUNT, "max_tokens": 60}, _same_reasoning_field)
-    yield Probe(
-        "named tool",
-        {
-            "messages": _QUESTION,
-            "tools": [WEATHER_TOOL],
-            "tool_choice": {"type": "function", "function": {"name": "get_weather"}},
-            "max_tokens": 120,
-        },
-        _calls_fit,
-        streams=True,
-    )
-    yield Probe(
-        "required tool",
-        {
-            "messages": _QUESTION,
-            "tools": [WEATHER_TOOL],
-            "tool_choice": "required",
-            "max_tokens": 120,
-        },
-        _calls_fit,
-    )
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    for name, choice in (("named tool", named), ("required tool", "required")):
+        for tool, how, promised in (
+            (STRICT_WEATHER_TOOL, ", strict", True),
+            (WEATHER_TOOL, "", False),
+        ):
+            body = {
+                "messages": _QUESTION,
+                "tools": [tool],
+                "tool_choice": choice,
+                "max_tokens": 120,
+            }
+            yield Probe(f"{name}{how}", body, _calls_fit, streams=promised, promised=promised)
     yield Probe(
         "tool if wanted",
         {"messages": _QUESTION, "tools": [WEATHER_TOOL], "max_tokens": 120},
         _calls_are_parsed,
     )
     for name, fields in STRUCTURED_FIELDS.items():
-        body = {"messages": _PERSON, "max_tokens": 120, **fields}
-        yield Probe(f"structured by {name}", body, _keeps_structure)
+        wanted = {"messages": _PERSON, "max_tokens": 120, **fields}
+        yield Probe(f"structured by {name}", wanted, _keeps_structure)
 
 
 STRUCTURED_FIELDS: Mapping[str, Body] = {

@@ -25,6 +25,12 @@ WEATHER_TOOL: Body = {
     },
 }
 
+STRICT_WEATHER_TOOL: Body = {
+    "type": "function",
+    "function": {**WEATHER_TOOL["function"], "strict": True},
+}
+"""The same, with a promise that the arguments fit: without it, engines need not make them fit."""
+
 PERSON_SCHEMA: Body = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},

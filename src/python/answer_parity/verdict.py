@@ -27,6 +27,7 @@ class Measurements:
     Attributes:
         changes: of the contract, crossed with what callers send if that is known.
         findings: of probes and prompts.
+        notices: differences in what the protocol leaves open.
         alone: the divergence of the new engine from the old one, asked one at a time.
         in_batch: the same, asked several at a time.
         noise: the old engine's divergence from itself.
@@ -36,6 +37,7 @@ class Measurements:
 
     changes: Sequence[Change] | None = None
     findings: Sequence[Finding] = ()
+    notices: Sequence[Finding] = ()
     alone: Estimate | None = None
     in_batch: Estimate | None = None
     noise: Estimate | None = None
@@ -50,6 +52,7 @@ class Verdict:
     Attributes:
         causes: what explains the difference, the surest first.
         findings: each difference that counts.
+        notices: differences that do not count, because the protocol leaves them open.
         sentence: for the reader, with figures.
         not_measured: what nobody looked at.
     """
@@ -57,6 +60,7 @@ class Verdict:
     standing: Standing
     causes: tuple[Cause, ...]
     findings: tuple[Finding, ...]
+    notices: tuple[Finding, ...]
     sentence: str
     not_measured: tuple[str, ...]
 
@@ -77,18 +81,23 @@ def judge(measured: Measurements, margin: float = MARGIN_NATS) -> Verdict:
         *_of_contract(measured.changes or ()),
         *_of_scores(measured, margin),
     ]
-    lacking = _not_measured(measured)
+    lacking, notices = _not_measured(measured), tuple(measured.notices)
     if findings:
         causes = tuple(dict.fromkeys(finding.cause for finding in findings))
         says = "; ".join(f"{each.cause} ({each.probe}: {each.says})" for each in findings[:3])
         more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
         return Verdict(
-            Standing.DIFFERENT, causes, tuple(findings), f"different: {says}{more}", lacking
+            Standing.DIFFERENT,
+            causes,
+            tuple(findings),
+            notices,
+            f"different: {says}{more}",
+            lacking,
         )
     undecided = _undecided(measured, margin)
     if undecided is not None:
-        return Verdict(Standing.NOT_DECIDED, (), (), f"not decided: {undecided}", lacking)
-    return Verdict(Standing.EQUIVALENT, (), (), _equivalent(measured, margin), lacking)
+        return Verdict(Standing.NOT_DECIDED, (), (), notices, f"not decided: {undecided}", lacking)
+    return Verdict(Standing.EQUIVALENT, (), (), notices, _equivalent(measured, margin), lacking)
 
 
 def _of_contract(changes: Sequence[Change]) -> list[Finding]:

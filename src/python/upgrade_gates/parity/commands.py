@@ -107,7 +107,7 @@ def verify(
         float,
         typer.Option(
             metavar="NATS",
-            help="Divergence that counts as equivalent, in nats a token; see --scale.",
+            help="Divergence that counts as equivalent, in nats a token; see `parity scale`.",
             min=0.0,
         ),
     ] = MARGIN_NATS,
@@ -115,18 +115,12 @@ def verify(
         float, typer.Option(help="Time budget, in seconds; what was measured counts.", min=1)
     ] = 600.0,
     timeout: TimeoutOption = 120.0,
-    scale: Annotated[
-        bool, typer.Option("--scale", help="Show what divergences mean, and end.")
-    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Ask both engines the same, and judge. Ends with 0 only if they are equivalent.
 
     Exit codes: 0 equivalent, 1 different, 3 not decided.
     """
-    if scale:
-        _show_scale()
-        return
     bodies = prompts.built_in() if prompt_file is None else prompts.from_file(prompt_file)
     engines = (
         Engine("old", old, old_model, secret(old_key_env), timeout),
@@ -141,6 +135,18 @@ def verify(
         _show_verdict(verdict, versions)
     codes = {Standing.EQUIVALENT: 0, Standing.DIFFERENT: EXIT_DIFFERENT}
     raise typer.Exit(codes.get(verdict.standing, EXIT_NOT_DECIDED))
+
+
+@app.command()
+def scale() -> None:
+    """Show what a divergence means: what was measured after known changes of an engine."""
+    table = Table("what was done", "nats a token", "same top token", "sound", show_edge=False)
+    for step in SCALE:
+        sound = "yes" if step.sound else "no"
+        table.add_row(step.change, f"{step.nats:g}", f"{step.same_top:.1%}", sound)
+    console = Console()
+    console.print(table)
+    console.print(f"Default margin: {MARGIN_NATS:g} nats a token.")
 
 
 async def _measured(
@@ -233,20 +239,12 @@ def _show_verdict(verdict: Verdict, versions: Mapping[str, str | None]) -> None:
         console.print(Text(f"  {finding.cause}: {finding.probe}: {finding.says}"))
     for remedy in verdict.remedies:
         console.print(Text(f"  -> {remedy}"))
+    for notice in verdict.notices:
+        console.print(Text(f"Notice: {notice.probe}: {notice.says}; the protocol leaves it open"))
     for lacking in verdict.not_measured:
         console.print(Text(f"Not measured: {lacking}", style="dim"))
     told = ", ".join(f"{name} {version or 'unknown'}" for name, version in versions.items())
     console.print(Text(f"Versions: {told}", style="dim"))
-
-
-def _show_scale() -> None:
-    table = Table("what was done", "nats a token", "same top token", "sound", show_edge=False)
-    for step in SCALE:
-        sound = "yes" if step.sound else "no"
-        table.add_row(step.change, f"{step.nats:g}", f"{step.same_top:.1%}", sound)
-    console = Console()
-    console.print(table)
-    console.print(f"Default margin: {MARGIN_NATS:g} nats a token.")
 
 
 def _as_json(change: Change) -> dict[str, Any]:
@@ -262,6 +260,7 @@ def _verdict_as_json(
         "sentence": verdict.sentence,
         "causes": verdict.causes,
         "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
+        "notices": [dataclasses.asdict(notice) for notice in verdict.notices],
         "remedies": verdict.remedies,
         "not_measured": verdict.not_measured,
         "divergence": {

@@ -64,13 +64,14 @@ class Comparison:
         self._say("rendering prompts")
         findings, shapes = await self._prompts()
         self._say("asking probes")
-        found, asked = await self._probes()
+        found, notices, asked = await self._probes()
         findings += found
         findings += await self._sampling_defaults()
         findings += await self._logprob_modes()
         alone, in_batch, noise = await self._scores()
         return Measurements(
             findings=findings,
+            notices=notices,
             alone=divergence(alone) if alone else None,
             in_batch=divergence(in_batch) if in_batch else None,
             noise=divergence(noise) if noise else None,
@@ -116,8 +117,9 @@ class Comparison:
                 return False
         return True
 
-    async def _probes(self) -> tuple[list[Finding], int]:
+    async def _probes(self) -> tuple[list[Finding], list[Finding], int]:
         findings: list[Finding] = []
+        notices: list[Finding] = []
         asked = 0
         for probe in probes():
             if self._over:
@@ -130,8 +132,8 @@ class Comparison:
             if finding is None and probe.streams:
                 finding = await self._stream(probe, body, old, new)
             if finding is not None:
-                findings.append(finding)
-        return findings, asked
+                (findings if probe.promised else notices).append(finding)
+        return findings, notices, asked
 
     async def _stream(self, probe: Probe, body: Body, old: Answer, new: Answer) -> Finding | None:
         """Compare a stream with the whole answer; a fault that the old engine has too is none."""
