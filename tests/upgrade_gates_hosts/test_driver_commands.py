@@ -33,7 +33,7 @@ from upgrade_gates.verification import Verification
 from upgrade_gates_testing import host_texts
 from upgrade_gates_testing.bench import drivers
 from upgrade_gates_testing.bench.debs import Deb, DebStore
-from upgrade_gates_testing.bench.kinds import UBUNTU, V535, V570, V580, V580_LATER, ubuntu_host
+from upgrade_gates_testing.bench.layouts import UBUNTU, V535, V570, V580, V580_LATER, ubuntu_host
 from upgrade_gates_testing.bench.walk import Walk
 from upgrade_gates_testing.hosts import Host
 from upgrade_gates_testing.process import run

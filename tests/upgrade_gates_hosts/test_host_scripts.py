@@ -15,7 +15,7 @@ from upgrade_gates.driver.script import rollback_script, upgrade_script, write_s
 from upgrade_gates_testing.bench import drivers
 from upgrade_gates_testing.bench.debs import DebStore
 from upgrade_gates_testing.bench.host import MOK, SERVICE, BenchHost
-from upgrade_gates_testing.bench.kinds import DRIVER, UBUNTU, V535, V580_LATER, ubuntu_host
+from upgrade_gates_testing.bench.layouts import DRIVER, UBUNTU, V535, V580_LATER, ubuntu_host
 from upgrade_gates_testing.bench.walk import Walk
 from upgrade_gates_testing.hosts import KERNEL
 
