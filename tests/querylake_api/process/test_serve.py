@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, in_two_parts
+from querylake_api.persistence.postmaster import find_postmaster
 from querylake_api_testing.process import accepts, environment, serve_process
 from querylake_api_testing.running import write_config
 
@@ -93,6 +95,40 @@ async def test_a_life_with_an_embedded_database(
     async with serve_process(config) as server:
         assert await server.end(signal.SIGINT) == 0
     assert not postgres_running(config)
+
+
+async def test_postgres_is_started_again_under_several_workers_and_ends_with_the_last(
+    postgres_folder: Path, engine: ScriptedEngine
+) -> None:
+    config = embedded_config(postgres_folder, engine, drain_seconds=10)
+    folder = postgres_folder / "state" / "postgres"
+    async with (
+        serve_process(config, "--workers", "2") as server,
+        httpx.AsyncClient(trust_env=False, timeout=60) as client,
+    ):
+        before = find_postmaster(folder)
+        assert before is not None
+        os.kill(before.pid, signal.SIGKILL)
+        await server.logged(f"the embedded PostgreSQL in {folder} runs again")
+        after = find_postmaster(folder)
+        assert after is not None
+        assert after.pid != before.pid
+        # A key that no worker knows: whichever is asked looks it up in the new server.
+        key = await keys(config, "create", "--name", "n")
+        headers = {"authorization": f"Bearer {key['key']}"}
+        async with asyncio.timeout(60):
+            for _ in range(10):
+                url = f"{server.url}/v1/chat/completions"
+                response = await client.post(url, json=CHAT, headers=headers)
+                while response.status_code == 503:
+                    await asyncio.sleep(0.1)
+                    response = await client.post(url, json=CHAT, headers=headers)
+                assert response.status_code == 200, response.text
+        # Workers whose parent is killed drain and end; so does the database that they shared.
+        assert await server.end(signal.SIGKILL) == -signal.SIGKILL
+        async with asyncio.timeout(60):
+            while find_postmaster(folder) is not None:
+                await asyncio.sleep(0.05)
 
 
 async def test_what_the_drain_timeout_cuts_is_told_so(

@@ -213,6 +213,28 @@ def test_a_full_disk_costs_what_it_refuses_and_no_more(tmp_path: Path) -> None:
     assert set(found.values()) == {"server_error", "lost_in_crash"}
 
 
+def test_on_a_full_disk_records_go_on_while_the_database_takes_them(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, segment_bytes=1000)
+    written: set[str] = set()
+    with file_size_limit(500):
+        for _ in range(100):
+            entry = writer.begin()
+            writer.end(entry)
+            written.add(entry)
+            assert len(writer.spool.segments) <= 3
+            for segment in writer.spool.segments:
+                segment.taken = segment.size
+            writer.spool.drop_taken()
+    assert writer.spool.refused == 0
+    last = writer.begin()
+    writer.die()
+    found = outcomes(tmp_path)
+    assert found.pop(last) == "lost_in_crash"
+    assert set(found) <= written, "what was recycled is not read again as something else"
+    assert len(found) < 10
+    assert not list(tmp_path.glob("*.spare"))
+
+
 @pytest.mark.parametrize(
     ("number", "advice"),
     [(errno.ENOSPC, "free space"), (errno.EMFILE, "limit of open files"), (errno.EIO, "its disk")],

@@ -62,6 +62,7 @@ def orphans(folder: Path) -> Iterator[list[Orphan]]:
             # Only now: while its writer lives, there may be more.
             for unfinished in folder.glob(f"{path.stem}.*.tmp"):
                 unfinished.unlink(missing_ok=True)
+            path.with_suffix(".spare").unlink(missing_ok=True)
             found.append(Orphan(path, tuple(sorted(folder.glob(f"{path.stem}.*.spool")))))
         yield found
     finally:

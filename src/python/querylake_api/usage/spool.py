@@ -5,6 +5,9 @@ for less than a system call, and survives the process however that ends. Its roo
 beforehand: a disk that fills up is found when a file begins, never in the middle of a line. What
 follows the last line are zeros.
 
+Besides, a spare file is kept. On a disk that is full it becomes the next one, and a file that the
+database has all of becomes the spare one: so records go on for as long as the database takes them.
+
 A spool's files are `SOURCE.NUMBER.spool`, and `SOURCE.lock` is locked for as long as their writer
 lives. A file that is full is left and another one begun, with the requests that are under way
 written into it again: so files can go, oldest first, as soon as the ends that they hold are in the
@@ -18,6 +21,7 @@ import fcntl
 import mmap
 import os
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +32,7 @@ from querylake_api.workers.allocation import allocate
 SEGMENT_BYTES = 4 * 1024 * 1024
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_FLAGS_KEPT = os.O_RDWR | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -87,6 +92,7 @@ class Spool:
         self._file: int | None = None
         self._map: mmap.mmap | None = None
         self._room = 0
+        self._spare = folder / f"{source}.spare"
         self.segments: deque[Segment] = deque()
         self.bytes = 0
         self.refused = 0
@@ -96,6 +102,7 @@ class Spool:
             self._lock = _locked(folder, source)
             # At once: records must have room even if the disk is full when the first one comes.
             self._begin_segment(0)
+            self._make_spare()
         except OSError as error:
             raise SpoolUnusable(folder, error) from None
 
@@ -120,11 +127,12 @@ class Spool:
         """Remove the files that the database has all of, except the one that is written."""
         while len(self.segments) > 1 and self.segments[0].taken == self.segments[0].size:
             segment = self.segments.popleft()
-            segment.path.unlink(missing_ok=True)
+            self._retire(segment.path)
             self.bytes -= segment.size
 
     def close(self) -> None:
         """End the spool. Files that are in the database go; others are for the next process."""
+        self._spare.unlink(missing_ok=True)
         self._leave_segment()
         if not self._open and all(segment.taken == segment.size for segment in self.segments):
             for segment in self.segments:
@@ -170,31 +178,78 @@ class Spool:
         carried = b"".join(self._open.values())
         # Beyond what is carried, or many requests under way would make every line begin a file.
         room = max(self._segment_bytes, size)
-        file = os.open(unfinished, _FLAGS, 0o600)
         try:
-            allocate(file, len(carried) + room)
-            mapped = mmap.mmap(file, len(carried) + room)
-            mapped[: len(carried)] = carried
-            unfinished.rename(path)
+            file, mapped = _mapped(unfinished, _FLAGS, len(carried) + room)
         except OSError:
-            os.close(file)
-            unfinished.unlink(missing_ok=True)
-            raise
-        self._leave_segment()
+            if not self._spare.exists() or len(carried) + size > self._segment_bytes:
+                raise
+            self._spare.rename(unfinished)
+            file, mapped = _mapped(unfinished, _FLAGS_KEPT, self._segment_bytes)
+        mapped[: len(carried)] = carried
+        unfinished.rename(path)
+        # While there is no spare file, the one that is left may become it.
+        self._leave_segment(give_back=self._spare.exists())
         self._number += 1
-        self._file, self._map, self._room = file, mapped, room
+        self._file, self._map, self._room = file, mapped, len(mapped) - len(carried)
         self.segments.append(Segment(path, size=len(carried)))
         self.bytes += len(carried)
 
-    def _leave_segment(self) -> None:
-        """Give back the room that is left."""
+    def _leave_segment(self, *, give_back: bool = True) -> None:
+        """End the file that is written.
+
+        Args:
+            give_back: the room that is left.
+        """
         if self._file is None or self._map is None:
             return
         self._map.close()
-        os.ftruncate(self._file, self.segments[-1].size)
+        if give_back:
+            os.ftruncate(self._file, self.segments[-1].size)
         os.close(self._file)
         self._file = self._map = None
         self._room = 0
+
+    def _retire(self, path: Path) -> None:
+        """Remove a file whose records are in the database, or keep it as the spare one."""
+        if self._spare.exists():
+            path.unlink(missing_ok=True)
+            return
+        try:
+            file, mapped = _mapped(path, _FLAGS_KEPT, self._segment_bytes)
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+        # What follows the last line must be zeros, or it would be read again after a crash.
+        mapped[:] = bytes(len(mapped))
+        mapped.close()
+        os.close(file)
+        path.rename(self._spare)
+
+    def _make_spare(self) -> None:
+        """Allocate the spare file if that is possible now."""
+        unfinished = self._spare.with_suffix(".tmp")
+        with suppress(OSError):
+            file, mapped = _mapped(unfinished, _FLAGS, self._segment_bytes)
+            mapped.close()
+            os.close(file)
+            unfinished.rename(self._spare)
+
+
+def _mapped(path: Path, flags: int, size: int) -> tuple[int, mmap.mmap]:
+    """Return a file that has all of its space, and its bytes.
+
+    Raises:
+        OSError: it has not; a file that was to be made is not there.
+    """
+    file = os.open(path, flags, 0o600)
+    try:
+        allocate(file, size)
+        return file, mmap.mmap(file, size)
+    except OSError:
+        os.close(file)
+        if flags & os.O_CREAT:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _advice(number: int | None) -> str:
