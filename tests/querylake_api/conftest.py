@@ -61,7 +61,7 @@ def _any_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Have the API served by our own protocol, and by one that has ASGI alone, as Ray's does."""
     if request.param == "another":
         monkeypatch.setattr(
-            "querylake_api.process.server_process.ClientConnection", HttpToolsProtocol
+            "querylake_api.process.server_process.http_protocol", lambda _: HttpToolsProtocol
         )
 
 

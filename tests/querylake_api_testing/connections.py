@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import uvicorn
 
 from querylake_api.http_server.asgi import Message, Receive, Scope, Send
 from querylake_api.http_server.client_connection import ClientConnection
+from querylake_api.http_server.connections import ConnectionLimits, Connections
+from querylake_api.process.serve import listen
 from querylake_api.process.server_process import ApiServer
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Address = tuple[str, int]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Serve = Callable[[App], Awaitable[Connection]]
 
@@ -20,13 +26,25 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
-def server_of(app: App) -> ApiServer:
+def server_of(app: App, limits: ConnectionLimits | None = None) -> ApiServer:
     """Return a server that lets an idle client go after a second."""
+    protocol: Any = partial(ClientConnection, shared=Connections(limits or ConnectionLimits()))
     return ApiServer(
-        uvicorn.Config(
-            app, http=ClientConnection, lifespan="off", log_config=None, timeout_keep_alive=1
-        )
+        uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=1)
     )
+
+
+@asynccontextmanager
+async def serving(app: App, limits: ConnectionLimits | None = None) -> AsyncIterator[Address]:
+    """Serve an application on loopback, and give where."""
+    with listen("127.0.0.1", 0) as listener:
+        server = server_of(app, limits)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield listener.getsockname()[:2]
+        finally:
+            server.cut()
+            await asyncio.wait_for(task, 60)
 
 
 def piece_of(content: bytes, *, more: bool) -> Message:

@@ -34,6 +34,7 @@ class UpstreamConfig:
         api_key: the upstream's own key; sent as a bearer token, never shown in `repr`.
         timeouts: deadlines of every call.
         max_connections: open connections at most; 0 means no limit of ours.
+        max_response_bytes: of a body that is read as a whole.
     """
 
     name: str
@@ -41,3 +42,4 @@ class UpstreamConfig:
     api_key: str | None = field(default=None, repr=False)
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_connections: int = 0
+    max_response_bytes: int = 128 * 1024 * 1024

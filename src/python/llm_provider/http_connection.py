@@ -18,6 +18,13 @@ _HIGH_WATER = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
 
 _MAX_HEAD = 64 * 1024
+"""Bytes of an answer's head, with interim answers before it; counted while they arrive."""
+
+_MAX_FRAMING = 64 * 1024
+"""Bytes between two pieces of a body in chunks, and of the trailers: the parser keeps those."""
+
+_LINE_COST = 32
+"""Bytes that a header counts beside its own: the memory of two strings and a place in a table."""
 
 
 class NotHttp(Exception):
@@ -47,6 +54,7 @@ class HTTPConnection(asyncio.Protocol):
         "_chunks",
         "_complete",
         "_error",
+        "_framing",
         "_head",
         "_head_size",
         "_held",
@@ -86,6 +94,7 @@ class HTTPConnection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self._head: asyncio.Future[None] | None = None
         self._head_size = 0
+        self._framing = 0
         self._waiter: asyncio.Future[None] | None = None
         self._chunks: list[bytes] = []
         self._held = 0
@@ -206,7 +215,9 @@ class HTTPConnection(asyncio.Protocol):
         try:
             if self._head is None or self._complete:
                 raise NotHttp("more came than was asked for")
+            self._framing += len(data)
             self._parser.feed_data(data)
+            self._check_framing()
         except httptools.HttpParserUpgrade:
             self._break(NotHttp("it wants to change the protocol"))
         except httptools.HttpParserError as error:
@@ -217,6 +228,20 @@ class HTTPConnection(asyncio.Protocol):
         except NotHttp as error:
             self._break(error)
         self._tell()
+
+    def _check_framing(self) -> None:
+        """See that what brought nothing of a body has an end.
+
+        Raises:
+            NotHttp: it has gone on for too long.
+        """
+        if self._complete:
+            return
+        if not self.status:
+            if self._framing > _MAX_HEAD:
+                raise NotHttp(f"its head is larger than {_MAX_HEAD} bytes")
+        elif self._framing > _MAX_FRAMING:
+            raise NotHttp(f"{_MAX_FRAMING} bytes of it hold nothing of the body")
 
     def pause_writing(self) -> None:
         """Note that the engine does not take what was sent."""
@@ -237,8 +262,10 @@ class HTTPConnection(asyncio.Protocol):
         self.headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._head_size += len(name) + len(value)
+        """Take a header. Trailers are dropped: none may say what only a header can."""
+        if self.status:
+            return
+        self._head_size += len(name) + len(value) + _LINE_COST
         if self._head_size > _MAX_HEAD:
             raise NotHttp(f"its head is larger than {_MAX_HEAD} bytes")
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
@@ -249,6 +276,7 @@ class HTTPConnection(asyncio.Protocol):
         if status < 200:
             return
         self.status = status
+        self._framing = 0
         headers = self.headers
         self._until_eof = not (
             "content-length" in headers or "transfer-encoding" in headers or status in (204, 304)
@@ -257,6 +285,7 @@ class HTTPConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
+        self._framing = 0
         self._chunks.append(body)
         self._held += len(body)
         if self._held > _HIGH_WATER and not self._paused and self._transport is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 from llm_provider.http_connection import HTTPConnection
@@ -117,7 +118,9 @@ class HTTPPool:
             await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._waiters.remove(waiter)
+                # Gone already, if a connection became free between the cancellation and now.
+                with suppress(ValueError):
+                    self._waiters.remove(waiter)
             else:
                 self._wake()  # what it was woken for is there for the next one
             raise

@@ -47,6 +47,11 @@ class _Clock:
         self._connection: HTTPConnection | None = None
         self._phase: TimeoutPhase = "connect"
 
+    @property
+    def max_response_bytes(self) -> int:
+        """How much of a body is read as a whole."""
+        return self._config.max_response_bytes
+
     async def wait(
         self, connection: HTTPConnection, future: asyncio.Future[None], phase: TimeoutPhase
     ) -> None:
@@ -153,6 +158,21 @@ class HTTPRelay(Relay):
             # This is how an engine learns to stop.
             connection.abort()
 
+    async def read(self) -> bytes:
+        """Return the whole body; see `llm_provider.provider.Relay.read`.
+
+        Raises:
+            UpstreamFailed: it is larger than `max_response_bytes`.
+        """
+        pieces: list[bytes] = []
+        left = self._clock.max_response_bytes
+        while piece := await self.piece():
+            left -= len(piece)
+            if left < 0:
+                raise self._too_large()
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     async def piece(self) -> bytes:
         """Return what has come since the last time; see `llm_provider.provider.Relay.piece`."""
         connection = self._connection
@@ -190,6 +210,15 @@ class HTTPRelay(Relay):
                     await patience
         except (Lost, NotHttp) as error:
             raise self._broken(error, connection.taken) from error
+
+    def _too_large(self) -> UpstreamFailed:
+        limit = self._clock.max_response_bytes
+        return UpstreamFailed(
+            self._name,
+            self.status,
+            b"",
+            f"upstream {self._name!r}: its response is larger than max_response_bytes = {limit}",
+        )
 
     def _broken(self, error: Lost | NotHttp, taken: int) -> ProviderError:
         if isinstance(error, NotHttp):
@@ -236,19 +265,23 @@ class HTTPTransport:
         """
         name = self._config.name
         target = self._targets.get((method, url)) or self._target(method, url)
+        # All that can fail is done before there is a connection: nobody would give it back.
+        request = _request(target.head, body, _headers(request_id, trace))
         clock = _Clock(self._config, target.pool.loop)
         try:
             connection = await clock.connected(target.pool)
         except OSError as error:
             raise _unavailable(name, error) from error
-        head = connection.send(_request(target.head, body, _headers(request_id, trace)))
+        head: asyncio.Future[None] | None = None
         try:
+            head = connection.send(request)
             sent = connection.sent()
             if sent is not None:
                 await clock.wait(connection, sent, "first_byte")
             await clock.wait(connection, head, "first_byte")
         except BaseException as error:
-            head.cancel()
+            if head is not None:
+                head.cancel()
             connection.abort()
             if isinstance(error, Lost):
                 raise UpstreamDisconnected(name, f"upstream {name!r}: {error}") from error

@@ -91,11 +91,12 @@ def invalid_request(
     return ApiError(message, status=status, type="invalid_request_error", code=code, param=param)
 
 
-def not_http(reason: str) -> ApiError:
-    """What a client sent is no request."""
+def not_http(reason: str, status: int = 400) -> ApiError:
+    """What a client sent is no request, or none that is framed beyond doubt."""
     return invalid_request(
         f"This is not a valid HTTP/1.1 request: {reason}. Use an HTTP client, and mind whether the "
         "server expects http or https.",
+        status=status,
         code="invalid_http",
     )
 
@@ -107,6 +108,26 @@ def head_too_large(limit: int) -> ApiError:
         "in the body.",
         status=431,
         code="head_too_large",
+    )
+
+
+def head_too_slow(seconds: float) -> ApiError:
+    """A client has begun a request and not come to the end of its headers."""
+    return invalid_request(
+        f"The headers of this request did not arrive within {seconds:g} s. Send it again.",
+        status=408,
+        code="request_timeout",
+    )
+
+
+def too_many_connections() -> ApiError:
+    """As many clients are connected as can be, and none of them is idle."""
+    return ApiError(
+        "Too many clients are connected. Send the request again, or keep fewer connections.",
+        status=503,
+        type="server_error",
+        code="too_many_connections",
+        headers={"retry-after": "1"},
     )
 
 

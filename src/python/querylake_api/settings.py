@@ -126,8 +126,16 @@ class ServerSettings(_Section):
         host: the address to bind; loopback unless told otherwise.
         port: 0 picks a free one.
         drain_seconds: how long streams in flight may go on after SIGTERM.
-        max_body_bytes: larger requests are answered 413.
+        max_head_bytes: requests whose first line and headers are longer are answered 431.
+        head_timeout_seconds: a client that takes longer to send them is answered 408.
+        max_body_bytes: larger requests are answered 413; decoded, if they are compressed.
+        max_admin_body_bytes: the same for `/admin/*`.
+        max_json_values: requests with more values, names and brackets in them are answered 413:
+            to parse them would hold up everybody else.
         body_timeout_seconds: a client that takes longer to send its request is answered 408.
+        send_timeout_seconds: a client that takes nothing of its response for so long is cut off.
+        max_connections: clients connected to a process at once; None for as many as its limit of
+            open files allows.
         workers: how many processes serve the port.
         cors_origins: origins whose pages may call the routes that carry the traffic, such as
             `http://localhost:5173`; `*` for all. Empty: none, and no header says anything of it.
@@ -140,8 +148,14 @@ class ServerSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     drain_seconds: float = Field(default=30.0, ge=0)
+    max_head_bytes: int = Field(default=64 * 1024, ge=4096, le=1024 * 1024)
+    head_timeout_seconds: Seconds = 30.0
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    max_admin_body_bytes: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
+    max_json_values: int = Field(default=200_000, ge=1000)
     body_timeout_seconds: Seconds = 60.0
+    send_timeout_seconds: Seconds = 60.0
+    max_connections: int | None = Field(default=None, ge=1)
     workers: int = Field(default=1, ge=1, le=64)
     cors_origins: list[Origin] = []
     stream_keepalive_seconds: Seconds | None = None
@@ -212,6 +226,7 @@ class UpstreamSettings(_Section):
         api_key_file: the file that holds it, relative to the configuration file.
         timeouts: deadlines of every call.
         max_connections: open connections at most; 0 means no limit.
+        max_response_bytes: whole responses that are larger are answered 502.
         runtime_url: where the engine's supervisor answers `/runtime/status`.
         active_health: whether the engine is looked at even when it has no requests.
         stall_seconds: as `health.stall_seconds`, for this engine.
@@ -225,6 +240,7 @@ class UpstreamSettings(_Section):
     api_key_file: Path | None = None
     timeouts: TimeoutSettings = TimeoutSettings()
     max_connections: int = Field(default=0, ge=0)
+    max_response_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     runtime_url: HttpUrl | None = None
     stream_usage: bool = True
     active_health: bool = True

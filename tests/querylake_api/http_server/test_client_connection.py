@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querylake_api.http_server.asgi import Receive, Scope, Send
-from querylake_api.http_server.client_connection import MAX_HEAD
+from querylake_api.http_server.connections import ConnectionLimits
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.process.serve import listen
 from querylake_api.process.server_process import ApiServer
@@ -88,7 +88,7 @@ async def test_what_is_no_request_is_told_so(serve: Serve, content: bytes, reaso
 async def test_a_head_without_end_is_refused(serve: Serve) -> None:
     reader, writer = await serve(echo)
     with closing(writer):
-        writer.write(GET[:-2] + b"X-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n")
+        writer.write(GET[:-2] + b"X-Long: " + b"x" * ConnectionLimits().head_bytes + b"\r\n\r\n")
         head, body = await answer(reader)
     assert head.startswith(b"http/1.1 431 ")
     assert json.loads(body)["error"]["code"] == "head_too_large"
@@ -120,7 +120,7 @@ async def test_an_offer_to_upgrade_is_passed_over(serve: Serve) -> None:
         for _ in range(2):
             writer.write(POST + offer + b"Content-Length: 3\r\n\r\none")
             assert (await answer(reader))[1] == b"one"
-        writer.write(b"GET / HTTP/1.1\r\n" + offer + b"\r\n")
+        writer.write(GET[:-2] + offer + b"\r\n")
         assert (await answer(reader))[1] == b""
 
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from querylake_api.configuration.loading import ConfigurationError
 from querylake_api.configuration.reloading import ReloadReport, WorkerState
 from querylake_api.errors import ApiError, invalid_request
-from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.dependencies import AdminKey, AdminRoute
 from querylake_api.process.components import ComponentsDep
 
-router = APIRouter(prefix="/admin/config", tags=["configuration"])
+router = APIRouter(prefix="/admin/config", tags=["configuration"], route_class=AdminRoute)
 
 
 class ConfigView(BaseModel):

@@ -172,7 +172,8 @@ def _with_keys(
         except ValueError as error:
             missing[f"upstreams.{name}"] = str(error)
             continue
-        upstreams[name] = _config(name, upstream, key, upstream.max_connections)
+        config = _config(name, upstream, key, upstream.max_connections)
+        upstreams[name] = replace(config, max_response_bytes=upstream.max_response_bytes)
     if settings.ocr is not None:
         try:
             ocr = _config(OCR_UPSTREAM, settings.ocr, _own_key(settings.ocr, folder), 0)

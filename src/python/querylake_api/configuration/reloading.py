@@ -10,7 +10,17 @@ from pydantic import BaseModel, ConfigDict
 from querylake_api.configuration.loading import Configuration
 from querylake_api.settings import Settings
 
-_ONLY_AT_START = ("host", "port", "workers", "state_dir", "drain_seconds")
+_ONLY_AT_START = (
+    "host",
+    "port",
+    "workers",
+    "state_dir",
+    "drain_seconds",
+    "max_head_bytes",
+    "head_timeout_seconds",
+    "send_timeout_seconds",
+    "max_connections",
+)
 """Keys of `[server]` that a running process cannot follow."""
 
 

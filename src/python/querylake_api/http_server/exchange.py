@@ -57,6 +57,9 @@ class Connection(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """Note that an exchange's response is complete."""
 
+    def close(self) -> None:
+        """Close once what was sent has been taken."""
+
 
 class Exchange:
     """One request and its answer.
@@ -68,8 +71,10 @@ class Exchange:
     Args:
         keep_alive: whether another request may follow.
         chunks: whether the client understands an answer in chunks.
+        expects_continue: whether it holds the body back until it is asked for.
 
     Attributes:
+        content_encoding: of the request's body, lower-case; empty if it is not encoded.
         task: what answers it.
         lost: whether the client is gone.
         body_complete: whether all of the request is here.
@@ -93,6 +98,7 @@ class Exchange:
         "_without_body",
         "answered",
         "body_complete",
+        "content_encoding",
         "keep_alive",
         "lost",
         "scope",
@@ -107,6 +113,8 @@ class Exchange:
         *,
         keep_alive: bool,
         chunks: bool,
+        expects_continue: bool = False,
+        content_encoding: bytes = b"",
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
@@ -120,7 +128,8 @@ class Exchange:
         self._pieces: list[bytes] = []
         self._held = 0
         self._told_end = False
-        self._expects_continue = (b"expect", b"100-continue") in scope["headers"]
+        self._expects_continue = expects_continue
+        self.content_encoding = content_encoding
         self._waiter: asyncio.Future[None] | None = None
         self._on_lost: Callable[[], None] | None = None
         self._head: bytes | None = None
@@ -268,14 +277,15 @@ class Exchange:
         Raises:
             RuntimeError: there is no head, the answer has ended, or it is not as long as it says.
         """
-        if self.lost:
+        if self.lost or (self.answered and self._without_body):
             return
         if self.answered or not (self.started or self._head is not None):
             raise RuntimeError("a body cannot be sent now")
         head, self._head = self._head or b"", None
         self.started = True
         if self._without_body:
-            data = head
+            # Nothing can follow, be what would have followed without end.
+            data, more = head, False
         elif self._chunked:
             data = b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if piece else head
             if not more:
@@ -327,8 +337,7 @@ class Exchange:
 
     def break_off(self) -> None:
         """Leave the answer as it is. The client sees that it is not complete."""
-        if self._connection.transport is not None:
-            self._connection.transport.close()
+        self._connection.close()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

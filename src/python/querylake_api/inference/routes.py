@@ -123,6 +123,7 @@ class InferenceRoute:
             receive,
             limit=self._server.max_body_bytes,
             seconds=self._server.body_timeout_seconds,
+            max_values=self._server.max_json_values,
         )
         wish = parse_body(body, endpoint)
         model = self._catalog.find_for(wish.name, key, endpoint.capability)

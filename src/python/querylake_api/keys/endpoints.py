@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.dependencies import AdminKey, AdminRoute
 from querylake_api.keys.schemas import (
     MAX_PAGE,
     CreatedKey,
@@ -18,7 +18,7 @@ from querylake_api.keys.schemas import (
 from querylake_api.persistence.text import StorableText
 from querylake_api.process.components import ComponentsDep
 
-router = APIRouter(prefix="/admin/keys", tags=["keys"])
+router = APIRouter(prefix="/admin/keys", tags=["keys"], route_class=AdminRoute)
 
 
 @router.post("", status_code=201)

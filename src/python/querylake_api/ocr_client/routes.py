@@ -18,6 +18,7 @@ from querylake_api.ocr_client.passage import Passage
 from querylake_api.ocr_client.places import Place, find_place
 from querylake_api.ocr_client.service import NAME, OcrService
 from querylake_api.ocr_client.upload import Upload
+from querylake_api.requests.content_coding import content_coding, unknown_coding
 from querylake_api.requests.disconnect import ClientLeft, WhileConnected
 from querylake_api.requests.record import CLIENT_CLOSED, RequestRecord
 
@@ -65,8 +66,10 @@ class OcrRoutes:
     ) -> None:
         """Handle one request to its end, whatever that is."""
         passage = Passage(send, record)
+        # The server keeps the body back.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            place = find_place(scope["method"], scope["path"])
+            place = find_place(method, scope["path"])
             record.route = place.template
             key = await self._authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
             record.key_id = key.id
@@ -75,7 +78,7 @@ class OcrRoutes:
             record.model = NAME
             record.metered = True
             with self._limiter.admit(key, 0, record):
-                await self._pass(self._service, place, key, scope, receive, passage, record)
+                await self._pass(self._service, method, place, key, scope, receive, passage, record)
         except ApiError as error:
             await tell(send, error, record)
         except ProviderError as failure:
@@ -89,6 +92,7 @@ class OcrRoutes:
     async def _pass(
         self,
         service: OcrService,
+        method: str,
         place: Place,
         key: ApiKey,
         scope: Scope,
@@ -97,11 +101,11 @@ class OcrRoutes:
         record: RequestRecord,
     ) -> None:
         headers = _headers(key, record)
-        if scope["method"] != "POST":
+        if method != "POST":
             record.sent_to(NAME)
             with WhileConnected(receive, record):
                 async with service.answer(
-                    scope["method"],
+                    method,
                     place.path,
                     headers=headers,
                     params=_params(scope),
@@ -109,6 +113,9 @@ class OcrRoutes:
                 ) as answer:
                     await passage.of(answer)
             return
+        coding = content_coding(scope)
+        if coding not in (b"", b"identity"):
+            raise unknown_coding(coding, known=())
         for name, value in scope["headers"]:
             if name in _UPLOAD_HEADERS:
                 headers[name.decode()] = value.decode("latin-1")

@@ -50,8 +50,9 @@ class Application:
                 await route(scope, receive, send, record)
             else:
                 scope[COMPONENTS] = generation.components
-                await self._documented(scope, receive, _observed(send, record))
-                record.route = getattr(scope.get("route"), "path", "")
+                asked = _as_get(scope) if scope["method"] == "HEAD" else scope
+                await self._documented(asked, receive, _observed(send, record))
+                record.route = getattr(asked.get("route"), "path", "")
         except Exception:  # noqa: BLE001 - the last boundary: what nobody foresaw is logged here
             _log.exception("request %s failed", record.request_id)
             await tell(send, internal_error(record.request_id), record)
@@ -74,6 +75,14 @@ async def _answered_for_pages(cors: Cors, scope: Scope, send: Send, record: Requ
     await send({"type": "http.response.start", "status": 204, "headers": lines})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
     return True
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return a scope for GET: HEAD is served wherever GET is, and the server keeps the body back.
+
+    A copy, since the server reads its own scope to know that it has to.
+    """
+    return {**scope, "method": "GET"}
 
 
 def _observed(send: Send, record: RequestRecord) -> Send:

@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from querylake_api.configuration.problems import key_path, plain_reason
 from querylake_api.error_responses.dialects import dialect_of, error_body
@@ -83,7 +84,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         served = _served(request.app)
         return _response(request, unknown_url(request.method, request.url.path, served))
     if raised.status_code == 405:
-        allow = (raised.headers or {}).get("Allow", "")
+        allow = _allowed(request, (raised.headers or {}).get("Allow", ""))
         return _response(request, wrong_method(request.method, request.url.path, allow))
     return _response(
         request,
@@ -98,6 +99,21 @@ def _served(app: FastAPI) -> dict[str, str]:
         for path, methods in app.openapi()["paths"].items()
         if "{" not in path and path != "/"
     }
+
+
+def _allowed(request: Request, named: str) -> str:
+    """Return the methods of a path. Each has a route of its own, of which Starlette names one's.
+
+    Args:
+        named: what Starlette says, for paths that the documents do not have.
+    """
+    methods = {method for method in named.split(", ") if method}
+    for template, documented in request.app.openapi()["paths"].items():
+        if compile_path(template)[0].match(request.url.path):
+            methods.update(method.upper() for method in documented)
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -8,6 +8,8 @@ import logging
 import math
 import socket
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -15,12 +17,19 @@ from querylake_api.configuration.loading import Configuration, ConfigurationErro
 from querylake_api.configuration.reloading import Reloader, WorkerState
 from querylake_api.event_loop.background import pause
 from querylake_api.http_server.client_connection import ClientConnection
+from querylake_api.http_server.connections import (
+    ConnectionLimits,
+    Connections,
+    connections_for,
+    raise_open_files,
+)
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
 from querylake_api.process import memory
 from querylake_api.process.application import Application
 from querylake_api.process.generation_switch import GenerationSwitch
 from querylake_api.process.startup import running_application
+from querylake_api.settings import ServerSettings
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
@@ -177,7 +186,7 @@ def server_for(configuration: Configuration, application: Application) -> ApiSer
     """Return a server of an application, which leaves signals to its caller."""
     config = uvicorn.Config(
         application,
-        http=ClientConnection,
+        http=http_protocol(configuration.settings.server),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -189,6 +198,17 @@ def server_for(configuration: Configuration, application: Application) -> ApiSer
         timeout_graceful_shutdown=math.ceil(configuration.settings.server.drain_seconds),
     )
     return ApiServer(config)
+
+
+def http_protocol(settings: ServerSettings) -> Any:
+    """Return what makes connections of clients, all within the same limits."""
+    limits = ConnectionLimits(
+        head_bytes=settings.max_head_bytes,
+        head_seconds=settings.head_timeout_seconds,
+        send_seconds=settings.send_timeout_seconds,
+        connections=settings.max_connections or connections_for(raise_open_files()),
+    )
+    return partial(ClientConnection, shared=Connections(limits))
 
 
 async def _idle(observer: Observer) -> None:

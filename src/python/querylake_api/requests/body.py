@@ -1,4 +1,4 @@
-"""Reading a request's body, within bounds of size and time."""
+"""Reading a request's body, within bounds of size, time, and the work that it makes."""
 
 from __future__ import annotations
 
@@ -6,46 +6,91 @@ import asyncio
 
 from querylake_api.http_server.asgi import Receive, Scope
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
+from querylake_api.requests.content_coding import content_coding, decoded
 from querylake_api.requests.disconnect import ClientLeft
-from querylake_api.requests.errors import body_too_large, body_too_slow
+from querylake_api.requests.errors import body_too_large, body_too_slow, too_many_values
+
+_SMALL = 100_000
+"""Bytes of JSON that take some milliseconds at most, whatever they are."""
+
+_SLICE = 1024 * 1024
+"""Bytes that are looked at before others get their turn."""
+
+_MARKS = (b",", b":", b"[", b"{")
+"""What stands before nearly every value or name."""
 
 
-async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float) -> bytes:
-    """Return the whole body.
+async def read_body(
+    scope: Scope, receive: Receive, *, limit: int, seconds: float, max_values: int = 0
+) -> bytes:
+    """Return the whole body, decoded if it is compressed.
+
+    Args:
+        limit: bytes at most, as sent and as decoded.
+        max_values: marks at most that JSON has between its values; 0 for no limit. A parser holds
+            up the event loop for as long as it takes, which goes by their number.
 
     Raises:
-        ApiError: 413 when it is larger than `limit` bytes, 408 when it takes longer than `seconds`.
+        ApiError: 413 when it is larger than `limit` or has more than `max_values`, 408 when it
+            takes longer than `seconds`, 415 or 400 when it is encoded in a way that is not known
+            or is not encoded as it says.
         ClientLeft: the client went away in the middle of it.
     """
     exchange: Exchange | None = scope.get(EXCHANGE)
+    # The header has been read for us already where the server is ours.
+    coding = content_coding(scope) if exchange is None else exchange.content_encoding
     if exchange is not None and exchange.body_complete:
         body = exchange.body()
         if len(body) > limit:
             raise body_too_large(limit)
-        return body
-    if declared_length(scope) > limit:
-        raise body_too_large(limit)
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read(receive, limit)
-    except TimeoutError:
-        raise body_too_slow(seconds) from None
+    else:
+        if declared_length(scope) > limit:
+            raise body_too_large(limit)
+        try:
+            async with asyncio.timeout(seconds):
+                body = await _read(receive, limit)
+        except TimeoutError:
+            raise body_too_slow(seconds) from None
+    if coding:
+        body = await decoded(body, coding, limit)
+    if max_values and len(body) > _SMALL:
+        await _check_values(body, max_values)
+    return body
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
+    # Not a list of pieces: those of two bytes each would take twenty times the memory.
+    content = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
+        if len(content) + len(piece) > limit:
             raise body_too_large(limit)
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        more = message.get("more_body", False)
+        if not more and not content:
+            return piece
+        content += piece
+        if not more:
+            return bytes(content)
+
+
+async def _check_values(body: bytes, most: int) -> None:
+    """See that a body is not made of more values than can be parsed at once.
+
+    Marks inside strings count too: it is a bound and no count.
+
+    Raises:
+        ApiError: 413.
+    """
+    marks = 0
+    for start in range(0, len(body), _SLICE):
+        for mark in _MARKS:
+            marks += body.count(mark, start, start + _SLICE)
+        if marks > most:
+            raise too_many_values(most)
+        await asyncio.sleep(0)
 
 
 def declared_length(scope: Scope) -> int:

@@ -14,6 +14,15 @@ def body_too_large(limit: int) -> ApiError:
     )
 
 
+def too_many_values(limit: int) -> ApiError:
+    """To parse the request would hold up everybody else's."""
+    return invalid_request(
+        f"The request body has more than {limit} JSON values. Send fewer in one request.",
+        status=413,
+        code="request_too_large",
+    )
+
+
 def body_too_slow(seconds: float) -> ApiError:
     """The request did not arrive in time."""
     return invalid_request(

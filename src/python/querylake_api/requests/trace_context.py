@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_STATE = re.compile(r"[\x20-\x7e]+")
 _MAX_STATE = 512
 """Bytes of `tracestate` that everybody has to pass on; what is longer may be dropped."""
 
@@ -21,7 +22,7 @@ class Trace:
     Attributes:
         parent: the caller's span, if it named one.
         sampled: whether the spans are exported.
-        state: the caller's `tracestate`, passed on as it is.
+        state: the caller's `tracestate`, passed on as it is; None also where it is not ASCII.
         sent_at: when the first engine got the request, in `perf_counter` seconds.
     """
 
@@ -62,5 +63,5 @@ def trace_of(headers: list[tuple[bytes, bytes]], *, sample: bool) -> Trace:
         engine_span,
         parent[2].decode(),
         bool(int(parent[3], 16) & 1),
-        state if state and len(state) <= _MAX_STATE and state.isprintable() else None,
+        state if len(state) <= _MAX_STATE and _STATE.fullmatch(state) else None,
     )

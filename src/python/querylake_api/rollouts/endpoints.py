@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.dependencies import AdminKey, AdminRoute
 from querylake_api.process.components import Components, ComponentsDep
 from querylake_api.rollouts.control.gates import Gates
 from querylake_api.rollouts.records.event_view import EventView
@@ -23,7 +23,7 @@ from querylake_api.rollouts.schemas import (
     RolloutView,
 )
 
-router = APIRouter(prefix="/admin/rollouts", tags=["rollouts"])
+router = APIRouter(prefix="/admin/rollouts", tags=["rollouts"], route_class=AdminRoute)
 
 
 @router.post("", status_code=201)

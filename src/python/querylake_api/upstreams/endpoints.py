@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.dependencies import AdminKey, AdminRoute
 from querylake_api.process.components import ComponentsDep
 from querylake_api.upstreams.schemas import ServedModel, UpstreamList, UpstreamView
 
-router = APIRouter(prefix="/admin/upstreams", tags=["upstreams"])
+router = APIRouter(prefix="/admin/upstreams", tags=["upstreams"], route_class=AdminRoute)
 
 
 @router.get("")

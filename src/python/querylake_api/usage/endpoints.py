@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from querylake_api.errors import invalid_request
-from querylake_api.keys.dependencies import AdminKey
+from querylake_api.keys.dependencies import AdminKey, AdminRoute
 from querylake_api.persistence.text import StorableText
 from querylake_api.process.components import ComponentsDep
 from querylake_api.usage.question import (
@@ -29,7 +29,7 @@ from querylake_api.usage.schemas import (
     UsageRecordPage,
 )
 
-router = APIRouter(prefix="/admin/usage", tags=["usage"])
+router = APIRouter(prefix="/admin/usage", tags=["usage"], route_class=AdminRoute)
 
 _From = Annotated[
     datetime | None,

@@ -1,0 +1,241 @@
+"""The head of one request, read strictly: what RFC 9112 allows, and nothing that others may frame
+in another way.
+
+A proxy in front and this server must agree where a request ends, or the rest of one becomes a
+request of somebody else. So whatever is ambiguous is refused, not repaired.
+
+https://www.rfc-editor.org/rfc/rfc9112
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+import httptools
+
+MAX_HEADERS = 256
+"""Header lines of one request; each costs some 100 bytes beside its own length."""
+
+TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""Of methods and header names (RFC 9110, section 5.6.2)."""
+
+FIELD_CHARACTERS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""Of header values (RFC 9110, section 5.5)."""
+
+_HEAD_CHARACTERS = FIELD_CHARACTERS + b"\r\n"
+_TARGET_CHARACTERS = bytes(range(0x21, 0x7F))
+_LOWER = bytes(range(0x41)) + bytes(range(0x61, 0x7B)) + bytes(range(0x5B, 0x100))
+
+_MAX_LENGTH_DIGITS = 18
+"""Of `Content-Length`: what is longer is no 64-bit number."""
+
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
+
+_FRAMING = frozenset(
+    {
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"transfer-encoding",
+    }
+)
+"""Headers that say something about the message; nothing is done about others."""
+
+_LONGEST_REMEMBERED = 512
+"""Bytes of a target or a host that are looked up rather than read again."""
+
+
+class BadHead(Exception):
+    """The head is not one that may be served.
+
+    Attributes:
+        status: what it is answered with.
+        reason: a clause that says what is wrong.
+    """
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class RequestHead:
+    """What the head of a request says.
+
+    Attributes:
+        path: decoded.
+        raw_path: as it came.
+        version: `1.1` or `1.0`.
+        headers: in their order, with lower-case names.
+        length: of the body in bytes; 0 if it has none, or comes in chunks.
+        chunked: whether the body comes in chunks.
+        keep_alive: whether another request may follow.
+        expects_continue: whether the client holds the body back until it is asked for.
+        content_encoding: how the body is encoded, lower-case; empty if it is not.
+    """
+
+    __slots__ = (
+        "chunked",
+        "content_encoding",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "version",
+    )
+
+    def __init__(self, method: str, path: str, raw_path: bytes, query: bytes, version: str) -> None:
+        self.method = method
+        self.path = path
+        self.raw_path = raw_path
+        self.query = query
+        self.version = version
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.length = 0
+        self.chunked = False
+        # HTTP/1.0 has no standard way to keep a connection that all of its proxies understand.
+        self.keep_alive = version == "1.1"
+        self.expects_continue = False
+        self.content_encoding = b""
+
+
+def begins_request(data: bytes) -> bool:
+    """Return whether the first bytes of a connection may begin a request.
+
+    A TLS handshake holds no line to wait for, so it is recognised by how it begins.
+    """
+    return data[:1] in _FIRST_BYTES
+
+
+_FIRST_BYTES = frozenset(bytes((each,)) for each in TOKEN_CHARACTERS)
+
+
+def parse_head(head: bytes) -> RequestHead:
+    """Return what a head says.
+
+    Args:
+        head: up to its empty line, without the last CRLFCRLF.
+
+    Raises:
+        BadHead: it is not HTTP/1.1 or 1.0, or does not say clearly where its body ends.
+    """
+    lines = head.split(b"\r\n")
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+        raise BadHead("a line of its head does not end with CR LF")
+    if head.translate(None, _HEAD_CHARACTERS):
+        raise BadHead("its head holds control characters")
+    if breaks > MAX_HEADERS:
+        raise BadHead(f"it has more than {MAX_HEADERS} header lines", 431)
+    parsed = _request_line(lines[0])
+    headers = parsed.headers
+    framing: list[tuple[bytes, bytes]] = []
+    for number in range(1, breaks + 1):
+        name, colon, value = lines[number].partition(b":")
+        if not colon or not name or name.translate(None, TOKEN_CHARACTERS):
+            raise BadHead(f"line {number + 1} of its head is no header")
+        field = (name.translate(_LOWER), value.strip(b" \t"))
+        headers.append(field)
+        if field[0] in _FRAMING:
+            framing.append(field)
+    _frame(parsed, framing)
+    return parsed
+
+
+def _request_line(line: bytes) -> RequestHead:
+    parts = line.split(b" ")
+    method = parts[0]
+    if not method or method.translate(None, TOKEN_CHARACTERS):
+        raise BadHead("Invalid method encountered")
+    if len(parts) != 3:
+        raise BadHead("its first line is not `METHOD target HTTP/1.1`")
+    version = parts[2]
+    if version == b"HTTP/1.1":
+        number = "1.1"
+    elif version == b"HTTP/1.0":
+        number = "1.0"
+    elif version == b"HTTP/2.0":
+        raise BadHead("it is HTTP/2, which is not spoken here")
+    else:
+        raise BadHead("its version is neither HTTP/1.1 nor HTTP/1.0")
+    target = parts[1]
+    if not target or target.translate(None, _TARGET_CHARACTERS):
+        raise BadHead("its target is no path")
+    remembered = len(target) <= _LONGEST_REMEMBERED
+    path, raw_path, query = _usual_target(target) if remembered else _target(target)
+    return RequestHead(method.decode("ascii"), path, raw_path, query, number)
+
+
+def _frame(head: RequestHead, framing: list[tuple[bytes, bytes]]) -> None:
+    """Note where the body ends and whether something may follow it."""
+    hosts = 0
+    length: bytes | None = None
+    transfer: bytes | None = None
+    for name, value in framing:
+        if name == b"host":
+            hosts += 1
+            if len(value) > _LONGEST_REMEMBERED or not _is_host(value):
+                raise BadHead("its Host is no host")
+        elif name == b"content-length":
+            if length is not None:
+                raise BadHead("it has more than one Content-Length")
+            if not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
+                raise BadHead("its Content-Length is no number of bytes")
+            length = value
+        elif name == b"transfer-encoding":
+            transfer = value if transfer is None else transfer + b", " + value
+        elif name == b"connection":
+            if b"close" in _list_of(value):
+                head.keep_alive = False
+        elif name == b"expect":
+            head.expects_continue = head.version == "1.1" and value.lower() == b"100-continue"
+        else:
+            coding = value.lower()
+            head.content_encoding = (
+                head.content_encoding + b", " + coding if head.content_encoding else coding
+            )
+    if hosts != 1 and (hosts or head.version == "1.1"):
+        raise BadHead("it must have exactly one Host")
+    if transfer is not None:
+        if length is not None:
+            raise BadHead("it has both Content-Length and Transfer-Encoding")
+        if head.version == "1.0":
+            raise BadHead("HTTP/1.0 has no Transfer-Encoding")
+        if transfer.lower() != b"chunked":
+            raise BadHead("its Transfer-Encoding is not `chunked`, alone", 501)
+        head.chunked = True
+    elif length is not None:
+        head.length = int(length)
+
+
+def _list_of(value: bytes) -> list[bytes]:
+    return [each.strip(b" \t") for each in value.lower().split(b",")]
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=256)
+def _usual_target(target: bytes) -> tuple[str, bytes, bytes]:
+    return _target(target)
+
+
+def _target(target: bytes) -> tuple[str, bytes, bytes]:
+    """Return a target's path, decoded and as it came, and its query."""
+    try:
+        parsed: Any = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise BadHead("its target is no path") from None
+    raw_path: bytes = parsed.path or b"/"
+    return unquote(raw_path.decode("ascii")), raw_path, parsed.query or b""
