@@ -56,7 +56,7 @@ async def test_nothing_there(api: RunningApi) -> None:
         assert response.headers["x-request-id"]
     response = await api.client.put("/healthz")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
     assert response.json()["error"]["code"] == "method_not_allowed"
     assert 'route=""' in (await api.client.get("/metrics")).text
 

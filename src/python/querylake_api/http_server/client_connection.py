@@ -228,12 +228,9 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._incoming is not None:
             data = self._feed_body(data)
-            if self._incoming is not None or self._closing:
+            if not data:
+                self._after_body()
                 return
-            if self._exchange is None and not data:
-                self._go_on()
-        if not data:
-            return
         if self._exchange is not None or self.blocked:
             self._pending += data
             if len(self._pending) > _MAX_WAITING:
@@ -360,6 +357,11 @@ class ClientConnection(asyncio.Protocol):
             self._pending += rest
             if len(self._pending) > _MAX_WAITING:
                 self.pause_reading()
+
+    def _after_body(self) -> None:
+        """Go on if the request whose body has come was answered before."""
+        if self._exchange is None and self._incoming is None and not self._closing:
+            self._go_on()
 
     def _scope(self, head: RequestHead) -> dict[str, Any]:
         scope = self._standing.copy()

@@ -1,4 +1,4 @@
-"""What all connections of one server share: their limits, and who is closed when there are too many.
+"""What all connections of one server share: limits, and who is closed when they are too many.
 
 Each file descriptor that a client holds is one that an engine's connection, the ledger or the
 database cannot have. So their number is bounded with a reserve, and clients that ask for nothing
