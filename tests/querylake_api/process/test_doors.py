@@ -106,7 +106,6 @@ async def test_a_trace_state_that_cannot_be_passed_on_is_dropped(
     config_file: Path, state: bytes
 ) -> None:
     text = config_file.read_text()
-    text = text.replace("max_body_bytes", "max_json_values = 1000\nmax_body_bytes")
     config_file.write_text(f'{text}\n[tracing]\nendpoint = "http://127.0.0.1:9"\n')
     async with running_api(config_file) as api:
         headers = {
@@ -117,6 +116,3 @@ async def test_a_trace_state_that_cannot_be_passed_on_is_dropped(
         for _ in range(3):
             response = await api.client.post("/v1/chat/completions", json=CHAT, headers=headers)
             assert response.status_code == 200
-        many = {**CHAT, "x": [[]] * 40_000}
-        response = await api.client.post("/v1/chat/completions", json=many, headers=headers)
-        assert response.status_code == 413
