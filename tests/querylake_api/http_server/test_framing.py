@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
+from typing import cast
 
 import h11
 import pytest
@@ -103,7 +104,8 @@ async def test_a_body_is_not_touched_wherever_the_head_is_cut(cut: int, before: 
 async def test_an_offer_to_upgrade_is_ignored_wherever_it_is_cut(cut: int, before: bytes) -> None:
     content = before + POST + OFFER + b"Content-Length: 3\r\n\r\none"
     place = cut + len(before)
-    async with serving(recorder(seen := [])) as address:
+    seen: Seen = []
+    async with serving(recorder(seen)) as address:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(content[:place])
         await asyncio.sleep(0.05)
@@ -365,7 +367,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_the_next_request_is_no
         reader, writer = await asyncio.open_connection(*address)
         writer.write(GET * 6)
         await asyncio.wait_for(lost.wait(), 20)
-        transport = writer.transport
+        transport = cast("asyncio.Transport", writer.transport)
         transport.pause_reading()
         await asyncio.sleep(1.0)
         transport.resume_reading()
@@ -389,7 +391,7 @@ async def test_a_stream_that_nobody_reads_ends() -> None:
 
     async with serving(app, SHORT) as address:
         _, writer = await asyncio.open_connection(*address)
-        writer.transport.pause_reading()
+        cast("asyncio.Transport", writer.transport).pause_reading()
         writer.write(GET)
         await asyncio.wait_for(left.wait(), 20)
         writer.close()

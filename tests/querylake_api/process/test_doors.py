@@ -108,11 +108,9 @@ async def test_a_trace_state_that_cannot_be_passed_on_is_dropped(
     text = config_file.read_text()
     config_file.write_text(f'{text}\n[tracing]\nendpoint = "http://127.0.0.1:9"\n')
     async with running_api(config_file) as api:
-        headers = {
-            **api.headers(),
-            "traceparent": TRACEPARENT,
-            "tracestate": state,
-        }
+        named = {**api.headers(), "traceparent": TRACEPARENT}
+        headers = [(name.encode(), value.encode()) for name, value in named.items()]
+        headers.append((b"tracestate", state))
         for _ in range(3):
             response = await api.client.post("/v1/chat/completions", json=CHAT, headers=headers)
             assert response.status_code == 200
