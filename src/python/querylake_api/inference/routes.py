@@ -10,6 +10,7 @@ from querylake_api.http_server.asgi import Receive, Scope, Send
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog
+from querylake_api.inference.census import FieldCensus
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.event_channel import EventChannel
@@ -61,8 +62,10 @@ class InferenceRoute:
         catalog: Catalog,
         limiter: Limiter,
         dispatcher: Dispatcher,
+        census: FieldCensus,
         server: ServerSettings,
     ) -> None:
+        self._census = census
         self._endpoint = endpoint
         self._authenticator = authenticator
         self._catalog = catalog
@@ -130,6 +133,7 @@ class InferenceRoute:
         record.model = model.id
         record.streamed = wish.stream
         record.request_bytes = len(body)
+        self._census.note(endpoint.path, model.id, wish.body)
         if endpoint.inputs is not None:
             check_inputs(wish.body, endpoint.inputs)
         rerank: RerankForm | None = None
@@ -181,6 +185,7 @@ def inference_routes(
     catalog: Catalog,
     limiter: Limiter,
     dispatcher: Dispatcher,
+    census: FieldCensus,
     server: ServerSettings,
 ) -> dict[str, InferenceRoute]:
     """Return every hot route by its path."""
@@ -191,6 +196,7 @@ def inference_routes(
             catalog=catalog,
             limiter=limiter,
             dispatcher=dispatcher,
+            census=census,
             server=server,
         )
         for endpoint in ENDPOINTS

@@ -36,3 +36,23 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[ModelView]
+
+
+class SentField(BaseModel):
+    """A field that requests of a model have sent on a route.
+
+    Attributes:
+        field: its name; `(other)` sums up names beyond those that are told apart.
+        requests: how many, since the counters of this machine began.
+    """
+
+    route: str
+    model: str
+    field: str
+    requests: int
+
+
+class SentFields(BaseModel):
+    """Which request fields callers of this machine send."""
+
+    fields: list[SentField]

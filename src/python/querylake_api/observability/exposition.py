@@ -40,6 +40,8 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family, also one that has no value yet."""
         for counter in self._counters:
+            if not counter.exposed:
+                continue
             counted = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
             for labels, value in self._snapshot.counters.get(counter.name, {}).items():
                 counted.add_metric(labels, value)

@@ -17,12 +17,19 @@ Reading = Iterable[tuple[Labels, float]]
 
 
 class Counter:
-    """A number that only grows, for each combination of labels."""
+    """A number that only grows, for each combination of labels.
 
-    __slots__ = ("help", "labels", "name", "values")
+    Args:
+        exposed: whether Prometheus is told; what callers name would be too many series for it.
+    """
 
-    def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
+    __slots__ = ("exposed", "help", "labels", "name", "values")
+
+    def __init__(
+        self, name: str, help: str, labels: Sequence[str] = (), *, exposed: bool = True
+    ) -> None:
         self.name = name
+        self.exposed = exposed
         self.help = help
         self.labels = tuple(labels)
         self.values: dict[Labels, float] = {}

@@ -13,7 +13,14 @@ from typing import ClassVar
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from querylake_api.observability.exposition import Exposition
-from querylake_api.observability.families import Counter, Gauge, Histogram, Merge, Reading
+from querylake_api.observability.families import (
+    Counter,
+    Gauge,
+    Histogram,
+    Labels,
+    Merge,
+    Reading,
+)
 from querylake_api.observability.snapshot import Snapshot, read_snapshot
 from querylake_api.requests.record import RequestRecord
 from querylake_version import VERSION
@@ -63,6 +70,12 @@ class Metrics:
         self.usage_refused = self.counter(
             "querylake_usage_records_lost", "Usage records that no disk had room for."
         )
+        self.request_fields = self.counter(
+            "querylake_request_fields",
+            "Top-level fields that requests have sent, by name.",
+            *("route", "model", "field"),
+            exposed=False,
+        )
         self._duration = self._histogram(
             "querylake_request_duration_seconds",
             "From the request's head to the answer's last byte.",
@@ -103,9 +116,9 @@ class Metrics:
             "worker",
         )
 
-    def counter(self, name: str, help: str, *labels: str) -> Counter:
+    def counter(self, name: str, help: str, *labels: str, exposed: bool = True) -> Counter:
         """Add a counter. Its name goes without `_total`, which the exposition adds."""
-        family = Counter(name, help, labels)
+        family = Counter(name, help, labels, exposed=exposed)
         self._counters.append(family)
         return family
 
@@ -145,6 +158,12 @@ class Metrics:
         mine = self._snapshot()
         return await asyncio.to_thread(self._text, mine)
 
+    async def totals(self, counter: Counter) -> dict[Labels, float]:
+        """Return what all processes of the machine have counted."""
+        mine = self._snapshot()
+        merged = await asyncio.to_thread(self._merged, mine)
+        return merged.counters.get(counter.name, {})
+
     async def follow(self) -> None:
         """Leave the numbers for the others, every second, until cancelled."""
         while True:
@@ -177,12 +196,17 @@ class Metrics:
         return {family.name: len(family.bounds) + 1 for family in self._histograms}
 
     def _text(self, mine: Snapshot) -> bytes:
+        merged = self._merged(mine)
+        return Exposition(merged, self._counters, self._histograms, self._gauges).text()
+
+    def _merged(self, mine: Snapshot) -> Snapshot:
+        """Add the numbers of the machine's other processes."""
         merges: dict[str, Merge] = {gauge.name: gauge.merge for gauge in self._gauges}
         sizes = self._sizes()
         for path in self._folder.glob("*.json"):
             if path != self._file:
                 mine.add(read_snapshot(path, sizes), merges)
-        return Exposition(mine, self._counters, self._histograms, self._gauges).text()
+        return mine
 
     def go_on(self) -> None:
         """Take over what the last process with this number has counted."""

@@ -12,6 +12,7 @@ from querylake_api.configuration.reloading import Reloader
 from querylake_api.health.service import Readiness
 from querylake_api.http_server.cors import Cors
 from querylake_api.inference.catalog import Catalog, Model
+from querylake_api.inference.census import FieldCensus
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import inference_routes
 from querylake_api.keys.authentication import Authenticator
@@ -145,6 +146,7 @@ async def running_generation(
             catalog=catalog,
             limiter=limiter,
             dispatcher=shadowing,
+            census=FieldCensus(lasting.metrics.request_fields),
             server=settings.server,
         )
         ocr_routes = OcrRoutes(

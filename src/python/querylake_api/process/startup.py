@@ -16,6 +16,7 @@ from querylake_api.error_responses.schema import ERROR_RESPONSES
 from querylake_api.event_loop.background import in_background
 from querylake_api.health.endpoints import router as health_router
 from querylake_api.health.front_page import router as front_page_router
+from querylake_api.inference.endpoints import admin_router as contract_router
 from querylake_api.inference.endpoints import router as models_router
 from querylake_api.inference.openapi import document_inference_routes
 from querylake_api.keys.authentication import Authenticator
@@ -132,6 +133,7 @@ def _documented_application() -> FastAPI:
     )
     for router in (
         models_router,
+        contract_router,
         keys_router,
         upstreams_router,
         rollouts_router,
