@@ -10,9 +10,8 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from upgrade_gates.errors import ArtefactUnusable
-from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.evidence.statement import CLOCKS_DIFFER, Verdict
 from upgrade_gates.serving.outcome import Outcome
-from upgrade_gates.status.state import CLOCKS_DIFFER
 
 SOURCE_RULES = ("sources", "locks", "pants-settings", "pants")
 NEEDED_RULES = ("sources", "locks")

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Figure = float | int | str | bool | None
 
+CLOCKS_DIFFER = datetime.timedelta(minutes=5)
+"""How far the clocks of two machines may be apart; beyond this, a moment is in the future."""
+
 
 class Verdict(StrEnum):
     """What a check found."""

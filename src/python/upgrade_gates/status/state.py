@@ -12,7 +12,7 @@ from upgrade_gates.checklist.gates import line_with_id
 from upgrade_gates.checklist.line import Gate, Line
 from upgrade_gates.context import UpgradeContext
 from upgrade_gates.evidence.chain import Chain, Record
-from upgrade_gates.evidence.statement import Host, Verdict
+from upgrade_gates.evidence.statement import CLOCKS_DIFFER, Host, Verdict
 from upgrade_gates.evidence.this_host import same_host, this_host
 
 
@@ -30,9 +30,6 @@ class State(StrEnum):
     NOT_NEEDED = "not needed"
     """What it is about is not enabled in `upgrade.toml`, or has not happened and need not."""
 
-
-CLOCKS_DIFFER = datetime.timedelta(minutes=5)
-"""How far the clocks of two machines may be apart."""
 
 HOLDS = (State.DONE, State.NOT_NEEDED)
 
