@@ -198,7 +198,7 @@ def test_the_report_begins_with_the_verdict_and_what_is_wrong(session: Session) 
     for name in ("report.html", "report.md"):
         text = (base / ".upgrade" / name).read_text()
         order = [
-            text.index("Not ready: 1 lines fail, the first is 2.sanity.vllm."),
+            text.index("Not ready. Failing: 1, the first is 2.sanity.vllm."),
             text.index("What is wrong"),
             text.index("not import"),
             text.index("What is left, in order"),

@@ -94,13 +94,13 @@ def content(
 def _verdict(gates: Sequence[GateStatus], damages: Sequence[Damage]) -> str:
     """Return whether the upgrade is where it should be, and if not, what counts most."""
     if damages:
-        return f"Do not rely on this evidence: {len(damages)} records are not what was written."
+        return f"Do not rely on this evidence. Damaged: {len(damages)}, named below."
     failing = [line.line.id for line in _wrong(gates) if line.state is State.FAILING]
     if failing:
-        return f"Not ready: {len(failing)} lines fail, the first is {failing[0]}."
+        return f"Not ready. Failing: {len(failing)}, the first is {failing[0]}."
     left = todos(gates)
     if left:
-        return f"Not ready: {len(left)} commands are left; the next is: {left[0].command}"
+        return f"Not ready. Commands left: {len(left)}, the next is: {left[0].command}"
     return "Ready: every line of every gate is shown, of exactly what is there now."
 
 
