@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocr_benchmark.corpus import CLASSES, cases_of
-from ocr_benchmark.readers import READERS, Cost, memory
+from ocr_benchmark.readers import READERS, READS_OFFICE, Cost, memory
 from ocr_benchmark.scoring import cells_found, error_rate, error_rate_without_order, plain
 
 
@@ -55,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for class_name in options.classes.split(";"):
+        endings = {case.ending for case in cases_of(class_name)}
         for name in readers:
+            if endings != {"pdf"} and name not in READS_OFFICE:
+                continue
             print(_row(class_name, name, _apart(name, class_name, options.keep)), flush=True)
 
 
@@ -87,7 +90,7 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
             stem = f"{class_name}, {case.name}"
-            (keep / f"{stem}.pdf").write_bytes(case.pdf)
+            (keep / f"{stem}.{case.ending}").write_bytes(case.pdf)
             (keep / f"{stem}.truth.txt").write_text(truth)
             (keep / f"{stem}.{name}.txt").write_text(f"{rates[-1]:.4f}\n{text}")
     # What a child process holds counts for those that are run as programs.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 
@@ -13,28 +12,13 @@ from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 from reportlab.platypus import Image as Flowable  # type: ignore[import-untyped]
 
+from ocr_benchmark.case import Case
+from ocr_benchmark.office import office_cases
 from ocr_benchmark.scanning import jpeg, noisy, rendered, skewed
 from ocr_benchmark.texts import HEADINGS, ITEMS, figures, passage
 from ocr_benchmark.typesetting import HEIGHT, WIDTH, Setting, pictures, with_wrong_letters
 
 LATIN_FONTS = ("Liberation Serif", "Liberation Sans", "DejaVu Sans", "FreeSerif", "Noto Sans")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A document with known text.
-
-    Attributes:
-        truth: its text in reading order.
-        tables: its tables.
-        languages: as Tesseract calls them.
-    """
-
-    name: str
-    pdf: bytes
-    truth: str
-    tables: list[list[list[str]]]
-    languages: str = "eng"
 
 
 def _article(random: Random, font: str, columns: int = 1, language: str = "eng") -> Setting:
@@ -214,6 +198,7 @@ CLASSES: dict[str, Callable[[Random], list[Case]]] = {
     "scan, turned": _scan_turned,
     "scan, 100 dpi": _scan_coarse,
     "scan, languages": _scan_languages,
+    "office formats": office_cases,
 }
 
 

@@ -18,7 +18,8 @@ from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
 from ocr.conversion.options import ConversionOptions
 from ocr.engines.opening import open_engine
-from ocr_benchmark.corpus import Case
+from ocr_benchmark.case import Case
+from ocr_benchmark.marks import tables_of, without_marks
 from ocr_benchmark.typesetting import Setting
 
 _ONE_THREAD = {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1"}
@@ -174,9 +175,33 @@ class OcrMyPdf:
         return Read("\n".join(texts), len(texts), cost)
 
 
+class MarkItDown:
+    """markitdown, which turns many formats into Markdown and recognises nothing."""
+
+    name = "markitdown"
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return None if shutil.which("markitdown") else "pip install 'markitdown[all]' and its PATH"
+
+    def read(self, case: Case) -> Read:
+        """Read a document; starting Python is part of the time, as it is for its users."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, f"in.{case.ending}")
+            file.write_bytes(case.pdf)
+            meter = Meter(children=True)
+            markdown = _output(["markitdown", str(file)])
+            cost = meter.read()
+        return Read(without_marks(markdown), 1, cost, tables_of(markdown))
+
+
 READERS: dict[str, type[Reader]] = {
-    reader.name: reader for reader in (QueryLake, Tesseract, OcrMyPdf)
+    reader.name: reader for reader in (QueryLake, Tesseract, OcrMyPdf, MarkItDown)
 }
+
+
+READS_OFFICE = frozenset({QueryLake.name, MarkItDown.name})
+"""Those that read more than PDF files."""
 
 
 def _output(command: list[str]) -> str:
