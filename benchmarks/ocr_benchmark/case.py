@@ -14,6 +14,7 @@ class Case:
         tables: its tables.
         languages: as Tesseract calls them.
         ending: of the file's name; `pdf` holds a file of any such format.
+        values: of its form fields, which a reader has to give somewhere.
     """
 
     name: str
@@ -22,3 +23,4 @@ class Case:
     tables: list[list[list[str]]]
     languages: str = "eng"
     ending: str = "pdf"
+    values: tuple[str, ...] = ()

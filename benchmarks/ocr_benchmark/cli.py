@@ -22,6 +22,7 @@ class Score:
 
     Attributes:
         cells: share of table cells at their place; None without tables, or if it knows none.
+        values: share of the values of form fields that it gives; None without any.
         cost: of each page.
         memory: MB at most.
     """
@@ -29,6 +30,7 @@ class Score:
     with_order: float
     without_order: float
     cells: float | None
+    values: float | None
     cost: Cost
     memory: float
     failed: int
@@ -51,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if needed:
             sys.exit(f"error: {name} is missing: {needed}")
     print(
-        "| documents | reader | CER | CER without order | table cells | CPU s/page | s/page | MB |"
+        "| documents | reader | CER | CER without order | table cells | form values | "
+        "CPU s/page | s/page | MB |"
     )
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for class_name in options.classes.split(";"):
         endings = {case.ending for case in cases_of(class_name)}
         for name in readers:
@@ -74,9 +77,12 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
     rates, orderless, pages = [], [], 0
     processor, clock = 0.0, 0.0
     found, cells, failed = 0, 0, 0
+    given, values = 0, 0
     knows_tables = False
     for case in cases_of(class_name):
         read = reader.read(case)
+        given += sum(value in read.text for value in case.values)
+        values += len(case.values)
         spaces = not case.languages.startswith("chi")
         truth, text = plain(case.truth, spaces), plain(read.text, spaces)
         rates.append(error_rate(truth, text))
@@ -99,6 +105,7 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
         with_order=statistics.mean(rates),
         without_order=statistics.mean(orderless),
         cells=found / cells if knows_tables and cells else None,
+        values=given / values if values else None,
         cost=Cost(processor / pages, clock / pages),
         memory=memory(who),
         failed=failed,
@@ -107,8 +114,10 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
 
 def _row(class_name: str, reader: str, score: Score) -> str:
     cells = "" if score.cells is None else f"{score.cells:.1%}"
+    values = "" if score.values is None else f"{score.values:.0%}"
     failed = f" ({score.failed} pages failed)" if score.failed else ""
     return (
         f"| {class_name} | {reader}{failed} | {score.with_order:.2%} | {score.without_order:.2%} | "
-        f"{cells} | {score.cost.processor:.3f} | {score.cost.clock:.3f} | {score.memory:.0f} |"
+        f"{cells} | {values} | "
+        f"{score.cost.processor:.3f} | {score.cost.clock:.3f} | {score.memory:.0f} |"
     )

@@ -12,6 +12,7 @@ from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 from reportlab.platypus import Image as Flowable  # type: ignore[import-untyped]
 
+from ocr_benchmark import layouts
 from ocr_benchmark.case import Case
 from ocr_benchmark.office import office_cases
 from ocr_benchmark.scanning import jpeg, noisy, rendered, skewed
@@ -199,6 +200,12 @@ CLASSES: dict[str, Callable[[Random], list[Case]]] = {
     "scan, 100 dpi": _scan_coarse,
     "scan, languages": _scan_languages,
     "office formats": office_cases,
+    "forms": layouts.forms,
+    "right-to-left": layouts.from_right,
+    "vertical": layouts.vertical,
+    "scan, narrow gutters": layouts.narrow_gutters,
+    "tables, spanning heads": layouts.spanning_heads,
+    "tables, partial rules": layouts.partial_rules,
 }
 
 

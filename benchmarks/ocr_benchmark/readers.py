@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -195,13 +196,54 @@ class MarkItDown:
         return Read(without_marks(markdown), 1, cost, tables_of(markdown))
 
 
+class PdfToText:
+    """Poppler's pdftotext, which prints the text that a PDF has and recognises none."""
+
+    name = "pdftotext"
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return None if shutil.which("pdftotext") else "apt-get install poppler-utils"
+
+    def read(self, case: Case) -> Read:
+        """Read a document in the order that pdftotext finds."""
+        return _printed(case, lambda file: ["pdftotext", file, "-"])
+
+
+class PdfPlumber:
+    """pdfplumber, by its command; it recognises nothing."""
+
+    name = "pdfplumber"
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return None if shutil.which("pdfplumber") else "pip install pdfplumber, on the PATH"
+
+    def read(self, case: Case) -> Read:
+        """Read a document; the start of Python is counted, as it is for every call of it."""
+        return _printed(case, lambda file: ["pdfplumber", "--format", "text", file])
+
+
 READERS: dict[str, type[Reader]] = {
-    reader.name: reader for reader in (QueryLake, Tesseract, OcrMyPdf, MarkItDown)
+    reader.name: reader
+    for reader in (QueryLake, Tesseract, OcrMyPdf, PdfToText, PdfPlumber, MarkItDown)
 }
 
 
 READS_OFFICE = frozenset({QueryLake.name, MarkItDown.name})
 """Those that read more than PDF files."""
+
+
+def _printed(case: Case, command: Callable[[str], list[str]]) -> Read:
+    """Return what a program prints for a document."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in.pdf")
+        source.write_bytes(case.pdf)
+        with pypdfium2.PdfDocument(case.pdf) as document:
+            pages = len(document)
+        meter = Meter(children=True)
+        text = _output(command(str(source)))
+        return Read(text, pages, meter.read())
 
 
 def _output(command: list[str]) -> str:

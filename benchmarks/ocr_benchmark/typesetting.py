@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reportlab.lib import colors  # type: ignore[import-untyped]
+from reportlab.lib.enums import TA_JUSTIFY, TA_LEFT  # type: ignore[import-untyped]
 from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
 from reportlab.lib.styles import ParagraphStyle  # type: ignore[import-untyped]
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
@@ -46,6 +47,7 @@ class Setting:
     """A document that is being written, and what a perfect reader would read.
 
     Attributes:
+        justified: whether lines end at the same place.
         flow: what is set.
         truth: its texts, in reading order.
         tables: the tables among them.
@@ -53,6 +55,7 @@ class Setting:
 
     font: str
     size: float = 10.0
+    justified: bool = False
     flow: list[object] = field(default_factory=list)
     truth: list[str] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
@@ -87,13 +90,13 @@ class Setting:
         self.truth.append(" ".join(cell for row in rows for cell in row))
         self.tables.append(rows)
 
-    def pdf(self, columns: int = 1, compressed: bool = True) -> bytes:
+    def pdf(self, columns: int = 1, compressed: bool = True, gutter: float = _GUTTER) -> bytes:
         """Return the document."""
         file = io.BytesIO()
-        width = (WIDTH - 2 * _MARGIN - (columns - 1) * _GUTTER) / columns
+        width = (WIDTH - 2 * _MARGIN - (columns - 1) * gutter) / columns
         frames = [
             Frame(
-                _MARGIN + column * (width + _GUTTER),
+                _MARGIN + column * (width + gutter),
                 _MARGIN,
                 width,
                 HEIGHT - 2 * _MARGIN,
@@ -117,6 +120,7 @@ class Setting:
             "set",
             fontName=self.font,
             fontSize=size,
+            alignment=TA_JUSTIFY if self.justified else TA_LEFT,
             leading=size * 1.3,
             spaceAfter=size * 0.7,
             wordWrap="CJK" if self.font.startswith("WenQuanYi") else None,
