@@ -33,7 +33,15 @@ from upgrade_gates.verification import Verification
 from upgrade_gates_testing import host_texts
 from upgrade_gates_testing.bench import drivers
 from upgrade_gates_testing.bench.debs import Deb, DebStore
-from upgrade_gates_testing.bench.layouts import UBUNTU, V535, V570, V580, V580_LATER, ubuntu_host
+from upgrade_gates_testing.bench.layouts import (
+    UBUNTU,
+    V535,
+    V570,
+    V580,
+    V580_LATER,
+    offer_newer_libdrm,
+    ubuntu_host,
+)
 from upgrade_gates_testing.bench.walk import Walk
 from upgrade_gates_testing.hosts import Host
 from upgrade_gates_testing.process import run
@@ -352,3 +360,17 @@ def test_a_window_that_was_used_is_none_for_another_change(upgrade: Upgrade) -> 
     assert run(upgrade.base, "status", "--gate", "0").returncode == 0
     with pytest.raises(PlanRefused, match="the window ended 2026-01-17"):
         plan_driver(upgrade.session, upgrade.machine, "nvidia-driver-570-server")
+
+
+def test_packages_that_came_along_are_compared_as_well(tmp_path: Path, store: DebStore) -> None:
+    upgrade = Upgrade(tmp_path, store)
+    offer_newer_libdrm(upgrade.bench)
+    upgrade.kept(record_host(upgrade.session, upgrade.machine))
+    upgrade.planned()
+    upgrade.carried_out()
+    assert upgrade.verified(None)["1.install"][0] is Verdict.PASS
+    older = [str(store.file(deb)) for deb in drivers.base_packages() if deb.name == "libdrm2"]
+    upgrade.bench.done("dpkg", "--force-all", "--install", *older)
+    verdict, reason = upgrade.verified(None)["1.install"]
+    assert verdict is Verdict.FAIL
+    assert "libdrm2 is 2.4.113-2 and not 2.4.120-1" in reason

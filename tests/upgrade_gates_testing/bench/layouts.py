@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from upgrade_gates_testing import host_texts
 from upgrade_gates_testing.bench import drivers
-from upgrade_gates_testing.bench.debs import DebStore
+from upgrade_gates_testing.bench.debs import Deb, DebStore
 from upgrade_gates_testing.bench.host import BenchHost
 
 V535 = "535.183.01-0ubuntu0.22.04.1"
@@ -51,3 +52,22 @@ def debian_host(folder: Path, store: DebStore, *, tesla: int | None = None) -> B
     host.boot()
     host.offer(old, drivers.debian("580.95.05-1", by_nvidia=True))
     return host
+
+
+def offer_newer_libdrm(host: BenchHost) -> None:
+    """Have the new driver need a library that is newer than the host's."""
+    newer = [
+        Deb("libdrm2", "2.4.120-1", each, (("Multi-Arch", "same"),)) for each in drivers.TRIPLETS
+    ]
+    needing = [
+        _needs_newer(deb) if deb.name == "libnvidia-gl-580-server" else deb for deb in UBUNTU
+    ]
+    host.offer(newer, needing)
+
+
+def _needs_newer(deb: Deb) -> Deb:
+    relations = tuple(
+        (name, "libdrm2 (>= 2.4.120)" if name == "Depends" else value)
+        for name, value in deb.relations
+    )
+    return replace(deb, relations=relations)

@@ -14,6 +14,7 @@ from upgrade_gates_testing.bench.layouts import (
     V535,
     V580_LATER,
     WITHOUT_535,
+    offer_newer_libdrm,
     ubuntu_host,
 )
 from upgrade_gates_testing.bench.walk import Walk, walk
@@ -22,24 +23,9 @@ from upgrade_gates_testing.hosts import KERNEL
 
 def held_other(folder: Path, store: DebStore) -> Walk:
     host = ubuntu_host(folder, store)
-    newer = [
-        Deb("libdrm2", "2.4.120-1", each, (("Multi-Arch", "same"),)) for each in drivers.TRIPLETS
-    ]
-    needing = [
-        _needs_newer(deb) if deb.name == "libnvidia-gl-580-server" else deb for deb in UBUNTU
-    ]
-    host.archive.offer([*drivers.base_packages(), *newer, *needing])
-    host.apt("update")
+    offer_newer_libdrm(host)
     host.done("apt-mark", "hold", "libdrm2")
     return walk(host, folder)
-
-
-def _needs_newer(deb: Deb) -> Deb:
-    relations = tuple(
-        (name, "libdrm2 (>= 2.4.120)" if name == "Depends" else value)
-        for name, value in deb.relations
-    )
-    return Deb(deb.name, deb.version, deb.architecture, relations, deb.files, deb.scripts)
 
 
 def archive_dropped_old(folder: Path, store: DebStore) -> Walk:

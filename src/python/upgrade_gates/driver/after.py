@@ -86,10 +86,7 @@ def _install(expected: Expected, facts: HostFacts) -> Verified:
             else f"{name} is {installed[name]} and not {version or 'removed'}"
         )
         for name, version in sorted(expected.packages.items(), key=lambda each: each[1] is None)
-        # Only the driver's packages are recorded by name; others came along with them.
-        if (name in installed or version is not None)
-        and installed.get(name) != version
-        and _recorded(name)
+        if (name in installed or version is not None) and installed.get(name) != version
     ]
     wrong += [f"{each}, which dpkg left half-way" for each in facts.half_way]
     if wrong:
@@ -162,10 +159,6 @@ def _cuda(expected: Expected, facts: HostFacts, matrix: Matrix | None) -> Verifi
             line, Verdict.FAIL, f"nvidia-smi shows CUDA {shown}, and the matrix has {matrix.cuda}"
         )
     return Verified(line, Verdict.PASS, f"nvidia-smi shows CUDA {shown}, enough for {matrix.cuda}")
-
-
-def _recorded(name: str) -> bool:
-    return "nvidia" in name or name.startswith(("cuda-drivers", "libcuda1"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

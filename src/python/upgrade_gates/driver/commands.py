@@ -185,7 +185,7 @@ def verify_driver(session: Session, machine: Machine, runtime: Path | None) -> V
         PlanRefused: there is no plan for this machine, or no matrix is chosen.
     """
     verification = Verification(session)
-    snapshot = take_snapshot(machine, now=utc_now())
+    snapshot = take_snapshot(machine, now=utc_now(), also=_changed_packages(session, machine))
     facts = understand(snapshot)
     if _nothing_here(facts) and session.judge().chain.latest(PLAN_LINE) is None:
         for line in ("1.install", "1.reboot", "1.validate.series", "1.validate.cuda"):
@@ -219,12 +219,21 @@ def verify_rollback(session: Session, machine: Machine) -> Verification:
     if made is None:
         raise PlanRefused("the plan was to change nothing, so nothing can have been undone")
     verification = Verification(session)
-    snapshot = take_snapshot(machine, now=utc_now())
+    snapshot = take_snapshot(machine, now=utc_now(), also=(each.name for each in made.changes))
     raw = snapshot.model_dump_json(indent=1)
     for each in verify_host(after_rollback(made), understand(snapshot), None):
         if each.line in _UNDONE:
             verification.add(_UNDONE[each.line], each.verdict, each.reason, output=raw)
     return verification
+
+
+def _changed_packages(session: Session, machine: Machine) -> tuple[str, ...]:
+    """Return the packages of the plan, so that each of them is looked at; none without a plan."""
+    try:
+        made = planned(session.judge().chain, machine).plan
+    except PlanRefused:
+        return ()
+    return () if made is None else tuple(each.name for each in made.changes)
 
 
 def _torch(

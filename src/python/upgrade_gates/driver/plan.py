@@ -16,7 +16,7 @@ from upgrade_gates.driver.selection import selection
 from upgrade_gates.errors import PlanRefused
 from upgrade_gates.host.facts import HostFacts
 from upgrade_gates.host.machine import Machine
-from upgrade_gates.host.packages import Package
+from upgrade_gates.host.packages import Package, driver_version
 from upgrade_gates.host.record_driver import in_words
 from upgrade_gates.host.secure_boot import SecureBoot
 from upgrade_gates.host.snapshot import Snapshot
@@ -148,7 +148,12 @@ def make_plan(
         raise PlanRefused("the record lacks the kernel or the machine's id; record again")
     wanted = selection(facts, package)
     requests = tuple(f"{name}={version}" for name, version in sorted(wanted.items()))
-    changes = simulate(machine, requests)
+    try:
+        changes = simulate(machine, requests)
+    except PlanRefused:
+        # apt's newer solver removes nothing that a person asked for or holds, unless it is told to.
+        requests += _asked_for(facts, wanted)
+        changes = simulate(machine, requests)
     if beside := _left_beside(facts, changes):
         requests += beside
         changes = simulate(machine, requests)
@@ -182,6 +187,20 @@ def make_plan(
         modules=_modules(wanted),
         auto_before=tuple(sorted(facts.automatic & before)),
         installer=facts.installer,
+    )
+
+
+def _asked_for(facts: HostFacts, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Return requests to remove the parts of the old driver that somebody wants by name."""
+    return tuple(
+        f"{each.name}-"
+        for each in facts.driver_packages
+        if (
+            driver_version(each.version) == facts.driver
+            or each.name.startswith("linux-modules-nvidia-")
+        )
+        and (each.name not in facts.automatic or each.name in facts.holds)
+        and each.name not in wanted
     )
 
 

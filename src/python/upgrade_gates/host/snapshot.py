@@ -78,8 +78,13 @@ class Snapshot(BaseModel):
         return tuple(output for output in self.outputs if output.source.startswith(prefix))
 
 
-def take_snapshot(machine: Machine, *, now: datetime) -> Snapshot:
-    """Ask a machine everything. Takes as long as its slowest tools do."""
+def take_snapshot(machine: Machine, *, now: datetime, also: Iterable[str] = ()) -> Snapshot:
+    """Ask a machine everything. Takes as long as its slowest tools do.
+
+    Args:
+        also: packages to be looked at beside those of the driver and the kernels.
+    """
+    named = sorted({name.partition(":")[0] for name in also})
     node = machine.run(*NODE_NAME)
     outputs = [
         machine.run(*smi_table.COMMAND),
@@ -91,7 +96,7 @@ def take_snapshot(machine: Machine, *, now: datetime) -> Snapshot:
         machine.read_hex(secure_boot.VARIABLE),
         machine.exists(secure_boot.FIRMWARE),
         machine.run(*dkms.COMMAND),
-        _filed(machine.run(*packages.COMMAND), packages.SOURCE),
+        _filed(machine.run(*packages.COMMAND, *named), packages.SOURCE),
         machine.run(*packages.HOLDS_COMMAND),
         machine.run(*packages.AUTOMATIC_COMMAND),
         machine.run(*packages.ARCHITECTURE_COMMAND),
