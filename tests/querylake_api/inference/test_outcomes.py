@@ -101,7 +101,7 @@ def half(escape: bytes) -> bytes:
 
 @asynccontextmanager
 async def fleet(
-    folder: Path, database: str, count: int = 1, **sections: dict[str, object]
+    folder: Path, database: str, count: int = 1, **sections: Any
 ) -> AsyncIterator[Replicas]:
     # Whether usage is hidden from clients is tested elsewhere.
     async with replicas(folder, database, count, model=CAPABILITIES, **sections) as running:
