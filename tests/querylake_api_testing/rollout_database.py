@@ -14,17 +14,18 @@ from querylake_api.rollouts.control.controller import Controller
 from querylake_api.rollouts.control.gates import Gates
 from querylake_api.rollouts.records.lease import Lease
 from querylake_api.rollouts.records.lifecycle import Action
-from querylake_api.rollouts.records.outcomes import Batch, Kind
+from querylake_api.rollouts.records.outcomes import Batch
 from querylake_api.rollouts.records.plan import Judging, RolloutPlan, Step
-from querylake_api.rollouts.records.repository import Event, RolloutRepository
+from querylake_api.rollouts.records.repository import Event, RolloutRepository, kept_evidence
 from querylake_api.rollouts.records.transition import transition
 from querylake_api.settings import Role
 from querylake_api_testing.rollout_stage import GATES_HOLD
+from rollout_statistics.outcomes import Kind
 
 PLAN = RolloutPlan(
     model="m",
     steps=(Step(percent=10, bake_seconds=86_400), Step(percent=50, bake_seconds=86_400)),
-    judging=Judging(min_requests=20),
+    judging=Judging(min_requests=20, warmup_seconds=0),
 )
 
 
@@ -37,7 +38,7 @@ def controller(
     """Return a controller that nobody runs; a test has it look."""
     lease = Lease(repository.database, name)
     asked = Gates(gates, Path())
-    return Controller(repository, lease, lambda: asked, lambda _: [], clock=clock)
+    return Controller(repository, lease, lambda: asked, lambda _: [], clock=clock, keep_seconds=0)
 
 
 async def drafted(
@@ -76,8 +77,8 @@ def counted(step: int, *, bad: int = 0) -> Batch:
     arms: tuple[tuple[Role, int, int], ...] = (("stable", 1000, 0), ("candidate", 300, bad))
     for arm, good, failed in arms:
         for number in range(20):
-            counts[Kind(arm, "chat", f"{arm}{number}", False, None, None)] += good // 20
-            counts[Kind(arm, "chat", f"{arm}{number}", True, None, None)] += failed // 20
+            counts[Kind(arm, "chat", f"{arm}{number}", "answered")] += good // 20
+            counts[Kind(arm, "chat", f"{arm}{number}", "failed")] += failed // 20
     return Batch("r1", step, +counts)
 
 
@@ -119,3 +120,10 @@ async def primed(repository: RolloutRepository, worker: Worker, step: int) -> No
 async def kinds_of_events(repository: RolloutRepository) -> list[str]:
     """Return the kinds of what happened, oldest first."""
     return [event.kind for event in await repository.events("r1")]
+
+
+async def kept_requests(repository: RolloutRepository) -> int:
+    """Return how many requests of the candidate the evidence holds that was kept last."""
+    async with repository.database.begin() as connection:
+        evidence = await kept_evidence(connection, "r1")
+    return sum(trials for trials, *_ in evidence["keys"]["candidate"].values())

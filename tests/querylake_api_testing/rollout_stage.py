@@ -29,7 +29,12 @@ PLAN: dict[str, Any] = {
     "model": "chatty",
     "steps": [{"percent": 50, "bake_seconds": 0}],
     "sticky": False,
-    "judging": {"min_requests": 20, "error_margin": 0.2},
+    "judging": {
+        "min_requests": 20,
+        "error_margin": 0.2,
+        "latency_ratio": 10,
+        "warmup_seconds": 0,
+    },
 }
 
 

@@ -14,7 +14,7 @@ from rollout_statistics.counts import Block, Counts
 from rollout_statistics.excess import Excess
 from rollout_statistics.half_plane import Alternative, HalfPlaneTest
 from rollout_statistics.odds_ratio import WORSE, OddsRatioTest, not_worse
-from rollout_statistics.simulation.traffic import poisson
+from rollout_statistics.simulation.run import poisson
 
 SIZES = st.integers(min_value=1, max_value=12)
 COUNTS = SIZES.flatmap(lambda size: st.builds(Counts, st.just(size), st.integers(0, size)))

@@ -21,26 +21,27 @@ def decision(*alarms: str, **words: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("signal", "rules"),
     [
-        ("errors", ("truncation", "errors")),
-        ("first_token", ("slow first tokens",)),
-        ("gaps", ("slow pauses",)),
+        ("failed", ("truncation", "errors")),
+        ("slow_response", ("slow first tokens",)),
+        ("slow_pauses", ("slow pauses",)),
+        ("rejected", ("another signal",)),
     ],
 )
 def test_a_signal_that_was_worse_is_the_rule(signal: str, rules: tuple[Rule, ...]) -> None:
-    words = {"errors": "not worse", "first_token": "inconclusive", "gaps": "not measured"}
+    words = {"failed": "not worse", "slow_response": "inconclusive", "odd_output": "not measured"}
     decided = decision(**{**words, signal: "worse"})
     assert rules_of(decided, OUTCOMES) == rules
     assert rates_of(decided) == (0.01, 0.2)
 
 
 def test_an_alarm_comes_before_all_signals() -> None:
-    decided = decision("the engine is down", errors="worse")
+    decided = decision("the engine is down", failed="worse")
     assert rules_of(decided, OUTCOMES) == ("hard trigger",)
     assert rates_of(decided) is None
 
 
 def test_what_was_not_rolled_back_has_no_rule() -> None:
-    assert rules_of(decision(errors="not worse", gaps="not worse"), OUTCOMES) == ()
+    assert rules_of(decision(failed="not worse", slow_pauses="not worse"), OUTCOMES) == ()
     assert rules_of({"figures": {"gates": {}}}, OUTCOMES) == ()
     assert rates_of({"figures": {}}) is None
 

@@ -14,6 +14,7 @@ the largest log odds ratio.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rollout_statistics.counts import Block
@@ -26,16 +27,22 @@ class Excess:
     Attributes:
         events: how many more events the canary had than the control would have had in its place.
         weight: how many requests that rests on.
+        memory: requests of the canary after which what was before has faded to a third, so that
+            the excess is that of now; for ever by default.
     """
 
     events: float = 0.0
     weight: float = 0.0
+    memory: float = math.inf
 
     def add(self, block: Block) -> None:
         """Take one block into account. One arm alone says nothing."""
         control, canary = block.control, block.canary
         if control.trials and canary.trials:
             both = control.trials + canary.trials
+            faded = math.exp(-canary.trials / self.memory)
+            self.events *= faded
+            self.weight *= faded
             self.events += (canary.events * control.trials - control.events * canary.trials) / both
             self.weight += control.trials * canary.trials / both
 

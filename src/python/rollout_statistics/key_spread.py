@@ -78,6 +78,20 @@ def dispersion(control: KeySums, canary: KeySums) -> float:
     return (first.inflation * first.variance + inflation * second.variance) / weight
 
 
+def rate_dispersion(sums: KeySums) -> float:
+    """Return by how much one arm's rate varies more, from draw to draw of its keys.
+
+    Few keys say little about how they differ, so with few of them it is larger than the estimate:
+    as much as the quantile of Student's t is larger than the normal one (t^2 is about
+    z^2 * (1 + 4 / degrees of freedom) at 95%).
+    """
+    arm = _Arm(sums)
+    if arm.inflation <= 1.0:
+        return 1.0
+    degrees = max(1.0, sums.trials / arm.cluster_size - 1)
+    return arm.inflation * (1 + 4 / degrees)
+
+
 class _Arm:
     """One arm's spread.
 
@@ -108,16 +122,16 @@ class _Arm:
             self.correlation = min(1.0, excess)
 
 
-def lucky_keys(share: float, alpha: float) -> int:
+def lucky_keys(share: float, *, log_alpha: float) -> int:
     """Return the largest number of worst keys that may all be in the canary by luck.
 
     Args:
         share: of the keys that the canary has been given, between 0 and 1.
-        alpha: luck rarer than this does not count.
+        log_alpha: luck whose probability has a smaller logarithm does not count.
     """
     if not 0 < share < 1:
         raise ValueError(f"a share of {share} leaves nothing to compare")
-    return math.ceil(math.log(alpha) / math.log(share)) - 1
+    return math.ceil(log_alpha / math.log(share)) - 1
 
 
 def stands_without_worst(rate: float, canary: Collection[Counts], worst: int) -> bool:

@@ -68,15 +68,9 @@ class OddsRatioTest:
 
     def add(self, block: Block) -> None:
         """Take one block into account. Blocks without events, or of one arm alone, say nothing."""
-        canary, control = block.canary, block.control
-        total = canary.events + control.events
-        if not (canary.trials and control.trials) or total in (0, canary.trials + control.trials):
-            return
-        question = self._question
-        null, *others = question.logarithms
-        normalizers = _normalizers(question, canary.trials, control.trials, total)
-        for index, log_psi in enumerate(others):
-            self.log_ratios[index] += canary.events * (log_psi - null) - normalizers[index]
+        change = increments(block, self._question)
+        if change is not None:
+            self.log_ratios = [a + b for a, b in zip(self.log_ratios, change, strict=True)]
 
     def log_e(self, dispersion: float = 1.0) -> float:
         """Return the logarithm of the e-value.
@@ -88,6 +82,27 @@ class OddsRatioTest:
         """
         scaled = [value / dispersion for value in self.log_ratios]
         return log_sum_exp(scaled) - math.log(len(scaled))
+
+
+def increments(block: Block, question: Question = WORSE) -> tuple[float, ...] | None:
+    """Return what a block adds to the logarithm for each alternative; None if it says nothing."""
+    canary, control = block.canary, block.control
+    total = canary.events + control.events
+    if not (canary.trials and control.trials) or total in (0, canary.trials + control.trials):
+        return None
+    return _increments(question, canary.trials, control.trials, total, canary.events)
+
+
+@lru_cache(maxsize=16_384)
+def _increments(
+    question: Question, canary: int, control: int, total: int, events: int
+) -> tuple[float, ...]:
+    null, *others = question.logarithms
+    normalizers = _normalizers(question, canary, control, total)
+    return tuple(
+        events * (log_psi - null) - normalizer
+        for log_psi, normalizer in zip(others, normalizers, strict=True)
+    )
 
 
 def log_sum_exp(logarithms: Sequence[float]) -> float:

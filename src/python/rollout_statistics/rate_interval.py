@@ -25,13 +25,15 @@ class Interval:
     high: float
 
 
-def rate_interval(counts: Counts, alpha: float = 0.05) -> Interval:
+def rate_interval(counts: Counts, alpha: float = 0.05, dispersion: float = 1.0) -> Interval:
     """Return the rates that the counts leave possible.
 
     Args:
         alpha: how often, over all looks together, the true rate may be outside.
+        dispersion: how many times larger the variance is than that of independent requests, because
+            keys or moments differ: so many times fewer requests are all that the counts are worth.
     """
-    n, k = counts.trials, counts.events
+    n, k = counts.trials / dispersion, counts.events / dispersion
     if not n:
         return Interval(0.0, 1.0)
     threshold = math.lgamma(k + 1) + math.lgamma(n - k + 1) - math.lgamma(n + 2) + math.log(alpha)

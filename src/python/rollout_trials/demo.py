@@ -25,7 +25,7 @@ from rollout_trials.trial import Result, Site, Trial
 USERS = 200
 TOKENS = 3
 
-JUDGING = {"error_margin": 0.05, "latency_ratio": 3.0, "min_requests": 50}
+JUDGING = {"error_margin": 0.05, "latency_ratio": 3.0, "min_requests": 50, "warmup_seconds": 5}
 """A demonstration has minutes, not hours: it asks for less evidence before it advances. Errors roll
 back as always."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import NormalDist
 
 from rich.console import Console
 
-from rollout_statistics.policy import Policy, Signal
-from rollout_statistics.simulation.study import CHOSEN, Scenario, run_scenario
-from rollout_statistics.simulation.traffic import Traffic
+from rollout_statistics.policy import Policy
+from rollout_statistics.simulation.scenarios import Scenario
+from rollout_statistics.simulation.study import run_scenario
+from rollout_statistics.simulation.traffic import Rates, Traffic
 from rollout_trials.api import Api
 from rollout_trials.engines import CpuRuntime, Engine, SupervisedVllm
 from rollout_trials.faults import Sabotage
@@ -127,18 +130,28 @@ def promise(result: Result) -> str:
     if result.rates is None:
         return "5 s"
     rate, canary_rate = result.rates
-    signal: Signal = (
-        "first_token" if rule_of(result.trial.fault) == "slow first tokens" else "errors"
-    )
-    policy = Policy()
-    forgiven = 1.0 if signal == "errors" else policy.latency_ratio
-    traffic = Traffic(max(rate, 1e-4), min(canary_rate, 0.9), SHARE, keys=USERS, forgiven=forgiven)
-    scenario = Scenario("", traffic, policy.alphas[signal], 1.0, MOST_REQUESTS)
+    policy = Policy(warmup_seconds=0)
+    scenario = Scenario("", _traffic(result, rate, canary_rate), MOST_REQUESTS)
     with ProcessPoolExecutor(1) as executor:
-        [outcome] = run_scenario(scenario, (CHOSEN,), RUNS, executor)
+        outcome = run_scenario(scenario, RUNS, executor, policy=policy)
     least = policy.min_requests
-    parts = [outcome.quantile(0.5), outcome.quantile(0.9)]
+    parts = [outcome.requests(0.5), outcome.requests(0.9)]
     return " / ".join("never" if part is None else f"{max(part, least):,}" for part in parts)
+
+
+def _traffic(result: Result, rate: float, canary_rate: float) -> Traffic:
+    """Return simulated traffic with the rates of the signal that there were."""
+    if rule_of(result.trial.fault) == "slow first tokens":
+        return Traffic(SHARE, keys=USERS, slower=_ratio(canary_rate))
+    stable, candidate = max(rate, 1e-4), min(canary_rate, 0.9)
+    return Traffic(SHARE, Rates(failed=stable), Rates(failed=candidate), keys=USERS)
+
+
+def _ratio(slow: float) -> float:
+    """Return how many times as slow the simulation's engine is if so many requests are slow."""
+    normal = NormalDist()
+    further = normal.inv_cdf(0.95) - normal.inv_cdf(1 - min(max(slow, 1e-4), 0.9))
+    return math.exp(Traffic(SHARE).sigma * further)
 
 
 def _row(*cells: str) -> str:

@@ -7,11 +7,15 @@ from typing import Any, Literal
 
 from rollout_trials.faults import EngineFault, ProxyFault, Sabotage
 
-Rule = ProxyFault | Literal["slow pauses", "hard trigger"]
+Rule = ProxyFault | Literal["slow pauses", "hard trigger", "another signal"]
 """Failed requests are one signal of the product; here they are called by what was wrong with them,
 as faults are."""
 
-_SLOW: dict[str, Rule] = {"first_token": "slow first tokens", "gaps": "slow pauses"}
+_SLOW: dict[str, Rule] = {
+    "slow_response": "slow first tokens",
+    "slow_pauses": "slow pauses",
+    "long_pause": "slow pauses",
+}
 
 _FAILED: dict[str, Rule] = {
     "upstream_error": "errors",
@@ -40,7 +44,8 @@ def rules_of(decision: Mapping[str, Any], outcomes: Iterable[str]) -> tuple[Rule
     failed = dict.fromkeys(_FAILED[outcome] for outcome in outcomes if outcome in _FAILED)
     found: list[Rule] = []
     for signal in _worse(decision):
-        found += failed if signal["signal"] == "errors" else [_SLOW[signal["signal"]]]
+        name = signal["signal"]
+        found += failed if name == "failed" else [_SLOW.get(name, "another signal")]
     return tuple(found)
 
 

@@ -1,200 +1,103 @@
-"""What is counted of two arms, what it says, and what follows from that."""
+"""From evidence to a decision in plain words, and the way of evidence through the database."""
 
 from __future__ import annotations
 
-import math
-import random
+import json
+import time
 from collections import Counter
+from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from querylake_api.rollouts.judging.decision import decide
-from querylake_api.rollouts.judging.evidence import Evidence
-from querylake_api.rollouts.judging.open_block import MAX_LOOKS
-from querylake_api.rollouts.judging.verdict import judge
+from querylake_api.rollouts.judging.decision import Decision, decide
+from querylake_api.rollouts.judging.evidence_document import of_document, to_document
+from querylake_api.rollouts.judging.trial import Trial
 from querylake_api.rollouts.records.lifecycle import Course, Status
-from querylake_api.rollouts.records.outcomes import Kind
-from querylake_api.rollouts.records.plan import RolloutPlan, Step
-from querylake_api.settings import Role
-from rollout_statistics.policy import Policy
-from rollout_statistics.running_quantile import bucket_of
-
-
-def kinds(
-    arm: Role, *, good: int, bad: int = 0, first_token: int | None = None, keys: int = 20
-) -> Counter[Kind]:
-    counts: Counter[Kind] = Counter()
-    for number in range(good + bad):
-        failed = number >= good
-        duration = None if failed else first_token
-        name = f"{arm}_{number % keys}"
-        counts[Kind(arm, "chat", name, failed, duration, duration)] += 1
-    return counts
-
-
-def evidence_of(*rounds: Counter[Kind]) -> Evidence:
-    evidence = Evidence(Policy())
-    for counts in rounds:
-        evidence.fold(counts)
-    return evidence
-
+from querylake_api.rollouts.records.plan import Judging, RolloutPlan, Step
+from querylake_api.rollouts.records.repository import Reported
+from rollout_statistics.evidence import Evidence
+from rollout_statistics.outcomes import ARMS, Arm, Ending, Kind
+from rollout_statistics.verdict import judge
 
 PLAN = RolloutPlan(
-    model="m", steps=(Step(percent=10, bake_seconds=60), Step(percent=50, bake_seconds=60))
+    model="m",
+    steps=(Step(percent=10, bake_seconds=60), Step(percent=50, bake_seconds=60)),
+    judging=Judging(warmup_seconds=0),
 )
 
 
-def next_of(evidence: Evidence, course: Course, *, baked: float = 60, **seen: list[str]) -> str:
+def kinds(arm: Arm, good: int, bad: int = 0, response: int | None = None) -> Counter[Kind]:
+    made: Counter[Kind] = Counter()
+    for number in range(good + bad):
+        ending: Ending = "failed" if number >= good else "answered"
+        kind = Kind(arm, "chat", f"{arm}_{number % 20}", "answered", response)
+        made[kind._replace(ending=ending)] += 1
+    return made
+
+
+def evidence_of(*looks: Counter[Kind]) -> Evidence:
+    evidence = Evidence(PLAN.judging.policy())
+    for number, counts in enumerate(looks):
+        evidence.fold(counts, float(number))
+    return evidence
+
+
+RUNNING = Course(Status.RUNNING)
+LIKE = [kinds("stable", 900) + kinds("candidate", 100)] * 8
+FAULTY = [kinds("stable", 890, 9) + kinds("candidate", 90, 10)] * 8
+
+
+def decision(
+    evidence: Evidence, course: Course = RUNNING, *, baked: float = 60, **seen: list[str]
+) -> Decision:
     return decide(
         PLAN,
         course,
         baked_seconds=baked,
-        verdicts=judge(evidence, 0.1),
+        verdicts=judge(evidence, 0.1, 8.0),
         alarms=seen.get("alarms", []),
         blind_spots=seen.get("blind_spots", []),
-    ).next
+    )
 
 
-RUNNING = Course(Status.RUNNING)
-LIKE = [kinds("stable", good=900) + kinds("candidate", good=100)] * 8
-FAULTY = [kinds("stable", good=890, bad=9) + kinds("candidate", good=90, bad=10)] * 8
-
-
-def test_a_like_canary_goes_on_once_baked_and_a_worse_one_goes_back() -> None:
-    assert next_of(evidence_of(*LIKE), RUNNING) == "advance"
-    assert next_of(evidence_of(*LIKE), Course(Status.RUNNING, 1)) == "finish"
-    assert next_of(evidence_of(*LIKE), RUNNING, baked=59) == "hold"
-    assert next_of(evidence_of(*FAULTY), RUNNING, baked=0) == "rollback"
+def test_a_like_candidate_goes_on_once_baked_and_a_worse_one_goes_back() -> None:
+    assert decision(evidence_of(*LIKE)).next == "advance"
+    assert decision(evidence_of(*LIKE), Course(Status.RUNNING, 1)).next == "finish"
+    assert decision(evidence_of(*LIKE), baked=59).next == "hold"
+    assert decision(evidence_of(*FAULTY), baked=0).next == "rollback"
 
 
 def test_what_is_not_known_holds() -> None:
-    assert next_of(evidence_of(), RUNNING, baked=10_000) == "hold"
-    assert next_of(evidence_of(LIKE[0]), RUNNING, baked=10_000) == "hold"
-    assert next_of(evidence_of(*LIKE), RUNNING, blind_spots=["no metrics"]) == "hold"
+    assert decision(evidence_of(), baked=10_000).next == "hold"
+    assert decision(evidence_of(LIKE[0]), baked=10_000).next == "hold"
+    assert decision(evidence_of(*LIKE), blind_spots=["no metrics"]).next == "hold"
 
 
 def test_a_pause_holds_what_is_good_and_not_what_harms() -> None:
     paused = Course(Status.PAUSED)
-    assert next_of(evidence_of(*LIKE), paused) == "hold"
-    assert next_of(evidence_of(*FAULTY), paused) == "rollback"
-    assert next_of(evidence_of(*LIKE), paused, alarms=["it is dead"]) == "rollback"
+    assert decision(evidence_of(*LIKE), paused).next == "hold"
+    assert decision(evidence_of(*FAULTY), paused).next == "rollback"
+    assert decision(evidence_of(*LIKE), paused, alarms=["it is dead"]).next == "rollback"
 
 
-def test_slow_first_tokens_are_found_and_small_differences_forgiven() -> None:
-    def rounds(slower: int) -> list[Counter[Kind]]:
-        once: Counter[Kind] = Counter()
-        for bucket_number in range(20):
-            once += kinds("stable", good=20, first_token=bucket_number)
-            once += kinds("candidate", good=20, first_token=bucket_number + slower)
-        return [once] * 8
-
-    assert next_of(evidence_of(*rounds(0)), RUNNING) == "advance"
-    assert next_of(evidence_of(*rounds(35)), RUNNING) == "rollback"
+def test_the_sentence_names_what_was_not_measured() -> None:
+    said = decision(evidence_of(*LIKE)).reason
+    assert "not measured: slow responses, slow pauses between tokens, long single pauses" in said
 
 
-def rounds_of(share_slow: int, slower_by: int) -> list[Counter[Kind]]:
-    """Both arms like each other, but for some of the candidate's slow answers, which are slower."""
-    once: Counter[Kind] = Counter()
-    for bucket_number in range(20):
-        once += kinds("stable", good=20, first_token=bucket_number)
-        later = slower_by if bucket_number >= 20 - share_slow else 0
-        once += kinds("candidate", good=20, first_token=bucket_number + later)
-    return [once] * 8
+def test_the_sentence_of_too_few_keys_says_how_many_and_what_to_do() -> None:
+    few = Counter[Kind]()
+    for kind, count in FAULTY[0].items():
+        key = "loud" if kind.arm == "candidate" else kind.key
+        few[kind._replace(key=key)] += count
+    said = decision(evidence_of(*[few] * 20))
+    assert said.next == "hold"
+    assert "worse, but too few keys" in said.reason
+    assert '`"sticky": false`' in said.reason
 
 
-def test_slower_within_what_the_plan_allows_is_no_reason_to_go_back() -> None:
-    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=8))  # 1.17 times
-    [_, first_token, _] = judge(evidence, 0.1)
-    assert first_token.e_worse > first_token.e_needed, "it is slower, beyond doubt"
-    assert first_token.excess < 0
-    assert first_token.word == "not worse"
-    assert "slower, but by no more than the plan allows: 1.25 times" in first_token.reason
-    assert next_of(evidence, RUNNING) == "advance"
-
-
-def test_slower_than_the_plan_allows_goes_back_and_says_so() -> None:
-    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=16))  # 1.37 times
-    [_, first_token, _] = judge(evidence, 0.1)
-    assert first_token.excess > 0
-    assert first_token.word == "worse"
-    assert "slower than the plan allows: 1.25 times" in first_token.reason
-
-
-def test_a_new_steps_first_requests_do_not_decide_what_is_forgiven() -> None:
-    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=8))
-    evidence.begin_step(1)
-    few = kinds("stable", good=60, first_token=0) + kinds("candidate", good=60, first_token=40)
-    evidence.fold(few)
-    [_, first_token, _] = judge(evidence, 0.1)
-    assert first_token.e_worse > first_token.e_needed
-    assert first_token.word == "inconclusive"
-    assert "not decided yet" in first_token.reason
-
-
-def test_a_rollout_from_before_there_was_an_excess_goes_on_from_its_steps_totals() -> None:
-    evidence = evidence_of(*rounds_of(share_slow=4, slower_by=16))
-    document = evidence.document()
-    for signal in document["signals"].values():
-        del signal["excess"], signal["odds_not_worse"]
-    verdicts = judge(Evidence.of(Policy(), document), 0.1)
-    assert [each.word for each in verdicts] == [each.word for each in judge(evidence, 0.1)]
-    assert verdicts[1].excess > 0
-
-
-def test_looks_that_find_one_arm_alone_are_judged_together() -> None:
-    evidence = evidence_of(kinds("stable", good=3))
-    assert evidence.signals["errors"].control.trials == 0
-    evidence.fold(kinds("candidate", good=1, bad=2))
-    seen = evidence.signals["errors"]
-    assert (seen.control.trials, seen.canary.trials, seen.canary.events) == (3, 3, 2)
-    assert seen.worse.log_e() > 0
-    assert evidence.open_blocks == {}
-
-
-def test_an_arm_alone_does_not_wait_for_ever_and_not_for_the_next_step() -> None:
-    waiting = [kinds("stable", good=3)] * MAX_LOOKS
-    assert evidence_of(*waiting).signals["errors"].control.trials == 3 * MAX_LOOKS
-    evidence = evidence_of(*waiting[1:])
-    evidence.begin_step(1)
-    evidence.fold(kinds("stable", good=2) + kinds("candidate", good=2))
-    assert evidence.signals["errors"].control.trials == 2
-
-
-def ever_slow(seed: int, ratio: float, alpha: float) -> bool:
-    """Return whether first tokens are ever thought slow in 800 requests, threshold and all."""
-    generator = random.Random(seed)
-    evidence = evidence_of()
-    for _ in range(100):
-        counts: Counter[Kind] = Counter()
-        for _ in range(8):
-            arm: Role = generator.choice(("stable", "candidate"))
-            seconds = generator.lognormvariate(-2, 0.6) * (ratio if arm == "candidate" else 1)
-            counts[Kind(arm, "chat", "", False, bucket_of(seconds), None)] += 1
-        evidence.fold(counts)
-        if evidence.signals["first_token"].worse.log_e() >= -math.log(alpha):
-            return True
-    return False
-
-
-def test_a_threshold_that_few_answers_have_set_raises_no_false_alarms() -> None:
-    """At alpha = 0.2, 60 runs; 21 would be 3 standard deviations too many."""
-    assert sum(ever_slow(seed, 1.0, alpha=0.2) for seed in range(60)) <= 21
-    assert sum(ever_slow(seed, 2.0, alpha=0.2) for seed in range(20)) == 20
-
-
-def test_one_bad_customer_is_not_a_bad_stack() -> None:
-    one = Counter({Kind("candidate", "chat", "loud", True, None, None): 12})
-    mixed = [kinds("stable", good=890, bad=9) + kinds("candidate", good=100) + one] * 8
-    assert next_of(evidence_of(*mixed), RUNNING) == "hold"
-
-
-def test_a_new_step_has_to_earn_its_own_advance() -> None:
-    evidence = evidence_of(*LIKE)
-    evidence.begin_step(1)
-    assert next_of(evidence, Course(Status.RUNNING, 1)) == "hold"
-
-
+@settings(deadline=None, max_examples=30)
 @given(
     good=st.integers(min_value=0, max_value=60),
     bad=st.integers(min_value=0, max_value=60),
@@ -203,12 +106,40 @@ def test_a_new_step_has_to_earn_its_own_advance() -> None:
 def test_evidence_survives_the_way_through_the_database(
     good: int, bad: int, duration: int | None
 ) -> None:
-    rounds = [
-        kinds("stable", good=200, bad=2, first_token=duration)
-        + kinds("candidate", good=good, bad=bad, first_token=duration)
-    ] * 2
-    whole = evidence_of(*rounds)
-    halves = Evidence.of(Policy(), evidence_of(rounds[0]).document())
-    halves.fold(rounds[1])
-    assert halves.document() == whole.document()
-    assert judge(halves, 0.1) == judge(whole, 0.1)
+    looks = [
+        kinds("stable", 200, 2, response=duration)
+        + kinds("candidate", good, bad, response=duration)
+    ] * 8
+    whole, half = evidence_of(*looks), evidence_of(*looks[:4])
+    stored = json.loads(json.dumps(to_document(half, 4.0)))
+    again, elapsed = of_document(PLAN.judging.policy(), (), stored)
+    for number, counts in enumerate(looks[4:], 4):
+        again.fold(counts, float(number))
+    assert elapsed == 4.0
+    assert judge(again, 0.1, 8.0) == judge(whole, 0.1, 8.0)
+
+
+def test_evidence_of_another_version_is_begun_anew() -> None:
+    evidence, elapsed = of_document(PLAN.judging.policy(), (), {"signals": {"errors": {}}})
+    assert elapsed == 0
+    assert evidence.signals["failed"].canary.trials == 0
+
+
+def test_a_look_at_fifty_thousand_keys_takes_no_longer_than_at_few() -> None:
+    """The goal is 0.02 s of processor time a second; the limit is wide for a busy machine."""
+    trial = Trial(PLAN, None)
+    every: Counter[Kind] = Counter()
+    for number in range(50_000):
+        arm: Arm = "candidate" if number % 10 == 0 else "stable"
+        every[Kind(arm, "chat", f"key_{number}", "answered", 100)] += 4
+    trial.look(0, 1.0, [Reported(0, 0, every)])
+    generator = Random(1)
+    began, looks = time.process_time(), 20
+    for look in range(1, looks + 1):
+        few = Counter(
+            Kind(arm, "chat", f"key_{10 * generator.randrange(5000) + add}", "answered", 100)
+            for _ in range(100)
+            for arm, add in zip(ARMS, (1, 0), strict=True)
+        )
+        trial.look(0, 1.0, [Reported(look, 0, few)])
+    assert (time.process_time() - began) / looks < 0.06

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -19,6 +20,8 @@ from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
 from querylake_api.settings import Role
 from querylake_api_testing.engines import named_engine
 from querylake_api_testing.valid_keys import valid_key
+from rollout_statistics.outcomes import Kind
+from rollout_statistics.running_quantile import bucket_of
 
 NOTHING_ENDS = {Status.ROLLED_BACK, Status.ABORTED}
 
@@ -159,35 +162,98 @@ def record(outcome: Outcome, **changes: object) -> RequestRecord:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "failed"),
+    ("outcome", "ending"),
     [
-        ("success", False),
-        ("upstream_error", True),
-        ("truncated", True),
-        ("in_band_error", True),
+        ("success", "answered"),
+        ("upstream_error", "failed"),
+        ("truncated", "failed"),
+        ("in_band_error", "failed"),
         ("client_error", None),
-        ("client_abort", None),
+        ("client_abort", "abandoned"),
         ("server_error", None),
         ("shutdown", None),
     ],
 )
-def test_only_what_the_engine_did_counts(outcome: Outcome, failed: bool | None) -> None:
+def test_what_the_stack_did_counts(outcome: Outcome, ending: str | None) -> None:
     assignment = RolloutAssignment()
     assignment.adopt([split()], 1, ())
     recorder = OutcomeRecorder(assignment)
     recorder.finished(record(outcome))
     kinds = [kind for batch in recorder.take() for kind in batch.counts]
-    assert [kind.failed for kind in kinds] == ([] if failed is None else [failed])
+    assert [kind.ending for kind in kinds] == ([] if ending is None else [ending])
 
 
-def test_an_engine_without_room_has_failed_and_a_key_over_its_limit_has_not() -> None:
+@pytest.mark.parametrize(
+    ("status", "code", "ending"),
+    [
+        (429, "rejected_by_engine", "failed"),
+        (400, "rejected_by_engine", "rejected"),
+        (404, "not_offered_by_engine", "rejected"),
+        (429, "queue_full", "refused"),
+        (503, "queue_timeout", "refused"),
+        (429, "rate_limit_exceeded", None),
+        (400, "invalid_json", None),
+    ],
+)
+def test_whose_word_a_refusal_is(status: int, code: str, ending: str | None) -> None:
+    kinds = kinds_of(record("client_error", status=status, error_code=code))
+    assert [kind.ending for kind in kinds] == ([] if ending is None else [ending])
+
+
+def kinds_of(*records: RequestRecord) -> list[Kind]:
     assignment = RolloutAssignment()
     assignment.adopt([split()], 1, ())
     recorder = OutcomeRecorder(assignment)
-    for code in ("rejected_by_engine", "rate_limit_exceeded"):
-        recorder.finished(record("client_error", status=429, error_code=code))
-    kinds = [kind for batch in recorder.take() for kind in batch.counts]
-    assert [kind.failed for kind in kinds] == [True]
+    for each in records:
+        each.started_at = time.perf_counter()
+        recorder.finished(each)
+    return [kind for batch in recorder.take() for kind in batch.counts]
+
+
+def test_a_response_that_is_not_streamed_has_a_duration_too() -> None:
+    whole, stream = record("success", duration=2.0), record("success", duration=2.0, streamed=True)
+    stream.time_to_first_token = 0.5
+    assert [kind.response for kind in kinds_of(whole, stream)] == [bucket_of(2.0), bucket_of(0.5)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "odd", "finish"),
+    [
+        ({"finish_reason": "stop"}, False, "stop"),
+        ({"finish_reason": "tool_calls"}, False, "tool"),
+        ({"finish_reason": "length"}, True, ""),
+        ({"finish_reason": "stop", "empty": True}, True, "stop"),
+        ({}, False, ""),
+    ],
+)
+def test_what_the_output_was(changes: dict[str, object], odd: bool, finish: str) -> None:
+    [kind] = kinds_of(record("success", **changes))
+    assert (kind.odd, kind.finish) == (odd, finish)
+
+
+def test_an_attempt_that_another_replica_saved_counts() -> None:
+    [kind] = kinds_of(record("success", attempts=2))
+    assert kind.attempt_failed
+
+
+def test_who_waits_is_counted_once_at_each_mark_and_not_after_the_first_token() -> None:
+    assignment = RolloutAssignment()
+    assignment.adopt([split()], 1, ())
+    now = time.perf_counter()
+    recorder = OutcomeRecorder(assignment, clock=lambda: now)
+    hangs, streams = record("success"), record("success", first_token_at=now)
+    for each in (hangs, streams):
+        each.started_at = now
+        recorder.began(each)
+    marks = []
+    for seconds in (1.0, 4.0, 5.0, 11.0):
+        now += seconds
+        marks.append([kind.response for batch in recorder.take() for kind in batch.counts])
+    assert marks == [[], [bucket_of(3.0)], [bucket_of(10.0)], []]
+    hangs.settle(200, "success")
+    recorder.finished(hangs)
+    now += 100
+    assert [kind.ending for batch in recorder.take() for kind in batch.counts] == ["answered"]
 
 
 def test_requests_from_before_the_step_and_of_other_models_do_not_count() -> None:

@@ -91,10 +91,35 @@ def test_what_happened_before_the_rollout_is_no_alarm_whatever_clocks_say() -> N
 def test_a_candidate_may_stand_still_for_twice_as_long_as_the_stable_stack_does() -> None:
     assert watched({"stalled_seconds": 5.9}, stable=(3.0, 0.0)) == []
     assert watched({"stalled_seconds": 6.1}, stable=(3.0, 0.0))
-    assert watched({"stalled_seconds": 10.1}, stable=(60.0,)), "but never for longer than this"
+    assert watched({"stalled_seconds": 10.1}, stable=(9.9,)), "but never for longer than this"
     patient = Judging(stall_seconds=30)
     assert watched({"stalled_seconds": 29.0}, judging=patient) == []
-    assert watched({"stalled_seconds": 30.0}, stable=(60.0,), judging=patient)
+    assert watched({"stalled_seconds": 30.0}, stable=(29.0,), judging=patient)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"condition": "down", "detail": "no answer in time"},
+        {"condition": "stalled", "detail": "it stands"},
+        {"stalled_seconds": 60.0},
+        {"connect_failures": 6},
+    ],
+)
+def test_what_the_stable_stack_shows_too_is_an_incident_of_both(
+    changes: dict[str, object],
+) -> None:
+    watch = EngineWatch()
+    assert watch.alarms([facts(name="old", **changes)], [facts(**changes)], Judging()) == []
+    assert watch.alarms([facts(name="old")], [facts(**changes)], Judging())
+
+
+def test_a_candidate_that_crashes_while_both_are_ill_has_crashed() -> None:
+    watch = EngineWatch()
+    watch.alarms([facts(name="old")], [facts()], Judging())
+    ill = facts(name="old", condition="down", restarts=1)
+    crashed = facts(condition="down", last_exit=OOM)
+    assert "out of memory" in watch.alarms([ill], [crashed], Judging())[0]
 
 
 def test_what_should_be_known_and_is_not_is_not_fine() -> None:

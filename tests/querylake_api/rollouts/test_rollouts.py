@@ -69,7 +69,7 @@ async def test_a_faulty_candidate_is_rolled_back_with_the_figures(
         rollout = await stage.started()
         event = await stage.event(rollout, "rolled_back")
         flipped = await stage.flipped(rollout, event)
-    errors = next(s for s in event["figures"]["signals"] if s["signal"] == "errors")
+    errors = next(s for s in event["figures"]["signals"] if s["signal"] == "failed")
     assert errors["word"] == "worse"
     assert errors["candidate"]["rate"] > 0.15 > errors["stable"]["rate"] == 0
     assert errors["candidate"]["low"] <= errors["candidate"]["rate"] <= errors["candidate"]["high"]

@@ -18,6 +18,7 @@ from querylake_api.rollouts.client import RolloutClient
 from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.table import list_view, status_view
 from rollout_statistics.simulation.report import TABLES, Table, report
+from rollout_statistics.simulation.scenarios import REQUESTS
 
 WATCH_SECONDS = 1.0
 ENDED = frozenset({"promoted", "rolled_back", "aborted"})
@@ -170,18 +171,20 @@ def promote(
 
 @app.command()
 def simulate(
-    runs: Annotated[int, typer.Option(help="For each line.", min=1)] = 400,
+    runs: Annotated[int, typer.Option(help="Runs of each line.", min=1)] = 100,
     requests: Annotated[
-        int, typer.Option(help="In each run that must not roll back.", min=1000)
-    ] = 50_000,
+        int, typer.Option(help="Requests in each run of a sound candidate.", min=1000)
+    ] = REQUESTS,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     only: Annotated[
-        Table | None, typer.Option(help="One of the four tables; all take an hour.")
+        Table | None, typer.Option(help="One of the four tables; all of them take hours.")
     ] = None,
+    lines: Annotated[str, typer.Option(help="Only lines whose name contains this.")] = "",
 ) -> None:
     """Reproduce the tables of docs/rollout-statistics.md. Needs no server; takes its time."""
     tables = TABLES if only is None else (only,)
-    for line in report(runs=runs, requests=requests, workers=workers, tables=tables):
+    found = report(runs=runs, requests=requests, workers=workers, tables=tables, lines=lines)
+    for line in found:
         typer.echo(line)
 
 

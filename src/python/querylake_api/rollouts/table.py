@@ -10,7 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from querylake_api.rollouts.judging.verdict import NAMES
+from querylake_api.rollouts.judging.sentences import duration
+from rollout_statistics.signals import NAMES
+
+BEYOND_DOUBT = 1000
+"""Times the evidence that is needed: more than that is no figure that says anything."""
 
 _COLOURS = {
     "worse": "bold red",
@@ -42,7 +46,7 @@ def status_view(rollout: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
 
 
 def _arms(signals: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("signal", "stable", "candidate", "evidence worse / needed", box=SIMPLE_HEAD)
+    table = Table("signal", "stable", "candidate", "worse", "not worse", "left", box=SIMPLE_HEAD)
     table.add_column("verdict", no_wrap=True)
     for signal in signals:
         word = signal["word"]
@@ -50,10 +54,16 @@ def _arms(signals: Sequence[Mapping[str, Any]]) -> Table:
             NAMES[signal["signal"]],
             _arm(signal["stable"]),
             _arm(signal["candidate"]),
-            f"{signal['e_worse']:.3g} / {signal['e_needed']:.0f}",
+            _strength(signal["e_worse"], signal["e_needed"]),
+            _strength(signal["e_not_worse"], signal["e_not_worse_needed"]),
+            "" if signal["seconds_left"] is None else duration(signal["seconds_left"]),
             Text(word, _COLOURS.get(word, "dim")),
         )
     return table
+
+
+def _strength(value: float, needed: float) -> str:
+    return "beyond doubt" if value >= BEYOND_DOUBT * needed else f"{value:.2g} of {needed:.0f}"
 
 
 def _arm(arm: Mapping[str, Any]) -> str:

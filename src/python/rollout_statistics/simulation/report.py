@@ -6,65 +6,86 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Literal
 
-from rollout_statistics.policy import SIGNALS
-from rollout_statistics.simulation.study import (
-    COMPARED,
-    Outcome,
+from rollout_statistics.simulation.rules import others
+from rollout_statistics.simulation.scenarios import (
+    REQUESTS,
+    SHARES,
     Scenario,
-    faulty_canaries,
-    forgiven_canaries,
-    run_scenario,
-    run_together,
-    sound_canaries,
-    sound_together,
+    faulty,
+    few_keys,
+    late,
+    sound,
 )
+from rollout_statistics.simulation.study import Outcome, exact_interval, run_scenario
+from rollout_statistics.simulation.traffic import Traffic
 
-Table = Literal["sound", "together", "forgiven", "faulty"]
-"""Canaries that must not be rolled back: sound ones, by one signal or by any, and such that are
-slower, but by no more than a plan allows. And canaries that must be."""
+Table = Literal["sound", "faulty", "late", "few"]
+"""Candidates that must not be rolled back; such that must be; the same with faults that begin late;
+and what few keys and few requests allow."""
 
-TABLES: tuple[Table, ...] = ("sound", "together", "forgiven", "faulty")
+TABLES: tuple[Table, ...] = ("sound", "faulty", "late", "few")
+
+OTHERS = tuple(others(Traffic(SHARES[0])))
 
 
 def report(
-    *, runs: int, requests: int, workers: int, tables: Collection[Table] = TABLES
+    *,
+    runs: int,
+    requests: int = REQUESTS,
+    workers: int,
+    tables: Collection[Table] = TABLES,
+    lines: str = "",
 ) -> Iterator[str]:
     """Yield the lines of the tables, each as soon as it is known.
 
     Args:
         runs: how often each scenario is run.
-        requests: of both arms together, in a run of a canary that must not be rolled back.
+        requests: of both arms together, in a run of a candidate that must not be rolled back.
         workers: processes to use.
+        lines: only those whose name holds this.
     """
     with ProcessPoolExecutor(workers) as executor:
         if "sound" in tables:
-            title = "Rolled back although both stacks are the same"
-            yield from _rolled_back(title, sound_canaries(requests), runs, executor)
-        if "together" in tables:
-            yield from _head("Rolled back by any of three signals", ("any", *SIGNALS))
-            for together in sound_together(requests):
-                ends = run_together(together, runs, executor)
-                anywhere = set[int]().union(*ends.values())
-                each = [anywhere, *(ends[signal] for signal in SIGNALS)]
-                yield _line(together.name, [f"{len(ended) / runs:.2%}" for ended in each])
-        if "forgiven" in tables:
-            title = "Rolled back although the plan allows it"
-            yield from _rolled_back(title, forgiven_canaries(requests), runs, executor)
+            yield from _sound(_chosen(sound(requests), lines), runs, executor)
         if "faulty" in tables:
-            title = "Canary requests until the roll back: median / 90th percentile"
-            yield from _head(title, COMPARED)
-            for scenario in faulty_canaries(10 * requests):
-                outcomes = run_scenario(scenario, COMPARED, runs, executor)
-                yield _line(scenario.name, [_detection(each) for each in outcomes])
+            yield from _found(_chosen(faulty(), lines), runs, executor, compare=True)
+        if "late" in tables:
+            yield from _found(_chosen(late(), lines), runs, executor, compare=False)
+        if "few" in tables:
+            yield from _found(_chosen(few_keys(), lines), runs, executor, compare=False)
 
 
-def _rolled_back(
-    title: str, scenarios: Iterable[Scenario], runs: int, executor: Executor
-) -> Iterator[str]:
-    yield from _head(title, COMPARED)
+def _chosen(scenarios: Iterable[Scenario], lines: str) -> Iterable[Scenario]:
+    return (each for each in scenarios if lines in each.name)
+
+
+def _sound(scenarios: Iterable[Scenario], runs: int, executor: Executor) -> Iterator[str]:
+    head = ("rolled back", "95% interval", "by", "advances after", *OTHERS)
+    yield from _head("Sound candidate", head)
     for scenario in scenarios:
-        outcomes = run_scenario(scenario, COMPARED, runs, executor)
-        yield _line(scenario.name, [f"{each.rolled_back:.1%}" for each in outcomes])
+        outcome = run_scenario(scenario, runs, executor, compare=True)
+        low, high = exact_interval(outcome.rolled_back, runs)
+        yield _line(
+            scenario.name,
+            [
+                f"{outcome.rolled_back / runs:.1%}",
+                f"{low:.1%} to {high:.1%}",
+                _signals(outcome),
+                _seconds(outcome.advanced_after(0.5)),
+                *(f"{outcome.rolled_back_by(rule) / runs:.0%}" for rule in OTHERS),
+            ],
+        )
+
+
+def _found(
+    scenarios: Iterable[Scenario], runs: int, executor: Executor, *, compare: bool
+) -> Iterator[str]:
+    rules = OTHERS if compare else ()
+    yield from _head("Requests of the candidate: median / 90%", ("found", "by", *rules))
+    for scenario in scenarios:
+        outcome = run_scenario(scenario, runs, executor, compare=compare)
+        cells = [_detection(outcome, None), _signals(outcome)]
+        yield _line(scenario.name, cells + [_detection(outcome, rule) for rule in rules])
 
 
 def _head(title: str, columns: Collection[str]) -> Iterator[str]:
@@ -76,10 +97,14 @@ def _line(name: str, cells: list[str]) -> str:
     return f"| {' | '.join([name, *cells])} |"
 
 
-def _detection(outcome: Outcome) -> str:
-    median, most = outcome.quantile(0.5), outcome.quantile(0.9)
-    return f"{_count(median)} / {_count(most)}"
+def _signals(outcome: Outcome) -> str:
+    return ", ".join(signal for signal, _ in outcome.signals.most_common(2)) or "-"
 
 
-def _count(requests: int | None) -> str:
-    return "never" if requests is None else f"{requests:,}"
+def _seconds(seconds: float | None) -> str:
+    return "not yet" if seconds is None else f"{seconds:,.0f} s"
+
+
+def _detection(outcome: Outcome, rule: str | None) -> str:
+    parts = [outcome.requests(0.5, rule), outcome.requests(0.9, rule)]
+    return " / ".join("never" if part is None else f"{part:,}" for part in parts)

@@ -1,140 +1,150 @@
-"""The rules that are compared: each sees a rollout second by second and says when it rolls back."""
+"""The rules that are compared: each sees a rollout look by look and says when it rolls back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Protocol
 
-from rollout_statistics.counts import Block, Counts
-from rollout_statistics.excess import Excess
+from rollout_statistics.counts import Counts
+from rollout_statistics.decision import Course, course
+from rollout_statistics.evidence import Evidence
 from rollout_statistics.fixed_threshold import FixedThreshold
-from rollout_statistics.gaussian_mixture import GaussianMixtureTest
-from rollout_statistics.half_plane import HalfPlaneTest
-from rollout_statistics.key_spread import dispersion, lucky_keys, stands_without_worst
-from rollout_statistics.odds_ratio import OddsRatioTest
-from rollout_statistics.simulation.traffic import Run, Second
+from rollout_statistics.outcomes import ARMS, Arm, Kind
+from rollout_statistics.policy import Policy
+from rollout_statistics.running_quantile import bucket_of
+from rollout_statistics.signals import Signal
+from rollout_statistics.simulation.engine import RESPONSE_SECONDS
+from rollout_statistics.simulation.run import Run
+from rollout_statistics.simulation.traffic import Traffic
+from rollout_statistics.verdict import words
 
 INTERVAL_SECONDS = 60
-"""How often Argo and Flagger look, in their examples."""
+"""How often the other rules look, as in the examples of Argo and Flagger."""
+
+CRITICAL = 6.63
+"""Of chi squared with one degree of freedom, at 1%."""
+
+TIMES_USUAL = 2.0
+"""The threshold of Argo and Flagger, over the usual rate."""
 
 
 class Rule(Protocol):
     """Decides for one rollout."""
 
-    def rolls_back(self, second: Second) -> bool:
-        """Take the next second into account and say whether this is the end."""
+    def decides(self, at: float, counts: Mapping[Kind, int]) -> Course:
+        """Take a look, and return what follows from it."""
         ...
 
 
-class SequentialTest(Protocol):
-    """A test martingale."""
-
-    def add(self, block: Block) -> None:
-        """Take one block into account."""
-        ...
-
-    def log_e(self, dispersion: float = 1.0) -> float:
-        """Return the logarithm of the e-value."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """What must hold besides the e-value.
+class Product:
+    """The rule of the product, all of it.
 
     Attributes:
-        relevance: the canary is worse by more than what is forgiven, see `excess`.
-        spread: the e-value is enough also when divided by the dispersion, see `key_spread`.
-        breadth: the verdict stands without the worst keys, likewise.
+        worse: the signals that rolled back.
+        counted_from: the candidate's requests when durations began to count.
     """
 
-    relevance: bool = False
-    spread: bool = False
-    breadth: bool = False
-
-
-ALL_GUARDS = Guards(relevance=True, spread=True, breadth=True)
-
-
-class Sequential:
-    """An e-value against a threshold, with or without the guards of the product."""
-
-    def __init__(self, test: SequentialTest, run: Run, alpha: float, guards: Guards) -> None:
-        self._test = test
+    def __init__(self, run: Run, policy: Policy) -> None:
         self._run = run
-        self._threshold = -math.log(alpha)
-        self._worst = lucky_keys(run.traffic.share, alpha)
-        self._guards = guards
-        self._excess = Excess()
+        self._evidence = Evidence(policy, run.listed)
+        self.worse: tuple[Signal, ...] = ()
+        self.counted_from: int | None = None
 
-    def rolls_back(self, second: Second) -> bool:
-        """Decide after a second in which the canary had an event; others only calm."""
-        self._test.add(second.worse)
-        self._excess.add(second.beyond)
-        if not second.worse.canary.events or self._test.log_e() < self._threshold:
-            return False
-        return self._is_relevant() and self._is_spread() and self._is_broad()
-
-    def _is_relevant(self) -> bool:
-        return not self._guards.relevance or self._excess.events > 0
-
-    def _is_spread(self) -> bool:
-        if not self._guards.spread:
-            return True
-        spread = dispersion(self._run.control.sums(), self._run.canary.sums())
-        return self._test.log_e(spread) >= self._threshold
-
-    def _is_broad(self) -> bool:
-        if not self._guards.breadth:
-            return True
-        rate = self._run.control.sums().rate
-        return stands_without_worst(rate, self._run.canary.keys(), self._worst)
+    def decides(self, at: float, counts: Mapping[Kind, int]) -> Course:
+        """Fold, judge and decide."""
+        self._evidence.fold(counts, at)
+        if self.counted_from is None and not self._evidence.warming_up(at):
+            self.counted_from = self._run.candidate_requests
+        said = words(self._evidence, self._run.traffic.share, at)
+        self.worse = tuple(signal for signal, word in said.items() if word == "worse")
+        return course(said.values())
 
 
-class Threshold:
-    """The fixed threshold of Argo and Flagger, once a minute."""
+class _Minutely:
+    """What other rules see: requests that ended badly, and slow ones, once a minute."""
 
-    def __init__(self, rate: float, allowed: int) -> None:
-        self._rule = FixedThreshold(rate, allowed)
+    def __init__(self, traffic: Traffic) -> None:
+        usual = traffic.stable
+        self.usual_bad = usual.failed + usual.rejected + usual.refused + usual.abandoned + usual.odd
+        self._line = bucket_of(RESPONSE_SECONDS * math.exp(1.645 * traffic.sigma))
         self._seconds = 0
-        self._window = Counts()
+        self._bad: dict[Arm, Counts] = {}
+        self._slow: dict[Arm, Counts] = {}
+        self._empty()
 
-    def rolls_back(self, second: Second) -> bool:
-        """Look at the end of each minute."""
-        self._window += second.worse.canary
+    def _empty(self) -> None:
+        self._bad = {arm: Counts() for arm in ARMS}
+        self._slow = {arm: Counts() for arm in ARMS}
+
+    def decides(self, at: float, counts: Mapping[Kind, int]) -> Course:
+        """Count, and look at the end of each minute."""
+        for kind, count in counts.items():
+            if kind.ending == "waiting":
+                continue
+            bad = kind.ending != "answered" or kind.odd
+            self._bad[kind.arm] += Counts(count, count * bad)
+            if kind.response is not None and kind.ending == "answered":
+                self._slow[kind.arm] += Counts(count, count * (kind.response > self._line))
         self._seconds += 1
         if self._seconds % INTERVAL_SECONDS:
-            return False
-        window, self._window = self._window, Counts()
-        return self._rule.check(window)
+            return "hold"
+        rolls_back = self.minute(self._bad, self._slow)
+        self._empty()
+        return "rollback" if rolls_back else "hold"
+
+    def minute(self, bad: Mapping[Arm, Counts], slow: Mapping[Arm, Counts]) -> bool:
+        """Return whether a minute ends the rollout."""
+        raise NotImplementedError
 
 
-MakeRule = Callable[[Run, float], Rule]
-"""From a run and alpha to a rule."""
+class Naive(_Minutely):
+    """A chi-squared test of everything up to now, again and again, as dashboards do it."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__(traffic)
+        self._totals = [{arm: Counts() for arm in ARMS} for _ in range(2)]
+
+    def minute(self, bad: Mapping[Arm, Counts], slow: Mapping[Arm, Counts]) -> bool:
+        """Test both totals."""
+        for totals, new in zip(self._totals, (bad, slow), strict=True):
+            for arm in ARMS:
+                totals[arm] += new[arm]
+        return any(_significant(each["stable"], each["candidate"]) for each in self._totals)
 
 
-def rules(*, limit: float) -> dict[str, MakeRule]:
-    """Return every rule by its name.
+class Threshold(_Minutely):
+    """The fixed threshold of Argo and Flagger, on each of two metrics."""
 
-    Args:
-        limit: the fixed threshold that an operator would have set.
-    """
+    def __init__(self, traffic: Traffic, allowed: int) -> None:
+        super().__init__(traffic)
+        self._rules = [
+            FixedThreshold(TIMES_USUAL * self.usual_bad, allowed),
+            FixedThreshold(TIMES_USUAL * 0.05, allowed),
+        ]
 
-    def sequential(make: Callable[[], SequentialTest], guards: Guards) -> MakeRule:
-        return lambda run, alpha: Sequential(make(), run, alpha, guards)
+    def minute(self, bad: Mapping[Arm, Counts], slow: Mapping[Arm, Counts]) -> bool:
+        """Check the candidate alone."""
+        checks = [
+            rule.check(each["candidate"])
+            for rule, each in zip(self._rules, (bad, slow), strict=True)
+        ]
+        return any(checks)
 
-    def half_plane() -> SequentialTest:
-        return HalfPlaneTest("worse", 0.0)
 
+def _significant(stable: Counts, candidate: Counts) -> bool:
+    both = stable + candidate
+    single = both.rate * (1 - both.rate)
+    if not (single and stable.trials and candidate.trials) or candidate.rate <= stable.rate:
+        return False
+    variance = single * (1 / stable.trials + 1 / candidate.trials)
+    return (candidate.rate - stable.rate) ** 2 / variance > CRITICAL
+
+
+def others(traffic: Traffic) -> dict[str, Rule]:
+    """Return the rules that the product's is compared with, by name."""
     return {
-        "odds ratio, guarded": sequential(OddsRatioTest, ALL_GUARDS),
-        "odds ratio, dispersion only": sequential(OddsRatioTest, Guards(spread=True)),
-        "odds ratio": sequential(OddsRatioTest, Guards()),
-        "half-plane, guarded": sequential(half_plane, ALL_GUARDS),
-        "half-plane": sequential(half_plane, Guards()),
-        "Gaussian mixture": sequential(GaussianMixtureTest, Guards()),
-        "Argo (no failure allowed)": lambda run, alpha: Threshold(limit, 0),
-        "Flagger (5 failures)": lambda run, alpha: Threshold(limit, 4),
+        "chi-squared each minute": Naive(traffic),
+        "Argo (no failure allowed)": Threshold(traffic, 0),
+        "Flagger (5 failures)": Threshold(traffic, 4),
     }

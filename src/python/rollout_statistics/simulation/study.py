@@ -1,207 +1,153 @@
-"""The tables of `docs/rollout-statistics.md`, from a seed."""
+"""Runs a scenario many times, by the product's whole rule and by others."""
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from rollout_statistics.policy import SIGNALS, Policy, Signal
-from rollout_statistics.simulation.rules import rules
-from rollout_statistics.simulation.traffic import Run, Traffic, slower
+from rollout_statistics.policy import Policy
+from rollout_statistics.signals import Signal
+from rollout_statistics.simulation.rules import Product, others
+from rollout_statistics.simulation.run import Run
+from rollout_statistics.simulation.scenarios import Scenario
 
-SHARES = (0.01, 0.1, 0.5)
-CHOSEN = "odds ratio, guarded"
-COMPARED = (
-    CHOSEN,
-    "odds ratio, dispersion only",
-    "odds ratio",
-    "half-plane, guarded",
-    "half-plane",
-    "Gaussian mixture",
-    "Argo (no failure allowed)",
-    "Flagger (5 failures)",
-)
+BAKE_SECONDS = 600.0
+"""Before a step may advance, as in the plan's own defaults."""
 
-_SLOW = 0.05
-_RATES: dict[Signal, float] = {"errors": 0.01, "first_token": _SLOW, "gaps": _SLOW}
+OTHERS_REQUESTS = 60_000
+"""Of both arms, in which other rules have to find a fault."""
 
 
-def _forgiven(signal: Signal) -> float:
-    return 1.0 if signal == "errors" else Policy().latency_ratio
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One line of a table.
+class End(NamedTuple):
+    """How one run ended.
 
     Attributes:
-        limit: the fixed threshold that an operator who knew the usual rate would have set.
-        requests: of both arms, after which a run ends.
+        requests: of the candidate until it was rolled back, from the fault's beginning on, and from
+            where durations count if it is one of these; None if it was not.
+        worse: the signals that did it.
+        advanced_at: seconds after which the step would have advanced; None if it would not have.
+        others: the names of other rules that rolled back, with the same requests.
     """
 
-    name: str
-    traffic: Traffic
-    alpha: float
-    limit: float
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """One line of the table in which all signals watch at once, as in the product.
-
-    Attributes:
-        traffics: for each signal. Each draws its own keys: signals that err together would err in
-            fewer runs.
-        requests: of both arms, after which a run ends.
-    """
-
-    name: str
-    traffics: dict[Signal, Traffic]
-    requests: int
+    requests: int | None
+    worse: tuple[Signal, ...]
+    advanced_at: float | None
+    others: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one rule fared in one scenario, over all runs.
+    """How one scenario ended, over all runs."""
 
-    Attributes:
-        requests: of the canary, at the roll back, in order; shorter than `runs` if some had none.
-    """
-
-    rule: str
-    runs: int
-    requests: tuple[int, ...]
+    ends: tuple[End, ...]
 
     @property
-    def rolled_back(self) -> float:
-        """Return the part of the runs that were rolled back."""
-        return len(self.requests) / self.runs
+    def rolled_back(self) -> int:
+        """Return how many runs were rolled back."""
+        return sum(end.requests is not None for end in self.ends)
 
-    def quantile(self, part: float) -> int | None:
-        """Return by how many requests of the canary this part of the runs was rolled back."""
-        index = int(self.runs * part)
-        return self.requests[index] if index < len(self.requests) else None
+    @property
+    def signals(self) -> Counter[Signal]:
+        """Return which signals rolled back, and how often."""
+        return Counter(signal for end in self.ends for signal in end.worse)
 
+    def rolled_back_by(self, rule: str) -> int:
+        """Return how many runs another rule rolled back."""
+        return sum(rule in end.others for end in self.ends)
 
-def sound_canaries(requests: int) -> Iterator[Scenario]:
-    """Yield what must not be rolled back: two stacks that are the same."""
-    # Twice what the product uses: rarer events would take more runs to count.
-    alpha = 2 * Policy().alphas["errors"]
-    for name, traffic in _sound_traffic("errors").items():
-        yield Scenario(name, traffic, alpha, 0.02, requests)
+    def requests(self, part: float, rule: str | None = None) -> int | None:
+        """Return by how many requests of the candidate this part of the runs was rolled back."""
+        found = [end.requests if rule is None else end.others.get(rule) for end in self.ends]
+        ended = sorted(each for each in found if each is not None)
+        index = math.ceil(part * len(self.ends)) - 1
+        return ended[index] if index < len(ended) else None
 
-
-def sound_together(requests: int) -> Iterator[Together]:
-    """Yield the same with all signals at once, at the alphas of the product."""
-    by_signal = {signal: _sound_traffic(signal) for signal in SIGNALS}
-    for name in by_signal["errors"]:
-        yield Together(name, {signal: by_signal[signal][name] for signal in SIGNALS}, requests)
-
-
-def _sound_traffic(signal: Signal) -> dict[str, Traffic]:
-    """Return what a sound canary may meet, by name."""
-    rate = _RATES[signal]
-    base = Traffic(rate, rate, 0.1, forgiven=_forgiven(signal))
-    kinds = {
-        "independent": base,
-        "bursts in both arms": replace(base, bursts=True),
-        "failures retried 4 times": replace(base, retries=4),
-        "keys differ (variance 2)": replace(base, spread=2),
-        "2% of keys fail at 30%": replace(base, bad_keys=0.02),
-        "100 keys that differ": replace(base, spread=2, keys=100),
-    }
-    return {
-        f"{name}, {share:.0%}": replace(traffic, share=share)
-        for name, traffic in kinds.items()
-        for share in SHARES
-    }
-
-
-def faulty_canaries(requests: int) -> Iterator[Scenario]:
-    """Yield what must be found, and soon."""
-    policy = Policy()
-    for rate, faulty in ((0.01, 0.05), (0.005, 0.02)):
-        for share in SHARES:
-            yield Scenario(
-                f"errors {rate:.1%} to {faulty:.0%}, {share:.0%}",
-                Traffic(rate, faulty, share),
-                policy.alphas["errors"],
-                2 * rate,
-                requests,
-            )
-    for ratio in (1.3, 2.0):
-        yield from _slower_canaries(ratio, requests)
-
-
-def forgiven_canaries(requests: int) -> Iterator[Scenario]:
-    """Yield what is slower, but not by more than a plan allows."""
-    for ratio in (1.1, 1.2):
-        yield from _slower_canaries(ratio, requests)
-
-
-def _slower_canaries(ratio: float, requests: int) -> Iterator[Scenario]:
-    for share in SHARES:
-        yield Scenario(
-            f"first token x{ratio:g}, {share:.0%}",
-            Traffic(_SLOW, slower(_SLOW, ratio), share, forgiven=_forgiven("first_token")),
-            Policy().alphas["first_token"],
-            2 * _SLOW,
-            requests,
-        )
+    def advanced_after(self, part: float) -> float | None:
+        """Return the seconds after which this part of the runs would have advanced."""
+        ended = sorted(end.advanced_at for end in self.ends if end.advanced_at is not None)
+        index = math.ceil(part * len(self.ends)) - 1
+        return ended[index] if index < len(ended) else None
 
 
 def run_scenario(
-    scenario: Scenario, rule_names: Sequence[str], runs: int, executor: Executor
-) -> list[Outcome]:
-    """Run a scenario many times; run number N has the seed N."""
-    jobs = [(scenario, tuple(rule_names), seed) for seed in range(runs)]
-    ends = list(executor.map(_run, jobs, chunksize=max(1, runs // 40)))
-    return [
-        Outcome(name, runs, tuple(sorted(end[name] for end in ends if name in end)))
-        for name in rule_names
-    ]
+    scenario: Scenario,
+    runs: int,
+    executor: Executor,
+    *,
+    compare: bool = False,
+    policy: Policy | None = None,
+) -> Outcome:
+    """Run a scenario many times; run number N has the seed N.
+
+    Args:
+        compare: whether other rules look, too.
+        policy: the product's, unless it is another one.
+    """
+    jobs = [(scenario, seed, compare, policy or Policy()) for seed in range(runs)]
+    return Outcome(tuple(executor.map(_run, jobs, chunksize=max(1, runs // 40))))
 
 
-def run_together(scenario: Together, runs: int, executor: Executor) -> dict[Signal, set[int]]:
-    """Run a scenario many times, and return which runs each signal rolled back."""
-    jobs = [
-        (scenario, signal, seed, len(SIGNALS) * seed + number)
-        for number, signal in enumerate(SIGNALS)
-        for seed in range(runs)
-    ]
-    ends = list(executor.map(_run_signal, jobs, chunksize=max(1, runs // 20)))
-    return {
-        signal: {
-            seed
-            for (_, its_signal, seed, _), end in zip(jobs, ends, strict=True)
-            if end and its_signal == signal
-        }
-        for signal in SIGNALS
-    }
-
-
-def _run_signal(job: tuple[Together, Signal, int, int]) -> bool:
-    """Return whether the chosen rule rolled back for a signal."""
-    together, signal, _, seed = job
-    traffic, alpha = together.traffics[signal], Policy().alphas[signal]
-    scenario = Scenario(together.name, traffic, alpha, 1.0, together.requests)
-    return CHOSEN in _run((scenario, (CHOSEN,), seed))
-
-
-def _run(job: tuple[Scenario, tuple[str, ...], int]) -> dict[str, int]:
-    """Return the canary's requests at the moment that each rule rolled back."""
-    scenario, rule_names, seed = job
-    run = Run(scenario.traffic, random.Random(seed))
-    make = rules(limit=scenario.limit)
-    watching = {name: make[name](run, scenario.alpha) for name in rule_names}
-    ends: dict[str, int] = {}
-    for second in run.seconds():
-        for name in [name for name, rule in watching.items() if rule.rolls_back(second)]:
-            ends[name] = run.canary.trials
-            del watching[name]
-        if not watching or run.control.trials + run.canary.trials >= scenario.requests:
+def _run(job: tuple[Scenario, int, bool, Policy]) -> End:
+    """Run once, to the rollback by every rule or to the end."""
+    scenario, seed, compare, policy = job
+    traffic = scenario.traffic
+    run = Run(traffic, random.Random(seed))
+    product = Product(run, policy)
+    watching = others(traffic) if compare else {}
+    ended: dict[str, int] = {}
+    requests: int | None = None
+    advanced_at: float | None = None
+    total = 0
+    for at, counts in run.looks():
+        total += sum(counts.values())
+        if requests is None:
+            follows = product.decides(at, counts)
+            if follows == "rollback":
+                requests = run.candidate_requests
+            elif follows == "go on" and advanced_at is None and at >= BAKE_SECONDS:
+                advanced_at = at
+        for name in list(watching):
+            if watching[name].decides(at, counts) == "rollback":
+                ended[name] = max(0, run.candidate_requests - traffic.late)
+                del watching[name]
+        if total >= min(scenario.requests, OTHERS_REQUESTS):
+            watching = {}
+        if (requests is not None and not watching) or total >= scenario.requests:
             break
-    return ends
+    worse = product.worse if requests is not None else ()
+    return End(_counted(scenario, product, requests), worse, advanced_at, ended)
+
+
+def _counted(scenario: Scenario, product: Product, requests: int | None) -> int | None:
+    if requests is None:
+        return None
+    begun = scenario.traffic.late
+    if scenario.duration:
+        begun = max(begun, product.counted_from or 0)
+    return max(0, requests - begun)
+
+
+def exact_interval(events: int, runs: int) -> tuple[float, float]:
+    """Return the 95% interval of Clopper and Pearson for a rate, by bisection."""
+    low = 0.0 if not events else _root(lambda p: 1 - _below(events - 1, runs, p), 0.025)
+    high = 1.0 if events == runs else 1 - _root(lambda p: _below(events, runs, 1 - p), 0.025)
+    return low, high
+
+
+def _below(events: int, runs: int, rate: float) -> float:
+    return math.fsum(
+        math.comb(runs, k) * rate**k * (1 - rate) ** (runs - k) for k in range(events + 1)
+    )
+
+
+def _root(growing: Callable[[float], float], value: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if growing(middle) < value else (low, middle)
+    return low

@@ -1,8 +1,9 @@
 """The one that judges and acts: about once a second, in whichever worker holds the lease.
 
-Everything that one look changes is one transaction: the outcomes it took, the evidence they made,
-the decision and its event. A process that is killed leaves either all of it or nothing, and its
-successor goes on from there.
+Evidence grows in memory, off the event loop, by what each look finds. Every `KEEP_SECONDS`, and
+with every decision, it is kept in the database, in one transaction with the removal of the reports
+that it is made of. A process that is killed leaves the last evidence and all reports since, so its
+successor counts each of them once and goes on from there.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.control.agenda import agenda
 from querylake_api.rollouts.control.gates import GateEvidence, Gates
 from querylake_api.rollouts.judging.decision import Decision, decide
-from querylake_api.rollouts.judging.evidence import Evidence
-from querylake_api.rollouts.judging.verdict import SignalVerdict, judge
+from querylake_api.rollouts.judging.sentences import reason
+from querylake_api.rollouts.judging.trial import Trial
 from querylake_api.rollouts.records.flips import measure_flips
 from querylake_api.rollouts.records.lease import Lease, LeaseLost
 from querylake_api.rollouts.records.lifecycle import Action, Status
@@ -34,14 +35,20 @@ from querylake_api.rollouts.records.repository import (
     append,
     change,
     find,
-    take_outcomes,
+    keep_evidence,
+    kept_evidence,
+    reported,
 )
 from querylake_api.rollouts.records.transition import as_sentence, transition
+from rollout_statistics.verdict import SignalVerdict
 
 INTERVAL_SECONDS = 1.0
 MAX_BAKE_STEP = 3.0
 """Time that a step bakes is counted while somebody watches, by a clock that cannot be set. More
 than this between two looks was a pause of ours."""
+
+KEEP_SECONDS = 30.0
+"""What grows with the keys is written so often, and not with each look."""
 
 ACTOR = "controller"
 
@@ -55,6 +62,7 @@ class Controller:
         blind_spots: tells what is not known of a rollout's candidate, in clauses.
         own_alarms: the alarms of this process, which need not wait for the database.
         clock: seconds, of a clock that cannot be set.
+        keep_seconds: see `KEEP_SECONDS`.
 
     Attributes:
         hurry: set when there may be an alarm to act on.
@@ -69,6 +77,7 @@ class Controller:
         blind_spots: Callable[[Rollout], list[str]],
         own_alarms: Callable[[], Mapping[str, Sequence[str]]] = dict,
         clock: Callable[[], float] = time.monotonic,
+        keep_seconds: float = KEEP_SECONDS,
     ) -> None:
         self._repository = repository
         self._lease = lease
@@ -76,6 +85,8 @@ class Controller:
         self._blind_spots = blind_spots
         self._own_alarms = own_alarms
         self._clock = clock
+        self._keep_seconds = keep_seconds
+        self._trials: dict[str, Trial] = {}
         self._looked_at: float | None = None
         self.hurry = asyncio.Event()
         self.news = asyncio.Event()
@@ -112,14 +123,18 @@ class Controller:
         """
         if not await self._lease.claim():
             self._looked_at = None
+            self._trials.clear()
             return
         now = self._clock()
         if self._looked_at is None:
+            # Another process may have judged meanwhile: what it has kept is what holds.
+            self._trials.clear()
             await self._repository.forget_dead_workers()
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, MAX_BAKE_STEP)
         self._looked_at = now
         due = await agenda(self._repository.database)
         alarms = await self._alarms() if due.live else {}
+        self._trials = {name: each for name, each in self._trials.items() if name in due.live}
         for rollout_id in due.live:
             finished = await self._judge(rollout_id, passed, alarms.get(rollout_id, []))
             if finished is not None:
@@ -149,37 +164,34 @@ class Controller:
             await self._lease.check(connection)
             rollout = await find(connection, rollout_id, lock=True)
             if rollout is None or not rollout.course.status.live:
+                self._trials.pop(rollout_id, None)
                 return None
-            evidence = Evidence.of(rollout.plan.judging.policy(), rollout.evidence)
+            trial = self._trials.pop(rollout_id, None)
+            if trial is None:
+                trial = Trial(rollout.plan, await kept_evidence(connection, rollout_id))
+            reports = await reported(connection, rollout_id, trial.rows)
             step = rollout.course.step
-            if evidence.step != step:
-                evidence.begin_step(step)
-            counts = await take_outcomes(connection, rollout_id, step)
-            if counts:
-                evidence.fold(counts)
+            verdicts = await asyncio.to_thread(trial.look, step, passed, reports)
             running = rollout.course.status is Status.RUNNING
             baked = rollout.baked_seconds + (passed if running else 0.0)
-            verdicts = judge(evidence, _share(rollout))
-            blind_spots = self._blind_spots(rollout)
             decision = decide(
                 rollout.plan,
                 rollout.course,
                 baked_seconds=baked,
                 verdicts=verdicts,
                 alarms=alarms,
-                blind_spots=blind_spots,
+                blind_spots=self._blind_spots(rollout),
             )
-            values: dict[str, Any] = {
-                "baked_seconds": baked,
-                "judgement": _document(decision, verdicts, rollout.judgement),
-            }
-            if counts or rollout.evidence is None or evidence.step != rollout.evidence["step"]:
-                values["evidence"] = evidence.document()
-            await change(connection, rollout_id, **values)
+            judgement = _document(rollout, decision, verdicts, trial)
+            await change(connection, rollout_id, baked_seconds=baked, judgement=judgement)
             action = {"rollback": Action.ROLLBACK, "advance": Action.ADVANCE}.get(decision.next)
+            due = action is not None or trial.elapsed - trial.kept_at >= self._keep_seconds
+            if due and trial.rows:
+                document = await asyncio.to_thread(trial.document)
+                await keep_evidence(connection, rollout_id, document, trial.rows)
             if action is not None:
                 figures = {
-                    "signals": [asdict(verdict) for verdict in verdicts],
+                    "signals": judgement["signals"],
                     "alarms": list(alarms),
                     "baked_seconds": round(baked, 1),
                 }
@@ -191,6 +203,10 @@ class Controller:
                     reason=as_sentence(decision.reason),
                     figures=figures,
                 )
+        # Only now: had the transaction failed, the next look would begin with what was kept.
+        if due:
+            trial.rows, trial.kept_at = [], trial.elapsed
+        self._trials[rollout_id] = trial
         return (rollout, decision) if decision.next == "finish" else None
 
     async def _finish(self, finished: tuple[Rollout, Decision]) -> None:
@@ -226,19 +242,16 @@ class Controller:
             await append(connection, rollout.id, Event("held", ACTOR, sentence, figures))
 
 
-def _share(rollout: Rollout) -> float:
-    step = rollout.plan.steps[rollout.course.step]
-    return step.percent / 100 if rollout.plan.sticky and not step.shadow_percent else 0.0
-
-
 def _document(
-    decision: Decision, verdicts: Sequence[SignalVerdict], before: Mapping[str, Any] | None
+    rollout: Rollout, decision: Decision, verdicts: Sequence[SignalVerdict], trial: Trial
 ) -> dict[str, Any]:
+    policy = rollout.plan.judging.policy()
     document: dict[str, Any] = {
         "next": decision.next,
         "reason": as_sentence(decision.reason),
-        "signals": [asdict(verdict) for verdict in verdicts],
+        "signals": [{**asdict(verdict), "reason": reason(policy, verdict)} for verdict in verdicts],
+        "listed_requests": trial.evidence.listed_requests,
     }
-    if before is not None and "refusal" in before:
-        document["refusal"] = before["refusal"]
+    if rollout.judgement is not None and "refusal" in rollout.judgement:
+        document["refusal"] = rollout.judgement["refusal"]
     return document

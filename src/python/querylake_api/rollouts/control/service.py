@@ -31,6 +31,9 @@ from querylake_api.rollouts.routing.follower import Follower
 
 WATCH_SECONDS = 0.5
 
+ANSWER_SECONDS = 0.4
+"""How long the answer to a rollback waits for the database. The traffic has gone back by then."""
+
 
 class RolloutService:
     """Creates rollouts and moves them, in this worker, for all of them."""
@@ -68,26 +71,46 @@ class RolloutService:
         return await self.get(rollout_id)
 
     async def get(self, rollout_id: str) -> Rollout:
-        """Return a rollout. Raises `ApiError` if there is none, or nobody can say."""
+        """Return a rollout: without the database, as this process last knew it.
+
+        Raises:
+            ApiError: there is none, or nobody can say.
+        """
+        known = self._follower.known(rollout_id)
+        if known is not None and self._follower.failure is not None:
+            return known
         try:
             rollout = await self._repository.get(rollout_id)
         except DatabaseUnavailable:
+            if known is not None:
+                return known
             raise database_away() from None
         if rollout is None:
             raise rollout_not_found(rollout_id)
         return rollout
 
     async def page(self) -> list[Rollout]:
-        """Return rollouts, newest first."""
+        """Return rollouts, newest first: without the database, each model's last one."""
+        if self._follower.failure is not None:
+            return self._remembered()
         try:
             return await self._repository.page()
         except DatabaseUnavailable:
-            raise database_away() from None
+            return self._remembered()
+
+    def _remembered(self) -> list[Rollout]:
+        known = self._follower.rollouts()
+        return sorted(known, key=lambda rollout: rollout.created_at, reverse=True)
 
     async def events(self, rollout_id: str, after: int = 0) -> list[Event]:
-        """Return what happened to a rollout, oldest first."""
-        await self.get(rollout_id)
-        return await self._repository.events(rollout_id, after)
+        """Return what happened to a rollout, oldest first; nothing without the database."""
+        rollout = await self.get(rollout_id)
+        if self._follower.failure is not None:
+            return []
+        try:
+            return await self._repository.events(rollout.id, after)
+        except DatabaseUnavailable:
+            return []
 
     async def watch(self, rollout_id: str) -> AsyncIterator[Event | None]:
         """Yield every event from the first, as it happens; None every half second between."""
@@ -176,11 +199,13 @@ class RolloutService:
             return rollout.course.status.value, True
         self._follower.order_stop(rollout_id, Stop(actor, reason, time.time()))
         try:
-            async with self._repository.database.begin() as connection:
-                rollout = await transition(
-                    connection, rollout_id, Action.ROLLBACK, actor=actor, reason=reason
-                )
-        except DatabaseUnavailable:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                async with self._repository.database.begin() as connection:
+                    rollout = await transition(
+                        connection, rollout_id, Action.ROLLBACK, actor=actor, reason=reason
+                    )
+        except (DatabaseUnavailable, TimeoutError):
+            # The order stays on this machine, and the follower brings it to the database.
             return "rolled_back", False
         except ApiError:
             self._follower.withdraw_stop(rollout_id)

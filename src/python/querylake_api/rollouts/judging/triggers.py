@@ -1,14 +1,19 @@
 """What needs no statistics: an engine that is dead, out of memory, unreachable, or stuck. Pure.
 
-Each worker looks at its own facts, since requests fail where they are made.
+Each worker looks at its own facts, since requests fail where they are made. Both stacks are judged
+by the same rule: what an engine of the stable stack shows at the same time is an incident of both
+and no reason to prefer one. A crash or a restart of the candidate cannot be undone and stays one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Literal
 
 from querylake_api.rollouts.records.plan import Judging
 from querylake_api.upstreams.facts import LastExit, UpstreamFacts
+
+Condition = Literal["down", "stalled", "no token", "no connection"]
 
 STALL_SECONDS = (2.5, 10.0)
 """Without `stall_seconds`: how long an engine that has requests may stand still, at least and at
@@ -37,13 +42,17 @@ class EngineWatch:
         """Take a look, and return a sentence for every reason to roll back at once."""
         self._standstill = max([self._standstill, *(each.stalled_seconds for each in stable)])
         limit = judging.stall_seconds or stall_limit(self._standstill)
+        of_both = {_condition(each, limit, judging) for each in stable}
         found = []
         for each in candidates:
             name = f"the candidate's engine {each.name!r}"
             self._remember(each, name)
-            alarm = self._final.get(each.name) or _alarm(each, name, limit, judging)
-            if alarm is not None:
-                found.append(alarm)
+            final = self._final.get(each.name)
+            condition = _condition(each, limit, judging)
+            if final is not None:
+                found.append(final)
+            elif condition is not None and condition not in of_both:
+                found.append(_sentence(condition, each, name, limit, judging))
         return found
 
     def _remember(self, facts: UpstreamFacts, name: str) -> None:
@@ -72,22 +81,33 @@ def stall_limit(standstill: float) -> float:
     return min(most, max(least, 2 * standstill))
 
 
-def _alarm(facts: UpstreamFacts, name: str, limit: float, judging: Judging) -> str | None:
+def _condition(facts: UpstreamFacts, limit: float, judging: Judging) -> Condition | None:
+    """Return what is wrong with an engine now."""
+    if facts.condition == "down":
+        return "down"
+    if facts.condition == "stalled":
+        return "stalled"
+    if facts.stalled_seconds >= limit:
+        return "no token"
+    if facts.connect_failures >= judging.max_connect_failures:
+        return "no connection"
+    return None
+
+
+def _sentence(
+    condition: Condition, facts: UpstreamFacts, name: str, limit: float, judging: Judging
+) -> str:
     """Return the sentence. It names limits, and not what was counted since, so that it stays the
     same while the fault lasts, and workers that see the same fault say the same."""
-    if facts.condition == "down":
-        return f"{name} is down: {facts.detail}"
-    if facts.condition == "stalled":
-        return f"{name} is stalled: {facts.detail}"
-    if facts.stalled_seconds >= limit:
+    if condition in ("down", "stalled"):
+        return f"{name} is {condition}: {facts.detail}"
+    if condition == "no token":
         return (
             f"{name} has requests and made no token for {limit:.1f} s or longer, whatever its "
             "health endpoint says"
         )
-    if facts.connect_failures >= judging.max_connect_failures:
-        times = f"{judging.max_connect_failures} times or more in a row"
-        return f"{name} could not be connected to {times}"
-    return None
+    times = f"{judging.max_connect_failures} times or more in a row"
+    return f"{name} could not be connected to {times}"
 
 
 def blind_spots(

@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from querylake_api.persistence.text import StorableText, without_nul
-from rollout_statistics.policy import Policy
+from rollout_statistics.policy import DEFAULT_WEIGHTS, Policy
+from rollout_statistics.signals import Signal
 
 Percent = Annotated[float, Field(ge=0, lt=100)]
 
@@ -39,6 +40,10 @@ class Judging(BaseModel):
     """When the candidate is worse, and when it is good enough; see `rollout_statistics.policy`.
 
     Attributes:
+        warmup_seconds: from the candidate's first request on, in which its durations do not count:
+            caches are cold, kernels are compiled. Failures do count.
+        weights: how the budget of false alarms (1% a rollout) is shared between the signals; what
+            is not named keeps its usual weight, and 0 takes a signal out.
         max_connect_failures: attempts in a row that do not even connect, then it is rolled back.
         stall_seconds: the same for an engine that has requests and makes no token for so long;
             None takes it from what the stable stack shows, see `triggers.STALL_SECONDS`.
@@ -49,6 +54,8 @@ class Judging(BaseModel):
     error_margin: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     latency_ratio: Annotated[float, Field(ge=1, le=10)] = 1.25
     min_requests: Annotated[int, Field(ge=1)] = 50
+    warmup_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300
+    weights: dict[Signal, Annotated[float, Field(ge=0, le=1000)]] = {}
     max_connect_failures: Annotated[int, Field(ge=1)] = 5
     stall_seconds: Annotated[float, Field(gt=0)] | None = None
 
@@ -58,6 +65,8 @@ class Judging(BaseModel):
             error_margin=self.error_margin,
             latency_ratio=self.latency_ratio,
             min_requests=self.min_requests,
+            warmup_seconds=self.warmup_seconds,
+            weights={**DEFAULT_WEIGHTS, **self.weights},
         )
 
 

@@ -6,7 +6,7 @@ Time is the database's own, so that the clocks of the machines do not matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple, Unpack
@@ -28,9 +28,10 @@ from querylake_api.rollouts.records.models import (
     RolloutRow,
     RolloutWorkerRow,
 )
-from querylake_api.rollouts.records.outcomes import Batch, Kind
+from querylake_api.rollouts.records.outcomes import Batch
 from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.records.split import Split, below
+from rollout_statistics.outcomes import Kind
 
 ALIVE_SECONDS = 3
 """A worker that has said nothing for so long is taken for dead."""
@@ -40,13 +41,16 @@ Columns = TypeVarTuple("Columns")
 NEXT_VERSION = text("nextval('rollout_version')")
 
 
+_SHOWN = [column for column in RolloutRow.__table__.columns if column.name != "evidence"]
+"""The evidence grows with the keys, and only who judges needs it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One rollout as it stands.
 
     Attributes:
         candidates: upstreams of the candidate when it was created.
-        evidence: see `evidence.Evidence.document`.
         judgement: what the controller last thought, for showing.
     """
 
@@ -61,7 +65,6 @@ class Rollout:
     started_at: datetime | None
     ended_at: datetime | None
     baked_seconds: float
-    evidence: Mapping[str, Any] | None
     judgement: Mapping[str, Any] | None
     created_by: str
 
@@ -129,7 +132,7 @@ class RolloutRepository:
 
     async def page(self, limit: int = 100) -> list[Rollout]:
         """Return rollouts, newest first."""
-        query = select(RolloutRow.__table__).order_by(RolloutRow.created_at.desc()).limit(limit)
+        query = select(*_SHOWN).order_by(RolloutRow.created_at.desc()).limit(limit)
         async with self.database.begin() as connection:
             return [_rollout(row) for row in await connection.execute(query)]
 
@@ -166,7 +169,7 @@ class RolloutRepository:
         rows = await self.database.lookout.glance(_VERSIONS)
         if dict(rows) == known:
             return None
-        query = _last_of_each_model(select(RolloutRow.__table__))
+        query = _last_of_each_model(select(*_SHOWN))
         async with self.database.begin() as connection:
             return [_rollout(row) for row in await connection.execute(query)]
 
@@ -225,7 +228,7 @@ async def find(
     connection: AsyncConnection, rollout_id: str, *, lock: bool = False
 ) -> Rollout | None:
     """Return a rollout; with `lock`, nobody else can change it until the transaction ends."""
-    query = select(RolloutRow.__table__).where(RolloutRow.id == rollout_id)
+    query = select(*_SHOWN).where(RolloutRow.id == rollout_id)
     if lock:
         query = query.with_for_update()
     row = (await connection.execute(query)).one_or_none()
@@ -250,29 +253,65 @@ async def append(connection: AsyncConnection, rollout_id: str, event: Event) -> 
     )
 
 
-async def take_outcomes(
-    connection: AsyncConnection, rollout_id: str, step: int
-) -> Counter[Kind] | None:
-    """Take away what workers have counted: folding it and taking it is one transaction.
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What one worker has reported once of a step.
 
-    Returns:
-        What belongs to the step; None if there was nothing at all. What belongs to an earlier step
-        came too late and is dropped, in both arms.
+    Attributes:
+        row: its id, by which it is forgotten once it is part of the evidence that is kept.
+    """
+
+    row: int
+    step: int
+    counts: Counter[Kind]
+
+
+async def reported(
+    connection: AsyncConnection, rollout_id: str, known: Collection[int]
+) -> list[Reported]:
+    """Return what workers have reported, in order.
+
+    Args:
+        known: ids of what was returned before.
     """
     query = (
-        delete(RolloutOutcomeRow)
-        .where(RolloutOutcomeRow.rollout_id == rollout_id)
-        .returning(RolloutOutcomeRow.step, RolloutOutcomeRow.counts)
+        select(RolloutOutcomeRow.id, RolloutOutcomeRow.step, RolloutOutcomeRow.counts)
+        .where(RolloutOutcomeRow.rollout_id == rollout_id, RolloutOutcomeRow.id.not_in(known))
+        .order_by(RolloutOutcomeRow.id)
     )
-    rows = (await connection.execute(query)).all()
-    if not rows:
-        return None
+    rows = await connection.execute(query)
+    return [Reported(row, step, _counts(kinds)) for row, step, kinds in rows]
+
+
+def _counts(kinds: Sequence[Sequence[Any]]) -> Counter[Kind]:
+    """Return the counts of a report; what a worker of another version reports is left out."""
     counts: Counter[Kind] = Counter()
-    for its_step, kinds in rows:
-        if its_step == step:
-            for *kind, count in kinds:
-                counts[Kind(*kind)] += count
+    for *kind, count in kinds:
+        if len(kind) == len(Kind._fields):
+            counts[Kind(*kind)] += count
     return counts
+
+
+async def kept_evidence(connection: AsyncConnection, rollout_id: str) -> Any:
+    """Return the evidence of a rollout as it was last kept; None if it never was."""
+    query = select(RolloutRow.evidence).where(RolloutRow.id == rollout_id)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def keep_evidence(
+    connection: AsyncConnection, rollout_id: str, evidence: str, rows: Collection[int]
+) -> None:
+    """Keep evidence, and forget the reports that it is made of, in one transaction.
+
+    Args:
+        evidence: as JSON.
+        rows: the ids of the reports.
+    """
+    await connection.execute(_KEEP, {"id": rollout_id, "evidence": evidence})
+    await connection.execute(delete(RolloutOutcomeRow).where(RolloutOutcomeRow.id.in_(rows)))
+
+
+_KEEP = text("UPDATE rollouts SET evidence = CAST(:evidence AS jsonb) WHERE id = :id")
 
 
 def _last_of_each_model(query: Select[Unpack[Columns]]) -> Select[Unpack[Columns]]:
@@ -355,7 +394,6 @@ def _rollout(row: Any) -> Rollout:
         started_at=row.started_at,
         ended_at=row.ended_at,
         baked_seconds=row.baked_seconds,
-        evidence=row.evidence,
         judgement=row.judgement,
         created_by=row.created_by,
     )

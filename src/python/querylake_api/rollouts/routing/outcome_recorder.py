@@ -7,64 +7,95 @@ stack has both.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
 
-from querylake_api.requests.record import Outcome, RequestRecord
-from querylake_api.rollouts.records.outcomes import Batch, Kind
+from querylake_api.requests.record import RequestRecord
+from querylake_api.rollouts.records.outcomes import Batch
+from querylake_api.rollouts.records.split import Split
 from querylake_api.rollouts.routing.assignment import RolloutAssignment
+from querylake_api.rollouts.routing.outcome_kind import kind_of, waiting
 from querylake_api.settings import Role
-from rollout_statistics.running_quantile import bucket_of
+from rollout_statistics.outcomes import WAITING_MARKS, Kind
 
 MAX_KINDS = 20_000
 """Distinct kinds of outcome kept until the next flush. Later ones go uncounted, in both arms."""
 
-_FAILED: dict[Outcome | None, bool] = {
-    "success": False,
-    "upstream_error": True,
-    "truncated": True,
-    "in_band_error": True,
-}
-"""Everything else is the client's doing or ours, and says nothing of an engine; see `_failed`."""
-
-_BANDS = (2_000, 16_000, 128_000)
-"""Edges between sizes of requests, in bytes. Tokens would not do: only a success has them, and what
-follows from the outcome must not decide whom it is compared with."""
-
 
 class OutcomeRecorder:
-    """A sink of finished requests.
+    """A sink of finished requests, which also knows those that are under way.
+
+    Args:
+        clock: `perf_counter` seconds.
 
     Attributes:
         totals: how many were counted since the start, by model, arm, and whether they failed.
     """
 
-    def __init__(self, assignment: RolloutAssignment) -> None:
+    def __init__(
+        self, assignment: RolloutAssignment, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._assignment = assignment
+        self._clock = clock
         self._counts: dict[tuple[str, int], Counter[Kind]] = {}
+        self._under_way: dict[RequestRecord, int] = {}
+        """How many of `WAITING_MARKS` each was reported at."""
         self.totals: Counter[tuple[str, Role, bool]] = Counter()
 
+    def began(self, record: RequestRecord) -> None:
+        """Note that a request of a live rollout is under way, until it is `finished`."""
+        self._under_way[record] = 0
+
+    def forget(self, record: RequestRecord) -> None:
+        """Note that a request is under way no more, and that nothing is to be counted of it."""
+        self._under_way.pop(record, None)
+
     def finished(self, record: RequestRecord) -> None:
-        """Count a request, if it belongs to a live rollout and says something of its engine."""
+        """Count a request, if it belongs to a live rollout and says something of its stack."""
+        self._under_way.pop(record, None)
+        split = self._judged(record)
+        if split is None:
+            return
+        kind = kind_of(record, _key(record, split))
+        if kind is not None:
+            self.totals[split.model, kind.arm, kind.ending == "failed"] += 1
+            self._count(split, kind)
+
+    def take(self) -> list[Batch]:
+        """Return what was counted since the last call."""
+        self._count_waiting()
+        taken, self._counts = self._counts, {}
+        return [Batch(rollout, step, counts) for (rollout, step), counts in taken.items()]
+
+    def _count_waiting(self) -> None:
+        """Count requests that have no token yet, once for each mark that they have waited to."""
+        now = self._clock()
+        for record, passed in self._under_way.items():
+            if record.first_token_at is not None:
+                continue
+            waited = now - record.started_at
+            while passed < len(WAITING_MARKS) and waited >= WAITING_MARKS[passed]:
+                split = self._judged(record)
+                if split is not None:
+                    kind = waiting(record, _key(record, split), WAITING_MARKS[passed])
+                    self._count(split, kind)
+                passed += 1
+                self._under_way[record] = passed
+
+    def _judged(self, record: RequestRecord) -> Split | None:
+        """Return the split that a request counts for, if any."""
         live = self._assignment.judged_since(record.model)
         if live is None:
-            return
+            return None
         split, since = live
-        failed = _failed(record)
-        if failed is None or record.started_at < since:
-            return
+        if record.started_at < since:
+            return None
         if record.stack != record.assigned_stack or not record.stack:
-            return
-        first = record.time_to_first_token
-        gap = record.gap_p95
-        kind = Kind(
-            "candidate" if record.stack == "candidate" else "stable",
-            stratum(record.route, record.streamed, record.request_bytes),
-            (record.key_id or "") if split.sticky else "",
-            failed,
-            None if first is None else bucket_of(first),
-            None if gap is None else bucket_of(gap),
-        )
-        self.totals[split.model, kind.arm, failed] += 1
+            return None
+        return split
+
+    def _count(self, split: Split, kind: Kind) -> None:
         place = split.rollout_id, split.step
         counts = self._counts.get(place)
         if counts is None:
@@ -72,24 +103,6 @@ class OutcomeRecorder:
         if kind in counts or len(counts) < MAX_KINDS:
             counts[kind] += 1
 
-    def take(self) -> list[Batch]:
-        """Return what was counted since the last call."""
-        taken, self._counts = self._counts, {}
-        return [Batch(rollout, step, counts) for (rollout, step), counts in taken.items()]
 
-
-def _failed(record: RequestRecord) -> bool | None:
-    """Return whether the engine failed a request; None if it says nothing of the engine.
-
-    An engine that has no room answers 429. No client did anything wrong, and a new stack with less
-    room than the old one is a worse one.
-    """
-    if record.status == 429 and record.error_code == "rejected_by_engine":
-        return True
-    return _FAILED.get(record.outcome)
-
-
-def stratum(route: str, streamed: bool, request_bytes: int) -> str:
-    """Return the name of the stratum that a request belongs to."""
-    band = sum(request_bytes > edge for edge in _BANDS)
-    return f"{route}{' stream' if streamed else ''} size {band}"
+def _key(record: RequestRecord, split: Split) -> str:
+    return (record.key_id or "") if split.sticky else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from llm_provider.errors import ProviderError
 from querylake_api.error_responses.delivery import tell
@@ -63,6 +64,8 @@ class ShadowingDispatcher:
         """Return the request, bound to its stack; a copy may have been begun."""
         dispatch = self._requests.dispatch(call, record)
         live = self._assignment.judged_since(call.model.id)
+        if live is not None:
+            self._recorder.began(record)
         if live is not None and live[0].shadow_below and record.stack == "stable":
             split = live[0]
             if (
@@ -86,6 +89,7 @@ class ShadowingDispatcher:
         record = RequestRecord(f"shadow-{call.request_id}", "POST", route)
         record.route, record.model, record.request_bytes = route, call.model.id, size
         record.key_id, record.streamed = call.key.id, call.stream
+        self._recorder.began(record)
         try:
             async with self._copies.dispatch(call, record) as answer:
                 await pass_on(answer, call, _discard, record)
@@ -96,6 +100,9 @@ class ShadowingDispatcher:
         except Exception:  # noqa: BLE001 - a copy has no caller who could be told
             _log.exception("the copy of request %s failed", call.request_id)
             return
+        finally:
+            self._recorder.forget(record)
+        record.finish(time.perf_counter())
         self._recorder.finished(record)
 
 

@@ -2,7 +2,10 @@
 
 const KEY = "querylake-admin-key";
 const POLL_MS = 2000;
-const NAMES = { errors: "Failed requests", first_token: "Slow first tokens", gaps: "Slow pauses" };
+const NAMES = {
+  failed: "Failed requests", rejected: "Rejected by the engine", refused: "Refused by the queue", abandoned: "Abandoned by the client",
+  slow_response: "Slow responses", slow_pauses: "Slow pauses", long_pause: "Long single pauses", odd_output: "Odd output", no_tool_call: "No tool call",
+};
 const ACTIONS = {
   start: ["Start", "The first share of the traffic goes to the candidate.", "primary"],
   pause: ["Pause", "The shares stay as they are. What harms is still rolled back.", ""],
@@ -161,9 +164,27 @@ function arms(signals) {
     make("td", { "data-name": "Candidate" }, ...arm(signal.candidate, "candidate")),
     make("td", { "data-name": "Intervals" }, intervals(signal)),
     make("td", { "data-name": "Verdict" }, make("span", { className: `word ${signal.word.replace(" ", "-")}` }, signal.word),
-      signal.word === "not measured" ? null : make("div", { className: "hint" }, `evidence ${signal.e_worse.toPrecision(2)} of ${Math.round(signal.e_needed)} for worse`))));
+      ...evidence(signal))));
   return make("table", {}, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...rows));
+}
+
+/** How much speaks for "worse" and for "not worse", and how much longer it takes. */
+function evidence(signal) {
+  if (signal.word === "not measured") return [];
+  const left = signal.seconds_left === null ? [] : [`about ${duration(signal.seconds_left)} at this rate`];
+  return [`worse: ${strength(signal.e_worse, signal.e_needed)}`, `not worse: ${strength(signal.e_not_worse, signal.e_not_worse_needed)}`, ...left]
+    .map((line) => make("div", { className: "hint" }, line));
+}
+
+function strength(value, needed) {
+  return value >= 1000 * needed ? "beyond doubt" : `${value.toPrecision(2)} of ${Math.round(needed)}`;
+}
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} minutes`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86400)} days`;
 }
 
 function arm(figures, which) {
