@@ -18,8 +18,7 @@ from llm_provider_testing.scripted_engine import (
     answer_probe,
     scripted_engine,
 )
-from querylake_api.rollouts.control.sentinel import LOOK_INTERVAL
-from querylake_api.settings import HealthSettings
+from querylake_api.rollouts.control.sentinel import CANDIDATE_TIMEOUT, LOOK_INTERVAL
 from querylake_api.upstreams.monitor import MIN_PAUSE_SECONDS
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, hung_up, stage_config
@@ -33,7 +32,7 @@ the clock on the wall, it does to the looks as well.
 """
 
 ANSWERED = LOOK_INTERVAL + MIN_PAUSE_SECONDS
-UNANSWERED = HealthSettings().timeout_seconds + MIN_PAUSE_SECONDS
+UNANSWERED = CANDIDATE_TIMEOUT + MIN_PAUSE_SECONDS
 """Seconds from one look to the next."""
 
 HEALTHY = {"state": "ready", "ready": True, "restarts": 0, "requests_running": 0}

@@ -25,8 +25,11 @@ PATIENCE_SECONDS = 1.5
 """How long the controller may take to act on an alarm."""
 
 LOOK_INTERVAL = 0.5
-"""Seconds between two probes of the engines of a live rollout, the stable ones too: what is done to
-one stack must be done to the other. A probe may take as long as its configuration says, on both."""
+"""Seconds between two looks at the engines of a live rollout, the stable ones too: what is done to
+one stack must be done to the other."""
+
+CANDIDATE_TIMEOUT = 1.0
+"""Seconds that a look at a candidate may take."""
 
 ACTOR = "sentinel"
 
@@ -125,10 +128,11 @@ class Sentinel:
         """Have the engines of live rollouts looked at more often, and no others."""
         paced: list[Upstream] = []
         for engines in all_engines:
-            both = [*engines.stable, *engines.candidates]
-            for upstream in both:
+            for upstream in engines.stable:
                 upstream.pace = Pace(LOOK_INTERVAL, float("inf"))
-            paced += both
+            for upstream in engines.candidates:
+                upstream.pace = Pace(LOOK_INTERVAL, CANDIDATE_TIMEOUT)
+            paced += [*engines.stable, *engines.candidates]
         for upstream in self._paced:
             if upstream not in paced:
                 upstream.pace = None
