@@ -102,8 +102,9 @@ CHANGES = (
     Transition("promoted", 1),
 )
 PLACES = (
-    "before:take_outcomes",
-    "after:take_outcomes",
+    "before:reported",
+    "after:reported",
+    "after:keep_evidence",
     "after:change",
     "before:transition",
     "after:transition",
