@@ -17,7 +17,7 @@ import pypdfium2  # type: ignore[import-untyped]
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion_options import ConversionOptions
 from ocr.engines.opening import open_engine
 from ocr_benchmark.case import Case
 from ocr_benchmark.marks import tables_of, without_marks

@@ -12,7 +12,7 @@ from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, Limits
+from ocr.conversion_options import ConversionOptions, Limits
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.errors import (
     DocumentBroken,

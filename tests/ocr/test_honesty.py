@@ -8,8 +8,8 @@ from PIL import ImageDraw
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import ConversionOptions
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.page_warning import PageWarning
 from ocr_testing.pages import HARBOUR, drawn, encoded, lines, scan

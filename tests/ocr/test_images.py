@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, Limits
+from ocr.conversion_options import ConversionOptions, Limits
 from ocr.documents.images import ImageDocument
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.errors import DocumentRefused, PageTooLarge

@@ -10,7 +10,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth  # type: ignore[import-unty
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion_options import ConversionOptions
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.geometry import Box
 from ocr.layout.ruled_tables import ruled_tables

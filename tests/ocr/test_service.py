@@ -18,7 +18,7 @@ import pytest
 
 from llm_provider.config import UpstreamConfig
 from ocr.app import running_application
-from ocr.conversion.options import Limits
+from ocr.conversion_options import Limits
 from ocr.engine import installed_engine
 from ocr.engines.settings import RapidSettings, VisionSettings
 from ocr.service import jobs, uploads

@@ -6,7 +6,7 @@ import pytest
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, TextLayer
+from ocr.conversion_options import ConversionOptions, TextLayer
 from ocr.engines.rapid.engine import RapidEngine
 from ocr_testing.minimal_pdfs import (
     annotated,

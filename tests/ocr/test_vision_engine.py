@@ -13,7 +13,7 @@ from PIL import Image
 from llm_provider.config import UpstreamConfig
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, Limits
+from ocr.conversion_options import ConversionOptions, Limits
 from ocr.engines.settings import VisionProfile, VisionSettings
 from ocr.engines.vision import VisionEngine
 from ocr.engines.vision_options import vision_settings

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, Limits
+from ocr.conversion_options import ConversionOptions, Limits
 from ocr.deadline import Deadline
 from ocr.engines.engine import LinesReading, Pixels
 from ocr.errors import DocumentRefused

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ocr.conversion.assembly import BlockDocument, DocumentResult, assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions, Limits
+from ocr.conversion_options import ConversionOptions, Limits
 from ocr.engines.engine import OcrEngine
 from ocr.formats.text_formats import TextFormat
 from ocr_testing.fuzzing import SeesNothing

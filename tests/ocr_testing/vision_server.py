@@ -17,7 +17,7 @@ from typing import Any
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion_options import ConversionOptions
 from ocr.documents.images import ImageDocument
 from ocr.engines.opening import open_engine
 

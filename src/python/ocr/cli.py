@@ -13,7 +13,7 @@ import typer
 
 from ocr.access import KEY_VARIABLE, key_for
 from ocr.app import running_application
-from ocr.conversion.options import ConversionOptions, Limits, TextLayer
+from ocr.conversion_options import ConversionOptions, Limits, TextLayer
 from ocr.convert_command import Format, Tally, convert_files
 from ocr.engine import installed_engine
 from ocr.engines.opening import open_engine

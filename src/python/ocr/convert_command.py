@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ocr.conversion.assembly import DocumentResult, assemble
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import ConversionOptions
 from ocr.errors import DocumentBroken, DocumentRefused, DocumentTooLarge
 from ocr.formats.text_formats import text_format
 from ocr.workers.messages import Refusal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.page import convert_page
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import ConversionOptions
 from ocr.documents.opening import open_document
 from ocr.documents.page_numbers import selected_pages
 from ocr.engines.engine import OcrEngine

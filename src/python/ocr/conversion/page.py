@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from ocr.conversion.account import accounted
 from ocr.conversion.layer_page import fallback_of, from_layer
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion.layer_sample import says_the_same
 from ocr.conversion.reading import PageToRead, fragments_of, read_page
 from ocr.conversion.result import PageResult, failed_page
 from ocr.conversion.structured import read_structured
+from ocr.conversion_options import ConversionOptions
 from ocr.deadline import Deadline
 from ocr.documents.document import Document, PageImage, SourcePage
 from ocr.engines.engine import LinesReading, OcrEngine
@@ -21,7 +22,6 @@ from ocr.page_warning import PageWarning
 from ocr.text import Fragment
 from ocr.text_layer.layer import TextLayer
 from ocr.text_layer.placing import turned
-from ocr.text_layer.sample import says_the_same
 from ocr.text_layer.verdict import Trust, Verdict, judged
 
 _POINTS = 72.0

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import replace
 
 from ocr.conversion.account import accounted, counted
-from ocr.conversion.options import Limits
 from ocr.conversion.reading import fragments_of
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import Limits
 from ocr.deadline import Deadline
 from ocr.documents.image_formats import is_image
 from ocr.documents.images import ImageDocument

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from PIL import Image, UnidentifiedImageError
 
-from ocr.conversion.options import Limits
+from ocr.conversion_options import Limits
 from ocr.documents.document import PageImage
 from ocr.documents.image_formats import PILLOW_FORMATS, is_image
 from ocr.documents.pixels import as_far_as_it_goes, is_blank, page_image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion_options import ConversionOptions
 from ocr.documents.document import Document
 from ocr.documents.image_formats import NAMES, is_image
 from ocr.documents.images import ImageDocument

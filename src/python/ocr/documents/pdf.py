@@ -14,7 +14,7 @@ import numpy as np
 import pypdfium2  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
-from ocr.conversion.options import Limits
+from ocr.conversion_options import Limits
 from ocr.documents.document import PageImage
 from ocr.errors import DocumentBroken, PageBroken, PageTooLarge, PasswordMissing, PasswordWrong
 from ocr.page_warning import PageWarning

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ocr.conversion.options import ConversionOptions, Limits, TextLayer
+from ocr.conversion_options import ConversionOptions, Limits, TextLayer
 from ocr.engines.settings import EngineSettings
 from ocr.formats.text_formats import TextFormat
 from ocr.service.errors import RequestRefused

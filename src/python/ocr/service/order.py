@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from ocr.conversion.options import ConversionOptions
+from ocr.conversion_options import ConversionOptions
 from querylake_version import VERSION
 
 OPTIONS: TypeAdapter[ConversionOptions] = TypeAdapter(ConversionOptions)

@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.types import Message
 
-from ocr.conversion.options import Limits
+from ocr.conversion_options import Limits
 from ocr.engines.settings import EngineSettings
 from ocr.errors import DocumentTooLarge
 from ocr.formats.text_formats import text_format

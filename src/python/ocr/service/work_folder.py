@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from ocr.conversion.assembly import DocumentResult
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import ConversionOptions
 from ocr.engines.settings import EngineSettings
 from ocr.service.order import OPTIONS
 

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult
+from ocr.conversion_options import ConversionOptions
 
 LENGTH = struct.Struct(">Q")
 

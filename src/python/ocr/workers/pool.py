@@ -10,8 +10,8 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from ocr.conversion.options import ConversionOptions
 from ocr.conversion.result import PageResult, failed_page
+from ocr.conversion_options import ConversionOptions
 from ocr.errors import DocumentBroken, EngineFailed, PageTimedOut, ReaderBroke
 from ocr.workers import worker as worker_program
 from ocr.workers.messages import LENGTH, Answer, Refusal, Task
