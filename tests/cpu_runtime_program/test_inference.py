@@ -157,13 +157,15 @@ def test_metrics_count_tokens_and_requests(engine: CpuEngine) -> None:
 
 
 def test_odd_fields_of_a_request_are_the_caller_s(engine: CpuEngine) -> None:
-    deep = "[" * 300 + "]" * 300
+    deep, deepest, deeper = ("[" * depth + "]" * depth for depth in (300, 1023, 1024))
     hello = '{"role": "user", "content": "Hello."'
     cases: list[tuple[str, str, int]] = [
         *((f"{hello}, {null}: null}}", "1", 200) for null in ('"name"', '"tool_call_id"')),
         (f'{hello}, "tool_calls": [{{"id": null, "function": null}}]}}', "1", 200),
         (f'{hello}, "name": 5}}', "1", 400),
-        (f"{hello}}}", deep, 400),
+        (f"{hello}}}", deep, 200),
+        (f"{hello}}}", deepest, 200),
+        (f"{hello}}}", deeper, 400),
         (f'{hello}}}], "reasoning_format": 5, "x": [1', "1", 400),
     ]
     for message, unknown, status in cases:

@@ -77,7 +77,7 @@ async def test_headers_that_cannot_be_sent_cost_no_connection() -> None:
         transport = HTTPTransport(UpstreamConfig("e", engine.url, max_connections=1))
         for _ in range(3):
             with pytest.raises(ValueError, match="printable"):
-                await transport.send("GET", engine.url, trace={"tracestate": "v=\xf6"})
+                await transport.send("GET", engine.url, headers={"tracestate": "v=\xf6"})
         async with asyncio.timeout(20):
             assert await call(transport, engine.url + "/x") == b"ok"
         await transport.close()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_provider.json_text import MAX_DEPTH, read_json, write_json
+from llm_provider.json_text import MAX_DEPTH, read_json, reason, write_json
 
 _values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -40,6 +40,16 @@ def test_what_is_read_is_written(depth: int) -> None:
 def test_what_is_deeper_is_not_read(depth: int) -> None:
     with pytest.raises(ValueError, match="(?i)recursion|deeper"):
         read_json(b"[" * depth + b"]" * depth)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_a_refusal_names_the_limit_of_depth(opening: bytes, closing: bytes) -> None:
+    with pytest.raises(orjson.JSONDecodeError) as caught:
+        orjson.loads(opening * (MAX_DEPTH + 1) + b"1" + closing * (MAX_DEPTH + 1))
+    assert str(MAX_DEPTH) in reason(caught.value)
+    with pytest.raises(orjson.JSONDecodeError) as caught:
+        orjson.loads(opening + b"x")
+    assert reason(caught.value) == str(caught.value)
 
 
 @pytest.mark.parametrize("half", [chr(0xD83D), chr(0xDE00) + "a"])

@@ -50,6 +50,14 @@ def read_json(text: bytes) -> Any:
         raise ValueError(f"JSON deeper than {MAX_DEPTH} levels") from None
 
 
+def reason(error: orjson.JSONDecodeError) -> str:
+    """Return why a text is no JSON for us, naming the limit if it is too deep."""
+    said = str(error)
+    if "depth" in said or "ecursion" in said:
+        return f"it is nested deeper than {MAX_DEPTH} levels"
+    return said
+
+
 def write_json(value: Any) -> bytes:
     """Return a value as JSON text, however deep `orjson` or `read_json` found it."""
     try:

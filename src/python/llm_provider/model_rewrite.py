@@ -14,6 +14,9 @@ import orjson
 
 from llm_provider.sse import BYTE_ORDER_MARK, END_OF_LINE
 
+Edit = tuple[int, int, bytes]
+"""Where a piece of a document begins and ends, and what shall stand there."""
+
 _KEY = b'"model"'
 _ESCAPED_LETTER = b"\\u006"
 """How an escaped `m`, `o`, `d`, `e` or `l` begins: a key may be spelt with them."""
@@ -149,11 +152,16 @@ def value_spans(document: bytes, key: str) -> list[tuple[int, int]]:
 
 def replace_spans(document: bytes, spans: list[tuple[int, int]], value: bytes) -> bytes:
     """Return a document with each of the spans, which are in order, replaced by a value."""
-    if not spans:
+    return edited(document, [(start, end, value) for start, end in spans])
+
+
+def edited(document: bytes, edits: list[Edit]) -> bytes:
+    """Return a document with edits made, which do not overlap and may be in any order."""
+    if not edits:
         return document
     pieces: list[bytes] = []
     done = 0
-    for start, end in spans:
+    for start, end, value in sorted(edits):
         pieces += (document[done:start], value)
         done = end
     pieces.append(document[done:])

@@ -34,7 +34,7 @@ class OpenAIHTTPProvider(RelayingProvider):
         *,
         body: bytes | None = None,
         request_id: str | None = None,
-        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Coroutine[Any, Any, HTTPRelay]:
         """Send one request and return once the answer's head is there, whatever its status.
 
@@ -43,13 +43,13 @@ class OpenAIHTTPProvider(RelayingProvider):
             path: relative to the upstream's base URL, e.g. `/chat/completions`.
             body: a JSON document.
             request_id: sent as `x-request-id`.
-            trace: the headers of a distributed trace.
+            headers: more of them, of a distributed trace and of the caller's protocol.
 
         Raises:
             ProviderError: no head came: unavailable, timed out, disconnected, or not HTTP.
         """
         return self._transport.send(
-            method, self.config.base_url + path, body=body, request_id=request_id, trace=trace
+            method, self.config.base_url + path, body=body, request_id=request_id, headers=headers
         )
 
     async def health(self) -> Health:

@@ -100,7 +100,7 @@ class LLMProvider(Protocol):
         *,
         body: bytes | None = None,
         request_id: str | None = None,
-        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request and return once the answer's head is there, whatever its status.
 
@@ -109,7 +109,7 @@ class LLMProvider(Protocol):
             path: relative to the upstream's base URL, e.g. `/chat/completions`.
             body: a JSON document.
             request_id: sent as `x-request-id`.
-            trace: headers besides: of a distributed trace, and of the caller's protocol.
+            headers: more of them: of a distributed trace, and of the caller's protocol.
 
         Raises:
             UpstreamUnavailable, UpstreamTimeout, BreakerOpen: no head arrived.

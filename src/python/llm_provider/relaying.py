@@ -36,7 +36,7 @@ class RelayingProvider(ABC):
         *,
         body: bytes | None = None,
         request_id: str | None = None,
-        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request; see `LLMProvider.relay`."""
 

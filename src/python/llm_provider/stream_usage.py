@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_provider.json_text import read_json, write_json
-from llm_provider.model_rewrite import replace_spans, value_spans
+from llm_provider.model_rewrite import Edit, edited, value_spans
 from llm_provider.sse import data_of
 
 _KEY = "stream_options"
@@ -34,15 +34,28 @@ def with_stream_usage(body: bytes, options: object) -> bytes:
         options: the value of its `stream_options`; None if it has none. One that is neither an
             object nor null is left for the engine to refuse.
     """
+    # Without options, a body that does not hold the key need not be looked through.
+    absent = options is None and _KEY.encode() not in body
+    return edited(body, usage_edits(body, [] if absent else value_spans(body, _KEY), options))
+
+
+def usage_edits(body: bytes, spans: list[tuple[int, int]], options: object) -> list[Edit]:
+    """Return the edits by which a request asks for usage.
+
+    Args:
+        body: as for `with_stream_usage`.
+        spans: where the values of its `stream_options` lie, if they are objects, lists or null.
+        options: as for `with_stream_usage`.
+    """
     if options is None:
-        spans = value_spans(body, _KEY) if _KEY.encode() in body else []
         if not spans:
             start = body.index(b"{") + 1
-            return body[:start] + _ASKED + body[start:]
-        return replace_spans(body, spans, b'{"include_usage":true}')
+            return [(start, start, _ASKED)]
+        return [(start, end, b'{"include_usage":true}') for start, end in spans]
     if not isinstance(options, dict):
-        return body
-    return replace_spans(body, value_spans(body, _KEY), write_json(_asking(options)))
+        return []
+    asking = write_json(_asking(options))
+    return [(start, end, asking) for start, end in spans]
 
 
 def is_usage_chunk(block: bytes) -> bool:

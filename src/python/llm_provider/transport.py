@@ -249,13 +249,13 @@ class HTTPTransport:
         *,
         body: bytes | None = None,
         request_id: str | None = None,
-        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HTTPRelay:
         """Send one request and return once the answer's head is there.
 
         Args:
-            request_id: printable ASCII, as is everything in `trace`.
-            trace: headers by which the engine joins the caller's trace.
+            request_id: printable ASCII, as is everything in `headers`.
+            headers: more of them, of a distributed trace and of the caller's protocol.
 
         Raises:
             UpstreamUnavailable: no connection could be made.
@@ -266,7 +266,7 @@ class HTTPTransport:
         name = self._config.name
         target = self._targets.get((method, url)) or self._target(method, url)
         # All that can fail is done before there is a connection: nobody would give it back.
-        request = _request(target.head, body, _headers(request_id, trace))
+        request = _request(target.head, body, _headers(request_id, headers))
         clock = _Clock(self._config, target.pool.loop)
         try:
             connection = await clock.connected(target.pool)
@@ -336,12 +336,12 @@ def _request(head: bytes, body: bytes | None, headers: bytes) -> bytes:
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, headers, len(body), body)
 
 
-def _headers(request_id: str | None, trace: Mapping[str, str] | None) -> bytes:
+def _headers(request_id: str | None, headers: Mapping[str, str] | None) -> bytes:
     """Return the headers that differ between requests."""
     lines = "" if request_id is None else f"X-Request-Id: {request_id}\r\n"
-    if trace:
-        lines += "".join([f"{name}: {value}\r\n" for name, value in trace.items()])
-    count = (request_id is not None) + len(trace or ())
+    if headers:
+        lines += "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    count = (request_id is not None) + len(headers or ())
     if not lines.isascii() or not lines.replace("\r\n", "", count).isprintable():
         raise ValueError(f"headers must be printable ASCII, not {lines!r}")
     return lines.encode()

@@ -150,9 +150,9 @@ class ServerSettings(_Section):
     drain_seconds: float = Field(default=30.0, ge=0)
     max_head_bytes: int = Field(default=64 * 1024, ge=4096, le=1024 * 1024)
     head_timeout_seconds: Seconds = 30.0
-    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_admin_body_bytes: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
-    max_json_values: int = Field(default=300_000, ge=1000)
+    max_json_values: int = Field(default=200_000, ge=1000)
     body_timeout_seconds: Seconds = 60.0
     send_timeout_seconds: Seconds = 60.0
     max_connections: int | None = Field(default=None, ge=1)

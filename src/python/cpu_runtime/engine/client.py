@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import orjson
 
-from cpu_runtime.errors import RequestError, engine_failed, engine_unavailable, invalid
+from cpu_runtime.errors import RequestError, engine_failed, engine_unavailable
+from llm_provider.json_text import write_json
 
 _TIMEOUT = httpx.Timeout(connect=5.0, write=30.0, read=None, pool=None)
 """A long prompt may take minutes on a small machine, and the caller can leave at any time."""
@@ -67,7 +68,7 @@ class EngineClient:
             RequestError: the engine refuses, fails, or breaks off.
         """
         try:
-            answer = await self._http.post(path, content=_written(body))
+            answer = await self._http.post(path, content=write_json(body))
         except httpx.HTTPError:
             raise engine_unavailable(self._name) from None
         return self._document(answer.status_code, answer.content)
@@ -82,7 +83,7 @@ class EngineClient:
             RequestError: the engine refuses, fails, or breaks off, now or in the middle.
         """
         try:
-            async with self._http.stream("POST", path, content=_written(body)) as answer:
+            async with self._http.stream("POST", path, content=write_json(body)) as answer:
                 if answer.status_code != 200:
                     self._document(answer.status_code, await answer.aread())
                 yield self._chunks(answer)
@@ -106,13 +107,6 @@ class EngineClient:
         if status != 200 or document.get("error"):
             raise _refusal(document.get("error"))
         return document
-
-
-def _written(body: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        raise invalid("The body is nested too deeply: at most 250 levels.") from None
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

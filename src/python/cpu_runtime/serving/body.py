@@ -9,6 +9,7 @@ import orjson
 from cpu_runtime.errors import RequestError, invalid
 from cpu_runtime.serving.asgi import Receive, Scope
 from cpu_runtime.serving.in_flight import ClientLeft
+from llm_provider.json_text import reason
 
 MAX_BYTES = 8 * 1024 * 1024
 """Many times what the longest context and the longest list of texts come to."""
@@ -25,7 +26,9 @@ async def read_object(scope: Scope, receive: Receive) -> dict[str, Any]:
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+        raise invalid(
+            f"The body is not valid JSON: {reason(error)}.", code="invalid_json"
+        ) from None
     if not isinstance(body, dict):
         raise invalid("The body must be a JSON object.", code="invalid_json")
     return body

@@ -8,9 +8,15 @@ from typing import Any
 
 import orjson
 
-from llm_provider.model_rewrite import may_name_several_models, rewrite_request_model
+from llm_provider.json_text import reason
+from llm_provider.model_rewrite import (
+    Edit,
+    edited,
+    may_name_several_models,
+    rewrite_request_model,
+)
 from llm_provider.provider import JsonObject
-from llm_provider.stream_usage import asks_for_usage, with_stream_usage
+from llm_provider.stream_usage import asks_for_usage, usage_edits, with_stream_usage
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.errors import (
     invalid_json,
@@ -20,6 +26,7 @@ from querylake_api.inference.errors import (
     wrong_model_type,
     wrong_stream_type,
 )
+from querylake_api.inference.large_body import MODEL, STREAM_OPTIONS, Places
 from querylake_api.inference.protocols import CHUNKS, StreamProtocol
 from querylake_api.inference.rerank import RerankForm
 from querylake_api.keys.models import ApiKey
@@ -90,6 +97,8 @@ class Call:
         rerank: the form that the answer is to have, if it is one of reranking.
         tokens: an estimate of how many it takes; 0 where nobody counts them.
         prompt_tokens: the part of it that the request itself is.
+        places: where values lie in a large body; None for one that is small enough to be looked
+            through for each engine.
         hides_usage: whether a usage chunk in the answer would be one that the client did not ask
             for.
     """
@@ -102,6 +111,7 @@ class Call:
         "key",
         "model",
         "name",
+        "places",
         "prompt_tokens",
         "request_id",
         "rerank",
@@ -124,6 +134,7 @@ class Call:
         tokens: int = 0,
         prompt_tokens: int = 0,
         forwarded: Mapping[str, str] | None = None,
+        places: Places | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
@@ -137,6 +148,7 @@ class Call:
         self.tokens = tokens
         self.prompt_tokens = prompt_tokens
         self.forwarded = forwarded
+        self.places = places
         self.hides_usage = stream and endpoint.stream_options and not asks_for_usage(stream_options)
 
     def body_for(self, target: Target) -> bytes:
@@ -144,6 +156,8 @@ class Call:
 
         And, where it can be asked, that a stream shall tell its usage.
         """
+        if self.places is not None:
+            return edited(self.body, self._edits(self.places, target))
         body = self.body
         # Of several `model` keys our parser takes the last one, and an engine's may take the first:
         # it must not find a name there that the key's allow-list was never asked about.
@@ -152,6 +166,23 @@ class Call:
         if target.engine.stream_usage and self.hides_usage:
             body = with_stream_usage(body, self.stream_options)
         return body
+
+    def _edits(self, places: Places, target: Target) -> list[Edit]:
+        """Return what `body_for` changes, where that was looked for before."""
+        body = self.body
+        edits: list[Edit] = []
+        models = [span for span in places[MODEL] if body.startswith(b'"', span[0])]
+        if target.model != self.name or len(models) > 1:
+            name = orjson.dumps(target.model)
+            edits += [(start, end, name) for start, end in models]
+        if target.engine.stream_usage and self.hides_usage:
+            spans = [
+                span
+                for span in places[STREAM_OPTIONS]
+                if body.startswith((b"{", b"[", b"null"), span[0])
+            ]
+            edits += usage_edits(body, spans, self.stream_options)
+        return edits
 
 
 def parse_body(body: bytes, endpoint: Endpoint) -> Wish:
@@ -180,7 +211,7 @@ def _parse_object(body: bytes) -> JsonObject:
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise invalid_json(str(error)) from None
+        raise invalid_json(reason(error)) from None
     if not isinstance(request, dict):
         raise not_an_object()
     return request

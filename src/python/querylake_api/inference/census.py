@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from querylake_api.observability.families import Counter, Labels
 
@@ -37,7 +38,8 @@ class FieldCensus:
         if known is None:
             known = self._known[(route, model)] = {}
         values = self._values
-        for name in names:
+        # What has more fields than are told apart is no request that anybody means.
+        for name in islice(names, MAX_FIELDS):
             labels = known.get(name)
             if labels is None:
                 labels = self._admitted(known, route, model, name)

@@ -218,7 +218,7 @@ class _Dispatch:
                 call.endpoint.upstream_path,
                 body=call.body_for(target),
                 request_id=call.request_id,
-                trace=_headers(call, self._record),
+                headers=_headers(call, self._record),
             )
             await attempt.relay.__aenter__()
             return await begun(attempt.relay, target, stream=call.stream)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from llm_provider.json_text import read_json, write_json
 from llm_provider.model_rewrite import replace_spans, value_spans
 from llm_provider.provider import JsonObject
 from querylake_api.errors import invalid_request
+from querylake_api.inference.large_body import DOCUMENTS, Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,16 @@ class RerankForm:
         return None
 
 
-def understood(body: bytes) -> tuple[bytes, RerankForm]:
+def understood(body: bytes, request: JsonObject, places: Places | None) -> tuple[bytes, RerankForm]:
     """Return a request with its documents as texts, and the form that its answer is to have.
+
+    Args:
+        request: what the body says.
+        places: where its values lie, if that was looked for.
 
     Raises:
         ApiError: 400 for a `top_n` or a `return_documents` that is none.
     """
-    request: JsonObject = orjson.loads(body)
     top_n = request.get("top_n")
     if top_n is not None and (top_n.__class__ is not int or top_n < 1):
         raise invalid_request(
@@ -97,7 +99,8 @@ def understood(body: bytes) -> tuple[bytes, RerankForm]:
         document if text is None else text for document, text in zip(documents, texts, strict=True)
     ]
     # The rest of the request stays as it came, however deep it is.
-    return replace_spans(body, value_spans(body, "documents"), write_json(as_texts)), form
+    spans = value_spans(body, DOCUMENTS) if places is None else places[DOCUMENTS]
+    return replace_spans(body, spans, write_json(as_texts)), form
 
 
 def _renamed(result: Any) -> Any:

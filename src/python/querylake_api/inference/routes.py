@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from llm_provider.errors import ProviderError
 from querylake_api.error_responses.delivery import tell
 from querylake_api.error_responses.unserved_urls import wrong_method
@@ -16,6 +18,7 @@ from querylake_api.inference.errors import from_provider
 from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.inputs import check_inputs
 from querylake_api.inference.keep_alive import KeepAlive
+from querylake_api.inference.large_body import LARGE_BYTES, places_in, prompt_tokens_of
 from querylake_api.inference.protocols import MESSAGES, RESPONSES
 from querylake_api.inference.relay import pass_on
 from querylake_api.inference.rerank import RerankForm, understood
@@ -129,6 +132,9 @@ class InferenceRoute:
             max_values=self._server.max_json_values,
         )
         wish = parse_body(body, endpoint)
+        large = len(body) > LARGE_BYTES
+        if large:
+            await asyncio.sleep(0)
         model = self._catalog.find_for(wish.name, key, endpoint.capability)
         record.model = model.id
         record.streamed = wish.stream
@@ -136,10 +142,14 @@ class InferenceRoute:
         self._census.note(endpoint.path, model.id, wish.body)
         if endpoint.inputs is not None:
             check_inputs(wish.body, endpoint.inputs)
+        places = await places_in(body) if large else None
         rerank: RerankForm | None = None
         if endpoint.reranks:
-            body, rerank = understood(body)
-        tokens, prompt_tokens = self._tokens(wish, key)
+            body_as_sent = body
+            body, rerank = understood(body, wish.body, places)
+            if places is not None and body is not body_as_sent:
+                places = await places_in(body)
+        tokens, prompt_tokens = await self._tokens(wish, key, large)
         return Call(
             endpoint,
             model,
@@ -153,13 +163,17 @@ class InferenceRoute:
             tokens,
             prompt_tokens,
             _forwarded(scope, endpoint.protocol.headers),
+            places,
         )
 
-    def _tokens(self, wish: Wish, key: ApiKey) -> tuple[int, int]:
+    async def _tokens(self, wish: Wish, key: ApiKey, large: bool) -> tuple[int, int]:
         """Return an estimate of the tokens that a request takes, and of those it has itself."""
         if self._endpoint.optional or not self._limiter.counts_tokens(key):
             return 0, 0  # to count tokens takes none
-        prompt = estimated_tokens(wish.body, generates=False)
+        if large:
+            prompt = await prompt_tokens_of(wish.body)
+        else:
+            prompt = estimated_tokens(wish.body, generates=False)
         if self._endpoint.capability not in GENERATION:
             return prompt, prompt
         return prompt + answer_tokens(wish.body), prompt

@@ -19,6 +19,9 @@ ANSWER_TOKENS = 256
 MEDIA_TOKENS = 1000
 """For an image or a sound, whose size in bytes says nothing."""
 
+STEP_PARTS = 10_000
+"""Values that are looked at before others get their turn, where a request has so many."""
+
 _LONG = 2048
 _ANSWER_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _TEXT_FIELDS = ("messages", "prompt", "input", "query", "documents", "instructions", "system")
@@ -30,9 +33,36 @@ def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:
     Args:
         generates: whether the answer is text, rather than vectors or scores.
     """
-    prompt = _bytes([request[field] for field in _TEXT_FIELDS if field in request])
-    tokens = -(-prompt // BYTES_OF_TOKEN)
-    return tokens + answer_tokens(request) if generates else tokens
+    prompt = PromptEstimate(request)
+    while prompt.step():
+        pass
+    return prompt.tokens + answer_tokens(request) if generates else prompt.tokens
+
+
+class PromptEstimate:
+    """The part of the estimate that is for the request itself, made a little at a time."""
+
+    __slots__ = ("_rest", "_size")
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self._rest: list[object] = [request[field] for field in _TEXT_FIELDS if field in request]
+        self._size = 0
+
+    def step(self, most: int = STEP_PARTS) -> bool:
+        """Look at some values more. Return whether any are left."""
+        # Not by recursion: how deep it goes is the caller's choice.
+        rest = self._rest
+        size = 0
+        while rest and most > 0:
+            most -= 1
+            size += _bytes(rest.pop(), rest)
+        self._size += size
+        return bool(rest)
+
+    @property
+    def tokens(self) -> int:
+        """The estimate, once nothing is left to look at."""
+        return -(-self._size // BYTES_OF_TOKEN)
 
 
 def answer_tokens(request: Mapping[str, Any]) -> int:
@@ -52,25 +82,19 @@ def _count(value: object) -> int:
     return max(0, value)
 
 
-def _bytes(rest: list[object]) -> int:
-    """Return the size of the text in parts of a request, which are used up."""
-    # Not by recursion: how deep it goes is the caller's choice.
-    size = 0
-    while rest:
-        part = rest.pop()
-        if isinstance(part, str):
-            if len(part) > _LONG or part.startswith("data:"):
-                size += _bytes_of_long(part)
-            else:
-                size += len(part) if part.isascii() else len(part.encode(errors="replace"))
-        elif isinstance(part, dict):
-            rest.extend(part.values())
-        elif isinstance(part, list):
-            if part and isinstance(part[0], int):
-                size += len(part) * BYTES_OF_TOKEN  # tokens already
-            else:
-                rest.extend(part)
-    return size
+def _bytes(part: object, rest: list[object]) -> int:
+    """Return the size of the text that a value is. What it holds besides is added to `rest`."""
+    if isinstance(part, str):
+        if len(part) > _LONG or part.startswith("data:"):
+            return _bytes_of_long(part)
+        return len(part) if part.isascii() else len(part.encode(errors="replace"))
+    if isinstance(part, dict):
+        rest.extend(part.values())
+    elif isinstance(part, list):
+        if part and isinstance(part[0], int):
+            return len(part) * BYTES_OF_TOKEN  # tokens already
+        rest.extend(part)
+    return 0
 
 
 def _bytes_of_long(text: str) -> int:
@@ -78,4 +102,8 @@ def _bytes_of_long(text: str) -> int:
     head = text[:_LONG]
     if text.startswith("data:") or (" " not in head and "\n" not in head and head.isascii()):
         return MEDIA_TOKENS * BYTES_OF_TOKEN
-    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+    if text.isascii():
+        return len(text)
+    # To encode all of it would take as long as to parse it. The middle is as the rest, nearly.
+    middle = text[len(text) // 2 :][:_LONG]
+    return len(text) * len(middle.encode(errors="replace")) // len(middle)

@@ -8,7 +8,12 @@ from querylake_api.http_server.asgi import Receive, Scope
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.requests.content_coding import content_coding, decoded
 from querylake_api.requests.disconnect import ClientLeft
-from querylake_api.requests.errors import body_too_large, body_too_slow, too_many_values
+from querylake_api.requests.errors import (
+    body_too_large,
+    body_too_slow,
+    too_many_values,
+    too_much_text,
+)
 
 _SMALL = 100_000
 """Bytes of JSON that take some milliseconds at most, whatever they are."""
@@ -18,6 +23,13 @@ _SLICE = 1024 * 1024
 
 _MARKS = (b",", b":", b"[", b"{")
 """What stands before nearly every value or name."""
+
+_DENSE_ESCAPES = 32
+"""Bytes to each escape; with more escapes, text takes twice as long to parse."""
+
+MAX_DENSE_BYTES = 8 * 1024 * 1024
+"""Bytes of text that holds many escapes or more than ASCII: millions of tokens, more than models
+read. Files in base64 are none of it."""
 
 
 async def read_body(
@@ -77,7 +89,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
 
 
 async def _check_values(body: bytes, most: int) -> None:
-    """See that a body is not made of more values than can be parsed at once.
+    """See that a body can be parsed within the time that others may be held up.
 
     Marks inside strings count too: it is a bound and no count.
 
@@ -85,11 +97,17 @@ async def _check_values(body: bytes, most: int) -> None:
         ApiError: 413.
     """
     marks = 0
+    dense = 0
     for start in range(0, len(body), _SLICE):
+        piece = body[start : start + _SLICE]
         for mark in _MARKS:
-            marks += body.count(mark, start, start + _SLICE)
+            marks += piece.count(mark)
         if marks > most:
             raise too_many_values(most)
+        if not piece.isascii() or piece.count(b"\\") * _DENSE_ESCAPES > len(piece):
+            dense += len(piece)
+        if dense > MAX_DENSE_BYTES:
+            raise too_much_text(MAX_DENSE_BYTES)
         await asyncio.sleep(0)
 
 

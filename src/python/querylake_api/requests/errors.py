@@ -23,6 +23,16 @@ def too_many_values(limit: int) -> ApiError:
     )
 
 
+def too_much_text(limit: int) -> ApiError:
+    """To parse the request would hold up everybody else's."""
+    return invalid_request(
+        f"The request body has more than {limit} bytes of text with escapes or characters beyond "
+        "ASCII. Send less in one request.",
+        status=413,
+        code="request_too_large",
+    )
+
+
 def body_too_slow(seconds: float) -> ApiError:
     """The request did not arrive in time."""
     return invalid_request(

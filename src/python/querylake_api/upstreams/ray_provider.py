@@ -60,7 +60,7 @@ class RayServeProvider(RelayingProvider):
         *,
         body: bytes | None = None,
         request_id: str | None = None,
-        trace: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Relay:
         """Send one request; see `LLMProvider.relay`. Only chats have a way through a handle."""
         if (method, path) != _CHAT:
