@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from bounded_http.protocol import BoundedHttp
 from ocr.errors import AddressUnavailable
 
 BACKLOG = 128
@@ -87,6 +88,7 @@ async def _serve(
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -14,15 +15,22 @@ from llm_provider.json_text import reason
 MAX_BYTES = 8 * 1024 * 1024
 """Many times what the longest context and the longest list of texts come to."""
 
+SECONDS = 60.0
+"""For a body to arrive. Until then it takes no place at an engine."""
+
 
 async def read_object(scope: Scope, receive: Receive) -> dict[str, Any]:
     """Return the JSON object that a request carries.
 
     Raises:
-        RequestError: it carries too much, or something else.
+        RequestError: it carries too much, something else, or takes too long.
         ClientLeft: it did not come to its end.
     """
-    content = await _read(scope, receive)
+    try:
+        async with asyncio.timeout(SECONDS):
+            content = await _read(scope, receive)
+    except TimeoutError:
+        raise _too_slow() from None
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -52,6 +60,15 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _too_slow() -> RequestError:
+    return RequestError(
+        f"The body did not arrive within {SECONDS:g} s.",
+        status=408,
+        code="request_timeout",
+        headers={"connection": "close"},
+    )
 
 
 def _too_large() -> RequestError:

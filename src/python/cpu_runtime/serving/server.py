@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
+from bounded_http.protocol import BoundedHttp
 from cpu_runtime.engine.served import Resources, Served, serve_models
 from cpu_runtime.models.catalog import Model
 from cpu_runtime.serving.application import application
@@ -133,7 +134,7 @@ async def _drain(
 def _server(state: State, plan: Plan) -> uvicorn.Server:
     config = uvicorn.Config(
         application(state, plan.key),
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,0 +1,1 @@
+"""An HTTP server's bounds for engines, which have uvicorn listen for them."""
