@@ -34,7 +34,7 @@ def test_structure() -> None:
         "# Harbour report\n\nFirst paragraph with an \\<entity>.\n\n"
         "- one\n   - inner\n- two\n3. three\n4. four\n\n```\n  x = 1\n  y\n```\n\n"
         "Depths\n\n| Place | Depth |\n| --- | --- |\n| Pier | 3.4 |\n|  | 3.5 |\n\n"
-        "\\[x\\] agreed Ada"
+        "[x] agreed Ada"
     )
     assert result.page_source_by_page == {"0001": "document"}
 
