@@ -104,9 +104,11 @@ def environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serve_process(config: Path, *options: str) -> AsyncIterator[ServeProcess]:
-    """Run `serve` until the block ends, at the latest."""
-    running = ServeProcess(await start_serve(config, *options))
+async def serve_process(
+    config: Path, *options: str, open_files: int | None = None
+) -> AsyncIterator[ServeProcess]:
+    """Run `serve` until the block ends, at the latest. See `start_serve`."""
+    running = ServeProcess(await start_serve(config, *options, open_files=open_files))
     try:
         await running.ready()
         yield running
@@ -114,9 +116,17 @@ async def serve_process(config: Path, *options: str) -> AsyncIterator[ServeProce
         await running.kill()
 
 
-async def start_serve(config: Path, *options: str) -> asyncio.subprocess.Process:
-    """Start `serve`, whose standard error is a pipe."""
+async def start_serve(
+    config: Path, *options: str, open_files: int | None = None
+) -> asyncio.subprocess.Process:
+    """Start `serve`, whose standard error is a pipe.
+
+    Args:
+        open_files: how many the process may have; None for as many as this one.
+    """
+    limited = () if open_files is None else ("sh", "-c", f'ulimit -n {open_files}; exec "$0" "$@"')
     return await asyncio.create_subprocess_exec(
+        *limited,
         sys.executable,
         "-m",
         "querylake_api",

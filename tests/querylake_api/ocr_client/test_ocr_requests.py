@@ -73,6 +73,29 @@ async def test_delete_reaches_the_service(ocr_api: RunningApi, ocr_service: Scri
     assert (ocr_service.requests[0].method, ocr_service.requests[0].path) == ("DELETE", JOB)
 
 
+@pytest.mark.parametrize("path", [JOB, "/v1/ocr/jobs", f"{JOB}/markdown"])
+async def test_head_is_served_wherever_get_is(
+    ocr_api: RunningApi, ocr_service: ScriptedEngine, path: str
+) -> None:
+    got = await ocr_api.get(path)
+    head = await ocr_api.client.head(path, headers=ocr_api.headers())
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-length"] == str(len(got.content))
+    assert [request.method for request in ocr_service.requests] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "br"])
+async def test_a_document_that_is_compressed_is_refused_before_the_service_hears_of_it(
+    ocr_api: RunningApi, ocr_service: ScriptedEngine, coding: str
+) -> None:
+    headers = {**ocr_api.headers(), "content-type": "application/pdf", "content-encoding": coding}
+    response = await ocr_api.client.post("/v1/ocr", content=b"x", headers=headers)
+    assert response.status_code == 415
+    assert coding in response.json()["error"]["message"]
+    assert response.headers["accept-encoding"] == "identity"
+    assert ocr_service.requests == []
+
+
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 413, 415, 422])
 async def test_refusals_pass(ocr_api: RunningApi, ocr_service: ScriptedEngine, status: int) -> None:
     error = {
