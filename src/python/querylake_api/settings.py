@@ -152,7 +152,7 @@ class ServerSettings(_Section):
     head_timeout_seconds: Seconds = 30.0
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_admin_body_bytes: int = Field(default=256 * 1024, ge=1024, le=1024 * 1024)
-    max_json_values: int = Field(default=200_000, ge=1000)
+    max_json_values: int = Field(default=150_000, ge=1000)
     body_timeout_seconds: Seconds = 60.0
     send_timeout_seconds: Seconds = 60.0
     max_connections: int | None = Field(default=None, ge=1)
