@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -23,7 +24,7 @@ _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _HEAD_TOO_SLOW = b"408 Request Timeout"
 
 
-class BadHead(ValueError):
+class BadHead(httptools.HttpParserError):
     """A head that is not served. httptools makes a parser's error of it, and uvicorn a 400."""
 
 
