@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
@@ -133,8 +134,10 @@ class _Worker:
         """End the process, whatever it does."""
         process, self._process, self._pages = self._process, None, 0
         if process is not None:
+            # Not `process.kill()`: it looks first whether the process has ended, and reaps it if it
+            # has. asyncio, which waits for it as well, then finds no such child.
             with suppress(ProcessLookupError):
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)
             await process.wait()
 
     async def _start(self) -> Process:
