@@ -13,16 +13,15 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from ocr.conversion.page import convert_page
-from ocr.documents.opening import open_document
 from ocr.documents.page_numbers import selected_pages
 from ocr.engines.engine import OcrEngine
 from ocr.engines.opening import open_engine
 from ocr.engines.settings import EngineSettings
 from ocr.errors import DocumentRefused, EngineFailed, OcrError
+from ocr.workers.kept_document import KeptDocument
 from ocr.workers.messages import LENGTH, Answer, Refusal, Task
 
 
@@ -38,28 +37,20 @@ class _Engines:
         return self._open[settings]
 
 
-def answer(task: Task, engines: _Engines) -> Answer:
+def answer(task: Task, engines: _Engines, documents: KeptDocument) -> Answer:
     """Do what is asked."""
     try:
-        content = _content(task.document)
-        with open_document(content, task.options) as document:
-            if task.number is None:
-                return selected_pages(task.options.pages, document.page_count)
-            return convert_page(
-                document, task.number, task.options, engines.of(task.options.engine)
-            )
+        document = documents.opened(task.document, task.options)
+        if task.number is None:
+            return selected_pages(task.options.pages, document.page_count)
+        page = convert_page(document, task.number, task.options, engines.of(task.options.engine))
+        if document.page_count == 1:
+            documents.close()  # nothing more of it will be asked for
+        return page
     except DocumentRefused as error:
         return Refusal(error.code, str(error))
     except OcrError as error:
         return Refusal(EngineFailed.code, str(error))
-
-
-def _content(document: Path) -> bytes:
-    try:
-        return document.read_bytes()
-    except FileNotFoundError:
-        # Whoever wanted it has just let go of it, and us.
-        raise DocumentRefused("it is not there any more") from None
 
 
 def main() -> None:
@@ -72,12 +63,12 @@ def main() -> None:
     limit = int(sys.argv[1])
     # What is written to, and not address space, of which every thread of an engine sets much aside.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    engines = _Engines()
+    engines, documents = _Engines(), KeptDocument()
     # A parent that was killed meanwhile reads no answer; where memory has run out, native code ends
     # the process as well, and the parent takes either for what it is.
     with suppress(BrokenPipeError, MemoryError):
         while (task := _read(requests)) is not None:
-            _write(answers, answer(task, engines))
+            _write(answers, answer(task, engines, documents))
 
 
 def _read(pipe: BinaryIO) -> Any:
