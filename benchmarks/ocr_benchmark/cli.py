@@ -6,13 +6,15 @@ import argparse
 import multiprocessing
 import resource
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ocr_benchmark.case import Case
 from ocr_benchmark.corpus import CLASSES, cases_of
-from ocr_benchmark.readers import READERS, READS_OFFICE, Cost, memory
+from ocr_benchmark.readers import READERS, READS_OFFICE, Cost, Read, Reader, memory
 from ocr_benchmark.scoring import cells_found, error_rate, error_rate_without_order, plain
 
 
@@ -80,7 +82,7 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
     given, values = 0, 0
     knows_tables = False
     for case in cases_of(class_name):
-        read = reader.read(case)
+        read = _read(reader, case)
         given += sum(value in read.text for value in case.values)
         values += len(case.values)
         spaces = not case.languages.startswith("chi")
@@ -110,6 +112,15 @@ def measure(name: str, class_name: str, keep: Path | None) -> Score:
         memory=memory(who),
         failed=failed,
     )
+
+
+def _read(reader: Reader, case: Case) -> Read:
+    """Let a reader read a document. One that gives up has read nothing of it, and others go on."""
+    try:
+        return reader.read(case)
+    except subprocess.CalledProcessError as error:
+        print(f"{reader.name}, {case.name}: {error}\n{error.stderr}", file=sys.stderr)
+        return Read("", 1, Cost(0.0, 0.0), failed=[str(error)])
 
 
 def _row(class_name: str, reader: str, score: Score) -> str:

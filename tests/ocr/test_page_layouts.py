@@ -209,3 +209,24 @@ def test_a_drawn_line_between_two_words_parts_them_however_near() -> None:
     )
     assert [table.rows for table in tables] == [(("left", "right"), ("a", ""))]
     assert left_over == []
+
+
+def test_a_table_of_contents_is_read_line_by_line(engine: RapidEngine) -> None:
+    dots = " ".join("." * 40)
+    page = text(72, 720, "Contents", 18, "F2")
+    entries = (("1", "Introduction", "1"), ("2.1", "Naming", "3"), ("A.1", "Licence", "24"))
+    for number, (section, title, leaf) in enumerate(entries):
+        y = 680 - 18 * number
+        page += text(72, y, section) + text(102, y, f"{title} {dots}") + text(420, y, leaf)
+    listed = "\n\n".join(f"{section} {title} {dots} {leaf}" for section, title, leaf in entries)
+    content = pdf(page + paragraph(72, 560))
+    assert markdown_of(content, engine) == f"# Contents\n\n{listed}\n\n{prose()}"
+
+
+def test_a_number_that_ends_a_sentence_on_a_line_of_its_own_is_no_item(engine: RapidEngine) -> None:
+    page = text(72, 720, "- The default value of the priority is 50, and the maximum of it is")
+    page += text(80, 706, "100.") + text(72, 692, "- The next item follows after it.")
+    assert markdown_of(pdf(page), engine) == (
+        "- The default value of the priority is 50, and the maximum of it is 100.\n"
+        "- The next item follows after it."
+    )

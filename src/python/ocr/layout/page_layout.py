@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ocr.geometry import Box
 from ocr.layout.block import Block
+from ocr.layout.contents import contents_joined
 from ocr.layout.fields import with_fields
 from ocr.layout.furniture import page_furniture
 from ocr.layout.levels import with_levels
@@ -36,7 +37,7 @@ def lay_out(
     """
     body = body_size(fragments)
     tables, text = ruled_tables(rules, fragments)
-    code, text = listings(with_fields(text))
+    code, text = listings(contents_joined(with_fields(text)))
     text, numbers = without_line_numbers(with_room(text))
     pieces: list[Piece] = [*tables, *code, *_with_markers(text)]
     blocks = [

@@ -10,6 +10,7 @@ from itertools import groupby, pairwise
 from ocr.direction import runs_from_right
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
+from ocr.layout.contents import leads_on
 from ocr.layout.lines import Line, confidence_of, usual_gap
 from ocr.layout.list_markers import BULLETS, marker_of
 from ocr.text import Word
@@ -104,7 +105,7 @@ def _begins(
     space = line.box.top - last.box.bottom
     if space > gap + _MORE_SPACE * size or space < -size:
         return True
-    if marker_of(line.text) or line.bold != last.bold:
+    if _is_item(line) or leads_on(last.text) or line.bold != last.bold:
         return True
     ratio = size / max(min(last.size, line.size), 0.1)
     scanned = "ocr" in (line.source, last.source)
@@ -125,6 +126,12 @@ def _begins(
     # The next word would still have fitted: whoever set it ended the paragraph here.
     short = right - last.box.right > line.words[0].box.width + size
     return short and last.text[-1:] in ".!?:" and line.text[:1].isupper()
+
+
+def _is_item(line: Line) -> bool:
+    """Return whether a line begins with a marker. A number that is all of it ends a sentence."""
+    marker = marker_of(line.text)
+    return bool(marker) and not (marker == line.text and marker[0].isalnum())
 
 
 def _is_heading_size(line: Line, body: float) -> bool:
@@ -177,7 +184,7 @@ def _links(words: Sequence[Word]) -> tuple[tuple[str, str], ...]:
 
 
 def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -> bool:
-    if not any(character.isalnum() for character in text):
+    if not any(character.isalnum() for character in text) or leads_on(text):
         return False
     if marker_of(text)[:1] in BULLETS and marker_of(text):
         return False  # however large: on slides, lists are
