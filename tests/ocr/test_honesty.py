@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PIL import ImageDraw
+import numpy as np
+from PIL import Image, ImageDraw
 
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
@@ -12,7 +13,7 @@ from ocr.conversion.result import PageResult
 from ocr.conversion_options import ConversionOptions
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.page_warning import PageWarning
-from ocr_testing.pages import HARBOUR, drawn, encoded, lines, scan
+from ocr_testing.pages import HARBOUR, SURVEY, drawn, encoded, lines, scan
 
 WORDS = "The channel had moved."
 
@@ -73,3 +74,39 @@ def _scribble(canvas: ImageDraw.ImageDraw, y: int) -> None:
         x = 70 + index * 18 + (index // 5) * 12
         canvas.arc((x, y, x + 12, y + 16), (index * 37) % 360, (index * 37) % 360 + 240, 0, 2)
         canvas.line((x + (index % 7), y, x + 12 - (index % 5), y + 18), 0, 2)
+
+
+def test_a_photograph_is_no_text_that_was_not_read(engine: RapidEngine) -> None:
+    _assert_complete(_landscape(), engine)
+
+
+def test_a_halftone_is_no_text_that_was_not_read(engine: RapidEngine) -> None:
+    # 1 bit and dots of several sizes, as newspapers print photographs.
+    grey = _landscape().convert("L").resize((300, 200))
+    _assert_complete(grey.convert("1").resize((900, 600)), engine)
+
+
+def _assert_complete(picture: Image.Image, engine: RapidEngine) -> None:
+    page = scan(drawn(lines(HARBOUR[:60], SURVEY[:60], size=14)))
+    page.paste(picture.convert("RGB"), (160, 500))
+    result = assemble(list(convert(encoded(page), ConversionOptions(), engine)), "x")
+    assert (result.status, result.warnings) == ("complete", [])
+    assert HARBOUR[:40] in result.markdown
+
+
+def _landscape() -> Image.Image:
+    """Return a picture with what photographs have: slopes, edges, grain, and much fine detail."""
+    random = np.random.default_rng(7)
+    height, width = 600, 900
+    layers = np.zeros((height, width))
+    for side in (4, 12, 40, 120):
+        grains = Image.fromarray(random.integers(0, 255, (side, side * 2), dtype=np.uint8))
+        layers += np.asarray(grains.resize((width, height), Image.Resampling.BICUBIC)) / side**0.3
+    layers = 255 * (layers - layers.min()) / (layers.max() - layers.min())
+    image = Image.fromarray(layers.astype(np.uint8))
+    canvas = ImageDraw.Draw(image)
+    for tree in range(30):
+        x, foot = int(random.integers(0, width)), int(random.integers(350, height))
+        canvas.line((x, foot, x + int(random.integers(-9, 9)), foot - 160), 20, 4 + tree % 5)
+        canvas.ellipse((x - 30, foot - 220, x + 30, foot - 130), outline=40, width=3)
+    return image

@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageOps, TiffImagePlugin
+from reportlab.lib.pagesizes import A0  # type: ignore[import-untyped]
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
@@ -18,7 +20,7 @@ from ocr.engines.rapid.engine import RapidEngine
 from ocr.errors import DocumentRefused, PageTooLarge
 from ocr_testing.heic import HEIC
 from ocr_testing.office import picture_of
-from ocr_testing.pages import drawn, lines
+from ocr_testing.pages import HARBOUR, drawn, lines, pictured, scan
 
 OPTIONS = ConversionOptions()
 
@@ -160,3 +162,27 @@ def test_a_pdf_file_without_pages_says_so(engine: RapidEngine) -> None:
     )
     with pytest.raises(DocumentRefused, match="it has no pages"):
         read(content, engine)
+
+
+def test_the_text_of_a_page_outlives_a_picture_that_cannot_be_read(engine: RapidEngine) -> None:
+    picture = scan(drawn(lines("Seen in a picture.", size=40)), dpi=50)
+    content = drawn(
+        lambda canvas: (lines(HARBOUR[:60])(canvas), pictured(picture, 60, 300, 300)(canvas))
+    )
+    options = replace(OPTIONS, limits=Limits(pixels=10_000))
+    result = assemble(list(convert(content, options, engine)), "rapidocr")
+    assert result.markdown == HARBOUR[:60]
+    assert (result.status, result.errors) == ("partial", [])
+    assert [(w.code, w.incomplete) for w in result.warnings] == [("picture_failed", True)]
+
+
+def test_a_scan_as_large_as_a_plan_is_read_at_the_resolution_that_fits(engine: RapidEngine) -> None:
+    plan = scan(drawn(lines("Harbour, ground plan", size=30, top=300)), dpi=50)
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=A0)
+    canvas.drawInlineImage(plan, 0, 0, *A0)
+    canvas.save()
+    options = replace(OPTIONS, limits=Limits(pixels=3_000_000))
+    result = assemble(list(convert(file.getvalue(), options, engine)), "rapidocr")
+    assert (result.status, result.markdown.strip("# ")) == ("complete", "Harbour, ground plan")
+    assert [w.code for w in result.warnings] == ["resolution_reduced"]
