@@ -166,11 +166,13 @@ def test_a_pdf_file_without_pages_says_so(engine: RapidEngine) -> None:
 
 def test_the_text_of_a_page_outlives_a_picture_that_cannot_be_read(engine: RapidEngine) -> None:
     picture = scan(drawn(lines("Seen in a picture.", size=40)), dpi=50)
-    content = drawn(
-        lambda canvas: (lines(HARBOUR[:60])(canvas), pictured(picture, 60, 300, 300)(canvas))
-    )
+
+    def draw(canvas: Canvas) -> None:
+        lines(HARBOUR[:60])(canvas)
+        pictured(picture, 60, 300, 300)(canvas)
+
     options = replace(OPTIONS, limits=Limits(pixels=10_000))
-    result = assemble(list(convert(content, options, engine)), "rapidocr")
+    result = assemble(list(convert(drawn(draw), options, engine)), "rapidocr")
     assert result.markdown == HARBOUR[:60]
     assert (result.status, result.errors) == ("partial", [])
     assert [(w.code, w.incomplete) for w in result.warnings] == [("picture_failed", True)]
