@@ -118,7 +118,8 @@ def narrow_gutters(random: Random) -> list[Case]:
     cases = []
     for font, gutter in (("Liberation Serif", 7.0), ("DejaVu Sans", 9.0), ("FreeSerif", 8.0)):
         setting = Setting(font, justified=True)
-        for _ in range(4):
+        # Enough for both columns of a page: one column alone has no gutter.
+        for _ in range(7):
             setting.paragraph(passage(random, "eng", 7))
         pages = [jpeg(page) for page in rendered(setting.pdf(2, gutter=gutter), 150)]
         cases.append(Case(font, pictures(pages), " ".join(setting.truth), []))
