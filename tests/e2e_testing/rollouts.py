@@ -37,7 +37,7 @@ class Rollouts:
             "steps": [{"percent": 50, "bake_seconds": 0}],
             "sticky": False,
             "auto_promote": False,
-            "judging": {"error_margin": 0.45, "min_requests": 1},
+            "judging": {"error_margin": 0.45, "min_requests": 1, "warmup_seconds": 0},
         }
         created = self._admin.post(ROUTE, json=plan)
         assert created.status_code == 201, created.text
@@ -66,8 +66,12 @@ class Rollouts:
         """Ask the model until the rollout is through its last step."""
 
         def through() -> bool:
+            # An answer that is cut by length would count as odd.
             self._client.chat.completions.create(
-                model=CHAT_MODEL, messages=[{"role": "user", "content": "Hello."}], max_tokens=1
+                model=CHAT_MODEL,
+                messages=[{"role": "user", "content": "What is the capital of France?"}],
+                max_tokens=24,
+                temperature=0,
             )
             judgement = self._admin.get(f"{ROUTE}/{rollout}").json()["judgement"]
             return judgement is not None and judgement["next"] == "finish"

@@ -13,7 +13,7 @@ from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import read_lock
 from upgrade_gates.matrix.matrices import load_matrices
-from upgrade_gates.pex_file import read_pex
+from upgrade_gates.pex_file import Ran, read_pex
 from upgrade_gates.runtime.judgement import judge_environment, judge_report
 from upgrade_gates.runtime.report import RuntimeReport
 from upgrade_gates.session import open_session
@@ -167,6 +167,17 @@ def test_a_runtime_that_does_not_answer(tmp_path: Path, source: str, says: str) 
     assert (code, verdicts(records)["2.environment"]) == (1, Verdict.PASS)
     assert says in reason(records, "2.sanity.vllm")
     assert verdicts(records)["2.sanity.vllm"] is Verdict.FAIL
+
+
+def test_the_last_words_are_found_inside_a_frame() -> None:
+    framed = """\
+╭─ Error ─────────────────────────────╮
+│ No such command 'check'.            │
+╰─────────────────────────────────────╯
+"""
+    assert Ran(("pex",), 2, "", framed).last_line == "No such command 'check'."
+    assert Ran(("pex",), 2, " \n", "╰──╯").last_line == "it said nothing"
+    assert Ran(("pex",), 1, "", "first\nand last\n").last_line == "and last"
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ _INFO = "PEX-INFO"
 
 TEST_TOOLS = ("hypothesis", "iniconfig", "pluggy", "pytest", "sortedcontainers")
 """In every lock whose code is tested with it, and in no PEX."""
+_FRAME = " │╭╮╰╯─"
 _OURS = ("PYTHONPATH", "PYTHONHOME", "PEX", "PEX_PATH", "PEX_EXTRA_SYS_PATH", "PEX_INTERPRETER")
 """What would let our own modules, or our own PEX, into the one that is run."""
 
@@ -86,9 +87,13 @@ class Ran:
 
     @property
     def last_line(self) -> str:
-        """The last thing that was said, which is usually why."""
-        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
-        return lines[-1] if lines else "it said nothing"
+        """The last thing that was said, which is usually why.
+
+        Command lines draw a frame around their errors, and its rules say nothing.
+        """
+        said = self.stderr.strip() or self.stdout.strip()
+        lines = [line.strip(_FRAME) for line in said.splitlines()]
+        return next((line for line in reversed(lines) if line), "it said nothing")
 
 
 def read_pex(path: Path) -> PexFile:

@@ -42,7 +42,8 @@ GATE = Gate(
             text="The driver series of the matrix is installed, from the distribution's packages",
             command=_VERIFY,
             who="person",
-            plan="in the window, the owner runs the script that `driver plan` wrote",
+            plan="in the window, the owner runs `upgrade.sh --dry-run` and then "
+            "`upgrade.sh --yes`, which `driver plan` wrote",
             binds=_MATRIX,
             overtaken_by=_PACKAGES_BACK,
         ),
