@@ -239,7 +239,8 @@ async def test_json_of_any_depth_is_no_fault_of_ours(
             f'"documents": [{{"text": "a"}}, {{"other": {deep}}}]}}'
         )
         response = await api.client.post("/v1/rerank", content=body, headers=api.headers())
-        assert response.status_code == (200 if depth < 1000 else 400)
+        # The deepest have more values than a request may have, which is seen before their depth.
+        assert response.status_code == (200 if depth < 1000 else 400 if depth < 10_000 else 413)
         if depth < 1000:
             assert '"document"' not in response.text
             told = engines.engines[0].requests[0].body.decode()

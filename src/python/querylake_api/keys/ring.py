@@ -61,16 +61,14 @@ class KeyRing:
         found = self.find(secret)
         if found is not None:
             return found
-        if self._failure is not None:
-            raise self._failure
+        self._require_database()
         # Not cancelled when the time is over: a connection that hangs takes long to be given up.
         coming = self._coming_look(MISS_SECONDS)
         done, _ = await asyncio.wait((coming,), timeout=LOOK_UP_SECONDS)
         if not done:
             reason = f"no response within {LOOK_UP_SECONDS:g} s"
             self._note_failure(DatabaseUnavailable(self._repository.where, reason))
-        if self._failure is not None:
-            raise self._failure
+        self._require_database()
         coming.result()
         return self.find(secret)
 
@@ -81,8 +79,18 @@ class KeyRing:
             DatabaseUnavailable: the ring stays as it was.
         """
         await asyncio.shield(self._coming_look(0.0))
-        if self._failure is not None:
-            raise self._failure
+        self._require_database()
+
+    def _require_database(self) -> None:
+        """Raise why the last look failed, if it did.
+
+        A method, and not a check where it is needed: after such a check the type checker takes the
+        attribute for None until the function ends, whatever an `await` does, and compiled code
+        believes that.
+        """
+        failure = self._failure
+        if failure is not None:
+            raise failure
 
     def _coming_look(self, spacing: float) -> asyncio.Task[None]:
         """Return the next look that has not begun yet: one that has may miss what was just changed.
