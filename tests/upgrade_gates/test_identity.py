@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,10 @@ import pytest
 
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.running_pex import serving_at
 from upgrade_gates.serving.identity import identify
 from upgrade_gates.session import open_session
-from upgrade_gates_testing.pexes import pex_info
+from upgrade_gates_testing.pexes import listening_from, packed_pex, pex_info
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.replay import MODEL, Replay, replaying
 from upgrade_gates_testing.workspaces import lock_text, make_workspace
@@ -78,17 +76,9 @@ def test_another_engine_is_named(engine: Replay) -> None:
 
 
 def test_a_process_that_runs_from_the_pex_is_seen(engine: Replay, tmp_path: Path) -> None:
-    """Pex unpacks a PEX into a virtual environment, with its PEX-INFO, and runs from there."""
-    unpacked, pex = tmp_path / "venvs/1/abc", tmp_path / "vllm.pex"
-    for folder in (unpacked / "bin", pex):
-        folder.mkdir(parents=True)
-    for folder in (unpacked, pex):
-        (folder / "PEX-INFO").write_text(pex_info(PINS))
-    python = unpacked / "bin" / "python"
-    os.symlink(sys.executable, python)
-    with subprocess.Popen(
-        [python, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
-    ) as process:
+    """The supervisor names the engine's process."""
+    pex = packed_pex(tmp_path / "vllm.pex", PINS, "")
+    with listening_from(tmp_path / "venvs/1/abc", pex_info(PINS)) as process:
         engine.pages["/runtime/status"] = status(engine, engine_pid=process.pid)
         found = identify(serving(engine), PINS, pex, seconds=SECONDS)
         assert found.binds == ("runtime_lock", "runtime_pex")
@@ -96,8 +86,32 @@ def test_a_process_that_runs_from_the_pex_is_seen(engine: Replay, tmp_path: Path
         (pex / "PEX-INFO").write_text(pex_info({**PINS, "ray": "2.53.0"}))
         found = identify(serving(engine), PINS, pex, seconds=SECONDS)
         assert found.binds == ("runtime_lock",)
-        assert process.stdin is not None
-        process.stdin.close()
+        assert f"process {process.pid} does not run from runtime_pex" in found.said
+
+
+def test_another_build_of_the_pex_is_no_pass(engine: Replay, tmp_path: Path) -> None:
+    pex = packed_pex(tmp_path / "vllm.pex", PINS, "")
+    (pex / "PEX-INFO").write_text(pex_info(PINS, "vllm_runtime.__main__"))
+    older = pex_info({**PINS, "ray": "2.53.0"}, "vllm_runtime.__main__")
+    with listening_from(tmp_path / "venv", older) as process:
+        engine.pages["/runtime/status"] = status(engine, engine_pid=process.pid)
+        found = identify(serving(engine), PINS, pex, seconds=SECONDS)
+    assert "from another build than runtime_pex" in str(found.contradiction)
+    assert found.binds == ()
+
+
+def test_who_listens_is_seen_without_a_supervisor(tmp_path: Path) -> None:
+    pex = packed_pex(tmp_path / "vllm.pex", PINS, "")
+    for number, info, name, runs, says in (
+        (1, pex_info(PINS), "localhost", True, ""),
+        (2, None, "localhost", False, "does not run from runtime_pex"),
+        (3, pex_info(PINS), "gpu1.example", False, "gpu1.example is another machine"),
+    ):
+        with listening_from(tmp_path / f"venv{number}", info) as process:
+            found = serving_at(f"http://{name}:{process.port}/v1", pex, "runtime_pex")
+        assert (found.is_pex, says in found.unknown) == (runs, True), found
+    ended = serving_at(f"http://localhost:{process.port}/v1", pex, "runtime_pex")
+    assert "not visible" in ended.unknown
 
 
 def test_what_was_not_seen_to_serve_is_no_subject(engine: Replay, tmp_path: Path) -> None:

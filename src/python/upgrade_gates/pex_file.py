@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.lock_file import LockFile, normalised
@@ -102,16 +103,11 @@ def read_pex(path: Path) -> PexFile:
     Raises:
         ArtefactUnusable: it is no PEX.
     """
+    info = read_info(path)
     try:
-        if path.is_dir():
-            text = (path / _INFO).read_bytes()
-        else:
-            with zipfile.ZipFile(path) as archive:
-                text = archive.read(_INFO)
-        info = json.loads(text)
         wheels = list(info["distributions"])
         constraints = info.get("interpreter_constraints", [])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ArtefactUnusable(f"{path} is not a PEX ({error}); build it first") from None
     return PexFile(
         path=path,
@@ -119,6 +115,26 @@ def read_pex(path: Path) -> PexFile:
         code_hash=info.get("code_hash"),
         interpreters=tuple(str(each) for each in constraints),
     )
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """Return the PEX-INFO of a PEX.
+
+    Raises:
+        ArtefactUnusable: it is no PEX.
+    """
+    try:
+        if path.is_dir():
+            text = (path / _INFO).read_bytes()
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(_INFO)
+        info = json.loads(text)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ArtefactUnusable(f"{path} is not a PEX ({error}); build it first") from None
+    if not isinstance(info, dict):
+        raise ArtefactUnusable(f"{path} is not a PEX (PEX-INFO is no object); build it first")
+    return info
 
 
 def _wheel(filename: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import typer
 from upgrade_gates.api.boot import check_boot, check_configuration
 from upgrade_gates.api.contents import judge_engines, judge_environment, judge_minimal
 from upgrade_gates.api.ray_cluster import check_ray
+from upgrade_gates.api.serving_process import serving_api
 from upgrade_gates.api.upstreams import check_upstreams
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.evidence.statement import Verdict
@@ -19,6 +20,9 @@ from upgrade_gates.pex_file import read_pex
 from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.session import Session, open_session
 from upgrade_gates.verification import Verification
+
+UPSTREAM = "5.upstream"
+"""The line that is about the API which serves, and not about a PEX that is started for a moment."""
 
 app = typer.Typer(no_args_is_help=True, help="Gate 5: the API's own environment.")
 
@@ -55,13 +59,13 @@ def verify(
     )
     path = session.artefacts.required_path("api_pex")
     locked = read_lock(session.artefacts.required_path("api_lock"))
-    held = read_pex(path)
+    held, serves = read_pex(path), serving_api(session)
     outcomes = {
         "5.environment": judge_environment(held, locked),
         "5.minimal": judge_minimal(held, locked),
         "5.no-engine": judge_engines(held, locked),
         "5.boot": _boot(session, path, seconds),
-        "5.upstream": check_upstreams(session.context.api, seconds=timeout),
+        UPSTREAM: serves.named_in(check_upstreams(session.context.api, seconds=timeout)),
     }
     if session.context.ray is not None:
         # The PEX runs on the interpreter that it is given: ours, here.
@@ -76,6 +80,7 @@ def verify(
             outcome.reason,
             figures=outcome.figures,
             output=outcome.output,
+            subjects=session.artefacts.digests(serves.binds if check == UPSTREAM else ()),
         )
     verification.finish(as_json=json_)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from llm_provider.openai_http import OpenAIHTTPProvider
+from upgrade_gates.api.serving_process import serving_api
 from upgrade_gates.boundary.live import check_both, check_embeddings, check_pass_through
 from upgrade_gates.boundary.report import (
     BoundaryReport,
@@ -63,8 +64,17 @@ def verify(
     session = open_session(workspace)
     verification = Verification(session)
     _imports(session, verification, report, pants)
-    for check, outcome in asyncio.run(_live(session, timeout)).items():
-        verification.add(check, outcome.verdict, outcome.reason, output=outcome.output)
+    serves = serving_api(session)
+    for check, asked in asyncio.run(_live(session, timeout)).items():
+        outcome = serves.named_in(asked)
+        verification.add(
+            check,
+            outcome.verdict,
+            outcome.reason,
+            figures=outcome.figures,
+            output=outcome.output,
+            subjects=session.artefacts.digests(serves.binds),
+        )
     outcome = _configuration(session)
     verification.add("4.config", outcome.verdict, outcome.reason)
     if session.context.old is not None:

@@ -6,7 +6,8 @@ from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates boundary verify"
 _CODE = ("api_pex",)
-_LIVE = ("api_pex", "api_config", "setting:api")
+_LIVE = ("api_config", "setting:api", "setting:serving")
+"""Of the API at its address. Its PEX is added by the check, where it was seen to serve there."""
 
 GATE = Gate(
     4,

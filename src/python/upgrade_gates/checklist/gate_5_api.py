@@ -46,7 +46,8 @@ GATE = Gate(
             id="5.upstream",
             text="It reaches its engines",
             command=_VERIFY,
-            binds=("api_pex", "api_config"),
+            # Its PEX is added by the check, where it was seen to serve at the API's address.
+            binds=("api_config", "setting:api"),
             days=7,
         ),
     ),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from upgrade_gates.checklist.line import Gate, Line, summed_up
 
 _VERIFY = "upgrade_gates rollout verify"
-_API = ("setting:api", "api_config")
-_ROLLOUT = ("setting:api", "runtime_lock", "model")
+_API = ("setting:api", "setting:serving", "api_config")
+"""Of the API at its address. Its PEX is added by the check, where it was seen to serve there."""
+
+_ROLLOUT = ("setting:api", "setting:serving", "model")
+"""Lock and PEX of the engine are added by the check, where gate 3 saw them serve."""
 
 GATE = Gate(
     6,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from llm_provider.openai_http import OpenAIHTTPProvider
+from upgrade_gates.api.serving_process import serving_api
 from upgrade_gates.boundary.live import check_both, check_embeddings, check_rerank
 from upgrade_gates.boundary.routing_table import upstream_names
 from upgrade_gates.candidate.asking import CandidateCheck, asking_of
@@ -44,12 +45,19 @@ def verify(
     session = open_session(workspace)
     api = session.context.api or session.require("api")
     names = upstream_names(session.artefacts.path("api_config"), session.context.serving)
-    outcomes = asyncio.run(_smoke(session.context, api, names, timeout))
+    smoked = asyncio.run(_smoke(session.context, api, names, timeout))
     if api.ocr:
-        outcomes["6.smoke.ocr"] = check_ocr(api, seconds=timeout)
+        smoked["6.smoke.ocr"] = check_ocr(api, seconds=timeout)
+    serves = serving_api(session)
+    outcomes = {check: serves.named_in(outcome) for check, outcome in smoked.items()}
+    binds = dict.fromkeys(smoked, serves.binds)
     if not smoke_only:
-        records = read_records(api, seconds=timeout)
-        outcomes |= judge_records(records, this_upgrade(session, api.model, names))
+        records, upgrade = read_records(api, seconds=timeout), this_upgrade(
+            session, api.model, names
+        )
+        judged = judge_records(records, upgrade)
+        outcomes |= judged
+        binds |= dict.fromkeys(judged, upgrade.binds)
         outcomes[OLD] = (
             Outcome(
                 Verdict.NOT_CHECKABLE, "[old] is not in upgrade.toml: name the old engine there"
@@ -65,6 +73,7 @@ def verify(
             outcome.reason,
             figures=outcome.figures,
             output=outcome.output,
+            subjects=session.artefacts.digests(binds.get(check, ())),
         )
     verification.finish(as_json=json_)
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from upgrade_gates.candidate.key_route import MARK
 from upgrade_gates.checklist.gates import line_with_id
-from upgrade_gates.evidence.chain import Chain
+from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.rollout.records import Records, Rollout
 from upgrade_gates.session import Session
 
 ENGINE_LINE = "3.serve"
 """The line that first shows the new engine: nothing before it can have been a canary of it."""
+
+_STACK = ("runtime_lock", "runtime_pex")
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class ThisUpgrade:
         model: the name that clients use.
         upstreams: the new engine's names in the API's configuration; empty if that is not known.
         since: when this engine was first shown to serve; None if it never was.
+        binds: lock and PEX of the engine, as far as they were seen to serve then.
     """
 
     model: str
     upstreams: frozenset[str]
     since: datetime.datetime | None
+    binds: tuple[str, ...] = ()
 
     def rollouts(self, records: Records) -> tuple[list[Rollout], list[str]]:
         """Return the rollouts that count, oldest first, and why others of the model do not."""
@@ -58,19 +62,22 @@ class ThisUpgrade:
 
 def this_upgrade(session: Session, model: str, upstreams: frozenset[str]) -> ThisUpgrade:
     """Return what the rollouts of this upgrade are known by."""
-    bound = session.artefacts.digests(
-        (*line_with_id(ENGINE_LINE).binds, "runtime_lock", "runtime_pex")
+    now = session.artefacts.digests((*line_with_id(ENGINE_LINE).binds, *_STACK))
+    shown = [record for record in session.store.read().records if _shows(record, now)]
+    if not shown:
+        return ThisUpgrade(model, upstreams, None)
+    named = shown[-1].statement.digests()
+    return ThisUpgrade(
+        model,
+        upstreams,
+        since=shown[0].statement.predicate.finished_at,
+        binds=tuple(name for name in _STACK if name in named),
     )
-    return ThisUpgrade(model, upstreams, _first_shown(session.store.read(), bound))
 
 
-def _first_shown(chain: Chain, now: dict[str, str]) -> datetime.datetime | None:
-    """Return when this engine, as it is now, was first shown to serve."""
-    for record in chain.records:
-        predicate = record.statement.predicate
-        if record.check != ENGINE_LINE or predicate.verdict is not Verdict.PASS:
-            continue
-        shown = record.statement.digests()
-        if all(shown.get(name, digest) == digest for name, digest in now.items()):
-            return predicate.finished_at
-    return None
+def _shows(record: Record, now: dict[str, str]) -> bool:
+    """Return whether a record shows that the engine, as it is now, serves."""
+    if record.check != ENGINE_LINE or record.statement.predicate.verdict is not Verdict.PASS:
+        return False
+    shown = record.statement.digests()
+    return all(shown.get(name, digest) == digest for name, digest in now.items())

@@ -6,7 +6,6 @@ seen to serve; otherwise it is about the server alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from upgrade_gates.context import Serving
 from upgrade_gates.engine import secret
+from upgrade_gates.running_pex import ServingBuild, serving_at, serving_by
 from upgrade_gates.serving.gpu_memory import is_here
 
 ENGINE = "vllm"
-_INFO = "PEX-INFO"
-_COMPARED = ("code_hash", "distributions")
-"""What makes two PEX files the same: their own code, and each wheel with its hash."""
+LOCK, PEX = "runtime_lock", "runtime_pex"
 
 
 class RuntimeStatus(BaseModel):
@@ -75,21 +73,38 @@ def identify(
     stated = document.get("version") if document is not None else None
     version = stated if isinstance(stated, str) else None
     status = _status(serving, seconds, output)
-    contradiction = _contradiction(serving, pins, version, status)
+    build = _build(serving, status, pex)
+    contradiction = _contradiction(serving, pins, version, status, build)
     binds: tuple[str, ...] = ()
-    if contradiction is None and status is not None and version is not None and pins:
-        binds = ("runtime_lock",)
-        if is_here(urlsplit(serving.url).hostname or "") and _runs_from(status.engine_pid, pex):
-            binds = ("runtime_lock", "runtime_pex")
-    return Identity(
-        _said(serving, version, status, binds), contradiction, binds, version, "\n".join(output)
-    )
+    if contradiction is None:
+        locked = status is not None and version is not None and bool(pins)
+        binds += (LOCK,) if locked else ()
+        binds += (PEX,) if build.is_pex else ()
+    said = _said(serving, version, build, binds)
+    return Identity(said, contradiction, binds, version, "\n".join(output))
+
+
+def _build(serving: Serving, status: RuntimeStatus | None, pex: Path | None) -> ServingBuild:
+    """Return what is seen of the process: the one that the supervisor names, or whoever listens."""
+    here = is_here(urlsplit(serving.url).hostname or "")
+    if here and status is not None and status.engine_pid is not None:
+        return serving_by([status.engine_pid], pex, PEX)
+    return serving_at(serving.url, pex, PEX)
 
 
 def _contradiction(
-    serving: Serving, pins: Mapping[str, str], version: str | None, status: RuntimeStatus | None
+    serving: Serving,
+    pins: Mapping[str, str],
+    version: str | None,
+    status: RuntimeStatus | None,
+    build: ServingBuild,
 ) -> str | None:
     pinned = pins.get(ENGINE)
+    if build.is_another_build:
+        return (
+            f"process {build.process} serves {serving.url} from another build than {PEX}; start "
+            "the engine from it, or name there the PEX that serves"
+        )
     if version is not None and pinned is not None and _public(version) != _public(pinned):
         return f"{serving.url} is vLLM {version}, and runtime_lock pins {pinned}"
     if serving.runtime_url is None:
@@ -111,16 +126,15 @@ def _contradiction(
 
 
 def _said(
-    serving: Serving, version: str | None, status: RuntimeStatus | None, binds: tuple[str, ...]
+    serving: Serving, version: str | None, build: ServingBuild, binds: tuple[str, ...]
 ) -> str:
     engine = f"vLLM {version}" if version is not None else "no version is stated"
-    if "runtime_pex" in binds:
-        return f"{engine}, by process {status.engine_pid if status else '?'} of runtime_pex"
-    if binds:
-        return f"{engine}, the version of runtime_lock; whether runtime_pex serves was not seen"
-    if status is None and serving.runtime_url is None:
-        return f"{engine}; which PEX serves is not known, for serving.runtime_url is not set"
-    return f"{engine}; which PEX serves is not known"
+    if PEX in binds:
+        return f"{engine}, by process {build.process} of runtime_pex"
+    if LOCK in binds:
+        engine += ", the version of runtime_lock"
+    unasked = "" if serving.runtime_url else ", and serving.runtime_url is not set"
+    return f"{engine}; whether runtime_pex serves was not seen: {build.unknown}{unasked}"
 
 
 def _status(serving: Serving, seconds: float, output: list[str]) -> RuntimeStatus | None:
@@ -145,30 +159,6 @@ def _json(
         output.append(f"> GET {url}\n{error}")
         return None
     return document if isinstance(document, dict) else None
-
-
-def _runs_from(pid: int | None, pex: Path | None) -> bool:
-    """Return whether a process of this machine runs in the environment that a PEX unpacked.
-
-    Pex makes a virtual environment of it, and leaves its PEX-INFO there.
-    """
-    if pid is None or pex is None:
-        return False
-    try:
-        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
-        wanted = _info(pex / _INFO)
-        return any(
-            _info(folder / _INFO) == wanted
-            for folder in Path(program).parents
-            if (folder / _INFO).is_file()
-        )
-    except (OSError, ValueError):
-        return False
-
-
-def _info(file: Path) -> list[Any]:
-    document = json.loads(file.read_bytes())
-    return [document.get(key) for key in _COMPARED]
 
 
 def _public(version: str) -> str:
