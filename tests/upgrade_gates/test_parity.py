@@ -25,6 +25,18 @@ from upgrade_gates_testing.toy_engine import Faults, toy_engine
 PROMPTS = built_in()[:16]
 
 
+async def test_a_run_that_fails_fast_asks_no_more_than_it_must() -> None:
+    async with toy_engine() as left, toy_engine(Faults(bos=2)) as right:
+        old, new = Engine("old", left.url, None, None, 60), Engine("new", right.url, None, None, 60)
+        run = Comparison(old, new, Plan(PROMPTS, fail_fast=True), lambda line: None)
+        verdict = judge(await run.run())
+        for engine in (old, new):
+            await engine.close()
+    assert verdict.causes == (Cause.BOS_DOUBLED,)
+    assert new.requests <= 5
+    assert new.generating == 0
+
+
 async def compared(new: Faults, old: Faults | None = None) -> Verdict:
     """Compare a sound engine with a new one."""
     async with toy_engine(old) as left, toy_engine(new) as right:
@@ -57,6 +69,7 @@ async def test_other_arithmetic_within_the_margin_is_equivalent() -> None:
         (Faults(bos=0), Cause.BOS_MISSING),
         (Faults(shift=3), Cause.TOKENIZER),
         (Faults(context=900), Cause.CONTEXT),
+        (Faults(reads=900), Cause.CONTEXT),
         (Faults(structured=("response_format",)), Cause.STRUCTURED_OUTPUT),
         (Faults(reasoning_field="reasoning"), Cause.REASONING_FIELD),
         (Faults(tool_parser=False), Cause.TOOL_PARSER),

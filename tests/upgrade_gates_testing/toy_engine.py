@@ -34,6 +34,7 @@ class Faults:
         bos: how many tokens for the beginning of a sequence it writes.
         shift: added to the number of every token but the first: another tokenizer.
         context: prompts are cut to so many tokens.
+        reads: answers read so many tokens of the prompt, whatever `/tokenize` says.
         structured: the fields for structured output that it knows.
         reasoning_field: where it puts its thoughts.
         tool_parser: whether it takes tool calls out of the text.
@@ -47,6 +48,7 @@ class Faults:
     bos: int = 1
     shift: int = 0
     context: int = 100_000
+    reads: int = 100_000
     structured: tuple[str, ...] = ("response_format", "guided_json", "guided_choice")
     reasoning_field: str = "reasoning_content"
     tool_parser: bool = True
@@ -135,7 +137,7 @@ class ToyEngine:
         await exchange.end_stream()
 
     def _answered(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        prompt = self._prompt(body)
+        prompt = self._prompt(body)[-self.faults.reads :]
         text, logprobs = self._drawn(prompt, body)
         message: dict[str, Any] = {"content": text, self.faults.reasoning_field: "I think."}
         finish = "length"

@@ -118,6 +118,19 @@ def explain_counts(lengths: Sequence[tuple[int, int]]) -> tuple[Cause, str] | No
     return cause, f"numbers of prompt tokens differ: {shown}"
 
 
+def explain_cut(counted: tuple[int, int] | None) -> tuple[Cause, str] | None:
+    """Return why an engine answers another prompt than it renders; None if it does not.
+
+    Args:
+        counted: prompt tokens of an answer on the old engine and on the new one, for a prompt that
+            both render to the same tokens; None if they do not say.
+    """
+    if counted is None or counted[0] == counted[1]:
+        return None
+    shown = f"rendered alike, but {counted[0]} tokens are read before and {counted[1]} now"
+    return Cause.CONTEXT if counted[1] < counted[0] else Cause.TEMPLATE, shown
+
+
 def _is_cut(old: Sequence[int], new: Sequence[int]) -> bool:
     """Whether the new prompt is the old one without a run of tokens somewhere."""
     if not 0 < len(new) < len(old):

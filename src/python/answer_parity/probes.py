@@ -51,7 +51,7 @@ class Probe:
             return None
         if not new.ok:
             says = f"status {new.status}: {new.refusal[:200]}"
-            return Finding(self.name, _cause_of_refusal(new.refusal), says)
+            return Finding(self.name, cause_of_refusal(new.refusal), says)
         told = self.judge(old, new)
         return None if told is None else Finding(self.name, *told)
 
@@ -69,32 +69,41 @@ def find_in_stream(probe: Probe, whole: Answer, streamed: Answer) -> Finding | N
 
 
 def probes() -> Iterator[Probe]:
-    """Yield every probe. Prompts' tokens are compared apart from these, by shape."""
-    yield Probe("length", {"messages": _COUNT, "max_tokens": 3}, _same_finish, streams=True)
-    yield Probe("stop string", {"messages": _COUNT, "max_tokens": 60, "stop": ["e"]}, _same_finish)
-    yield Probe("two choices", {"messages": _COUNT, "max_tokens": 2, "n": 2}, _same_choices)
-    yield Probe("reasoning", {"messages": _COUNT, "max_tokens": 60}, _same_reasoning_field)
+    """Yield every probe, those first by which engines have changed most often.
+
+    Prompts' tokens are compared apart from these, by shape.
+    """
+    structured = [
+        Probe(
+            f"structured by {name}",
+            {"messages": _PERSON, "max_tokens": 120, **fields},
+            _keeps_structure,
+        )
+        for name, fields in STRUCTURED_FIELDS.items()
+    ]
+    yield structured[0]
     named = {"type": "function", "function": {"name": "get_weather"}}
-    for name, choice in (("named tool", named), ("required tool", "required")):
-        for tool, how, promised in (
-            (STRICT_WEATHER_TOOL, ", strict", True),
-            (WEATHER_TOOL, "", False),
-        ):
-            body = {
-                "messages": _QUESTION,
-                "tools": [tool],
-                "tool_choice": choice,
-                "max_tokens": 120,
-            }
-            yield Probe(f"{name}{how}", body, _calls_fit, streams=promised, promised=promised)
+    yield _forced_tool("named tool, strict", named, STRICT_WEATHER_TOOL)
     yield Probe(
         "tool if wanted",
         {"messages": _QUESTION, "tools": [WEATHER_TOOL], "max_tokens": 120},
         _calls_are_parsed,
     )
-    for name, fields in STRUCTURED_FIELDS.items():
-        wanted = {"messages": _PERSON, "max_tokens": 120, **fields}
-        yield Probe(f"structured by {name}", wanted, _keeps_structure)
+    yield Probe("reasoning", {"messages": _COUNT, "max_tokens": 60}, _same_reasoning_field)
+    yield Probe("length", {"messages": _COUNT, "max_tokens": 3}, _same_finish, streams=True)
+    yield Probe("stop string", {"messages": _COUNT, "max_tokens": 60, "stop": ["e"]}, _same_finish)
+    yield Probe("two choices", {"messages": _COUNT, "max_tokens": 2, "n": 2}, _same_choices)
+    yield _forced_tool("required tool, strict", "required", STRICT_WEATHER_TOOL)
+    yield _forced_tool("named tool", named, WEATHER_TOOL)
+    yield _forced_tool("required tool", "required", WEATHER_TOOL)
+    yield from structured[1:]
+
+
+def _forced_tool(name: str, choice: object, tool: Body) -> Probe:
+    """Ask for a call. Only a tool that is strict promises arguments that fit its schema."""
+    strict = tool is STRICT_WEATHER_TOOL
+    body = {"messages": _QUESTION, "tools": [tool], "tool_choice": choice, "max_tokens": 120}
+    return Probe(name, body, _calls_fit, streams=strict, promised=strict)
 
 
 STRUCTURED_FIELDS: Mapping[str, Body] = {
@@ -216,7 +225,8 @@ def _is_structured(answer: Answer) -> bool:
     )
 
 
-def _cause_of_refusal(refusal: str) -> Cause:
+def cause_of_refusal(refusal: str) -> Cause:
+    """Return why an engine refuses what the other one takes, by its words."""
     lower = refusal.lower()
     if "context length" in lower or "maximum model length" in lower or "too long" in lower:
         return Cause.CONTEXT

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from answer_parity.answers import Answer
-from answer_parity.causes import Cause, Finding, explain_counts, explain_prompts
-from answer_parity.probes import Probe, find_in_stream, logprob_mode, probes
+from answer_parity.causes import Cause, Finding, explain_counts, explain_cut, explain_prompts
+from answer_parity.probes import (
+    Probe,
+    cause_of_refusal,
+    find_in_stream,
+    logprob_mode,
+    probes,
+)
 from answer_parity.sampling import differs_in_heat
 from answer_parity.scores import ScoredText, divergence
 from answer_parity.shapes import PLAIN_TEXTS, SHAPES, Body, Shape
@@ -20,8 +26,8 @@ from upgrade_gates.parity.engine import Engine, Token
 BATCH = 4
 """Texts that are scored at once, to see what a batch does to the arithmetic."""
 
-CONTINUATION_TOKENS = 48
-SAMPLING_ANSWERS = 24
+TOKENIZER_TEXTS = tuple(PLAIN_TEXTS[index] for index in (0, 3, 5, 7))
+"""What tells a tokenizer from a template: plain text, code, German, Chinese."""
 
 Say = Callable[[str], None]
 
@@ -33,12 +39,22 @@ class Plan:
     Attributes:
         prompts: whose continuations are scored, as the bodies of chats.
         shapes: whose rendered prompts are compared.
+        probes: which exact questions are asked.
         seconds: after which nothing new is begun; what was measured until then counts.
+        continuation_tokens: length of each continuation.
+        sampling_answers: how many are drawn to compare sampling defaults; 0 for none.
+        seed: of what the old engine writes.
+        fail_fast: whether the first difference ends the run.
     """
 
     prompts: Sequence[Body]
     shapes: Sequence[Shape] = SHAPES
+    probes: Sequence[Probe] = tuple(probes())
     seconds: float = 600.0
+    continuation_tokens: int = 48
+    sampling_answers: int = 24
+    seed: int = 1
+    fail_fast: bool = False
 
 
 class Comparison:
@@ -61,69 +77,98 @@ class Comparison:
         Raises:
             EngineUnusable: an engine does not answer.
         """
+        findings: list[Finding] = []
+        notices: list[Finding] = []
         self._say("rendering prompts")
-        findings, shapes = await self._prompts()
-        self._say("asking probes")
-        found, notices, asked = await self._probes()
-        findings += found
-        findings += await self._sampling_defaults()
-        findings += await self._logprob_modes()
+        shapes = await self._prompts(findings)
+        asked = 0
+        if not self._enough(findings):
+            self._say("asking probes")
+            asked = await self._probes(findings, notices)
+        if not self._enough(findings):
+            findings += await self._logprob_modes()
+        if not self._enough(findings):
+            findings += await self._sampling_defaults()
+        measured = Measurements(findings=findings, notices=notices, probes=asked, shapes=shapes)
+        if self._enough(findings):
+            return measured
         alone, in_batch, noise = await self._scores()
-        return Measurements(
-            findings=findings,
-            notices=notices,
+        return replace(
+            measured,
             alone=divergence(alone) if alone else None,
             in_batch=divergence(in_batch) if in_batch else None,
             noise=divergence(noise) if noise else None,
-            probes=asked,
-            shapes=shapes,
         )
+
+    def _enough(self, findings: Sequence[Finding]) -> bool:
+        return self._plan.fail_fast and bool(findings)
 
     @property
     def _over(self) -> bool:
         return time.monotonic() > self._ends
 
-    async def _prompts(self) -> tuple[list[Finding], int]:
-        """Compare the tokens of each shape's prompt, or their numbers if that is all there is."""
-        same_tokenizer = await self._same_tokenizer()
-        findings: list[Finding] = []
+    async def _prompts(self, findings: list[Finding]) -> int:
+        """Compare the tokens of each shape's prompt, or their numbers if that is all there is.
+
+        Of the longest, an answer is asked for as well: what `/tokenize` renders is not cut.
+        """
+        longest = max(self._plan.shapes, key=lambda shape: len(str(shape.body)), default=None)
         lengths: list[tuple[int, int]] = []
         compared = 0
         for shape in self._plan.shapes:
+            if self._enough(findings):
+                break
             old, new = await _both(self._old.rendered(shape.body), self._new.rendered(shape.body))
             if old is not None and new is not None:
                 compared += 1
-                told = explain_prompts(old, new, same_tokenizer=same_tokenizer)
+                told = await self._explained(old, new)
+                if told is None and shape is longest:
+                    told = explain_cut(await self._counted(shape, findings))
                 if told is not None:
                     findings.append(Finding(f"prompt of {shape.name}", *told))
                 continue
-            body = {**shape.body, "max_tokens": 1, "temperature": 0}
-            left, right = await _both(self._old.answer(body), self._new.answer(body))
-            if left.ok and not right.ok:
-                says = f"status {right.status}: {right.refusal[:200]}"
-                findings.append(Finding(f"prompt of {shape.name}", Cause.REFUSED, says))
-            elif left.prompt_tokens is not None and right.prompt_tokens is not None:
+            counted = await self._counted(shape, findings)
+            if counted is not None:
+                lengths.append(counted)
                 compared += 1
-                lengths.append((left.prompt_tokens, right.prompt_tokens))
         told = explain_counts(lengths)
         if told is not None:
             findings.append(Finding("numbers of prompt tokens", *told))
-        return findings, compared
+        return compared
+
+    async def _counted(self, shape: Shape, findings: list[Finding]) -> tuple[int, int] | None:
+        """Return how many prompt tokens both engines count in an answer, as far as they say."""
+        body = {**shape.body, "max_tokens": 1, "temperature": 0}
+        left, right = await _both(self._old.answer(body), self._new.answer(body))
+        if left.ok and not right.ok:
+            says = f"status {right.status}: {right.refusal[:200]}"
+            cause = cause_of_refusal(right.refusal)
+            findings.append(Finding(f"prompt of {shape.name}", cause, says))
+        elif left.prompt_tokens is not None and right.prompt_tokens is not None:
+            return left.prompt_tokens, right.prompt_tokens
+        return None
+
+    async def _explained(
+        self, old: tuple[int, ...], new: tuple[int, ...]
+    ) -> tuple[Cause, str] | None:
+        if old == new:
+            return None
+        return explain_prompts(old, new, same_tokenizer=await self._same_tokenizer())
 
     async def _same_tokenizer(self) -> bool:
-        for text in PLAIN_TEXTS:
+        for text in TOKENIZER_TEXTS:
             old, new = await _both(self._old.tokens(text), self._new.tokens(text))
             if old is not None and new is not None and old != new:
                 return False
         return True
 
-    async def _probes(self) -> tuple[list[Finding], list[Finding], int]:
-        findings: list[Finding] = []
-        notices: list[Finding] = []
+    async def _probes(self, findings: list[Finding], notices: list[Finding]) -> int:
         asked = 0
-        for probe in probes():
+        for probe in self._plan.probes:
             if self._over:
                 self._say("the time is over; some probes were left out")
+                break
+            if self._enough(findings):
                 break
             body = {"temperature": 0, **probe.body}
             old, new = await _both(self._old.answer(body), self._new.answer(body))
@@ -133,7 +178,7 @@ class Comparison:
                 finding = await self._stream(probe, body, old, new)
             if finding is not None:
                 (findings if probe.promised else notices).append(finding)
-        return findings, notices, asked
+        return asked
 
     async def _stream(self, probe: Probe, body: Body, old: Answer, new: Answer) -> Finding | None:
         """Compare a stream with the whole answer; a fault that the old engine has too is none."""
@@ -157,7 +202,9 @@ class Comparison:
 
     async def _heat(self, engine: Engine, body: Body) -> list[float]:
         """Return the mean logarithm of the tokens' probabilities for each of some answers."""
-        answers = await _at_most(BATCH, [engine.answer(body) for _ in range(SAMPLING_ANSWERS)])
+        answers = await _at_most(
+            BATCH, [engine.answer(body) for _ in range(self._plan.sampling_answers)]
+        )
         return [
             sum(answer.logprobs) / len(answer.logprobs) for answer in answers if answer.logprobs
         ]
@@ -222,8 +269,8 @@ class Comparison:
         body = {
             **prompt,
             "temperature": 1.0,
-            "seed": 1,
-            "max_tokens": CONTINUATION_TOKENS,
+            "seed": self._plan.seed,
+            "max_tokens": self._plan.continuation_tokens,
         }
         answer = await self._old.answer(body)
         made = await self._old.tokens(answer.text) if answer.text else None

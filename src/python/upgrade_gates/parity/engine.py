@@ -38,16 +38,31 @@ class Engine:
         model: its name there; None takes the only one, or the first.
         key: its own key.
         seconds: how long one request may take.
+        transport: carries the requests; None for plain HTTP.
+
+    Attributes:
+        requests: how many it was sent.
+        generating: how many of them made it generate or score tokens.
     """
 
     def __init__(
-        self, name: str, base_url: str, model: str | None, key: str | None, seconds: float
+        self,
+        name: str,
+        base_url: str,
+        model: str | None,
+        key: str | None,
+        seconds: float,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
+        self.requests = 0
+        self.generating = 0
         self._model = model
         self._client = httpx.AsyncClient(
-            headers={"authorization": f"Bearer {key}"} if key else {}, timeout=seconds
+            headers={"authorization": f"Bearer {key}"} if key else {},
+            timeout=seconds,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -137,6 +152,8 @@ class Engine:
         return _document(response)
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
+        self.requests += 1
+        self.generating += url.endswith("/completions")
         try:
             return await self._client.post(url, json={"model": await self.model(), **body})
         except httpx.HTTPError as error:

@@ -1,0 +1,5 @@
+"""Runs the benchmark."""
+
+from parity_benchmark.cli import app
+
+app()
