@@ -23,7 +23,10 @@ StableOption = Annotated[Path, typer.Option(help="What build-support/vllm-cpu ma
 EdgeOption = Annotated[
     Path | None, typer.Option(help="What it made of the edge release; without it, no such pair.")
 ]
-OutOption = Annotated[Path, typer.Option(help="Results are appended here, one line a run.")]
+OutOption = Annotated[
+    Path,
+    typer.Option(help="Results are appended here, one line a run; what is there is not rerun."),
+]
 OnlyOption = Annotated[str, typer.Option(help="Pairs whose name contains this.")]
 
 
@@ -72,8 +75,10 @@ async def _sound(pairs: list[Sound], made: dict[str, Path], seeds: range, out: P
             folder = Path(engines.enter_context(tempfile.TemporaryDirectory()))
             left = await engines.enter_async_context(running(old, made[old.release], folder))
             for pair in group:
+                if not _left(out, pair.name, seeds):
+                    continue
                 async with running(pair.new, made[pair.new.release], folder) as right:
-                    for seed in seeds:
+                    for seed in _left(out, pair.name, seeds):
                         row = await compared((left, right), short_plan(seed))
                         _write(out, {"kind": "sound", "pair": pair.name, "seed": seed, **row})
 
@@ -83,10 +88,11 @@ async def _faults(chosen: list[Planted], made: dict[str, Path], seeds: range, ou
         folder = Path(engines.enter_context(tempfile.TemporaryDirectory()))
         old = OLD
         left = await engines.enter_async_context(running(old, made[old.release], folder))
-        for setup in dict.fromkeys(each.new for each in chosen):
+        left_over = [each for each in chosen if _left(out, each.name, seeds)]
+        for setup in dict.fromkeys(each.new for each in left_over):
             async with running(setup, made[setup.release], folder) as right:
                 for each in (fault for fault in chosen if fault.new == setup):
-                    for seed in seeds:
+                    for seed in _left(out, each.name, seeds):
                         faulty = (each.old_fault, each.fault)
                         row = await compared((left, right), full_plan(seed), faulty)
                         told = {"kind": "fault", "pair": each.name, "expected": each.cause}
@@ -100,6 +106,13 @@ def _grouped(pairs: list[Sound]) -> Iterator[tuple[Setup, list[Sound]]]:
 
 def _made(stable: Path, edge: Path | None) -> dict[str, Path]:
     return {"stable": stable, **({} if edge is None else {"edge": edge})}
+
+
+def _left(out: Path, name: str, seeds: range) -> list[int]:
+    """Return the seeds of which the results have nothing yet."""
+    rows = map(json.loads, out.read_text().splitlines()) if out.exists() else ()
+    done = {row["seed"] for row in rows if row["pair"] == name}
+    return [seed for seed in seeds if seed not in done]
 
 
 def _write(out: Path, row: dict[str, Any]) -> None:

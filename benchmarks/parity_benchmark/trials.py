@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from answer_parity.probes import probes
+from answer_parity.probes import Probe, probes
 from answer_parity.shapes import CONTINUATIONS, SHAPES
 from answer_parity.verdict import Measurements, judge
 from parity_benchmark.engines import MODEL
@@ -18,21 +18,31 @@ from upgrade_gates.parity.comparison import Comparison, Plan
 from upgrade_gates.parity.engine import Engine
 
 REQUEST_SECONDS = 120.0
-SAMPLED_EVERY = 4
-"""Sound runs of which one draws answers to compare sampling defaults."""
+FULL_EVERY = 5
+"""Sound runs of which one asks probes at their full length, and compares sampling defaults."""
+
+PROBE_TOKENS = 24
+"""Length of a probe's answer in the others."""
 
 
 def short_plan(seed: int) -> Plan:
-    """Return a plan of some ten seconds: other shapes, probes, prompts and seeds each time."""
+    """Return a plan of some seconds: other shapes, probes, prompts and seeds each time."""
     chance = random.Random(seed)
+    full = seed % FULL_EVERY == 0
+    asked = chance.sample(tuple(probes()), 1)
     return Plan(
-        prompts=_chats(chance.sample(CONTINUATIONS, 6)),
+        prompts=_chats(chance.sample(CONTINUATIONS, 5)),
         shapes=chance.sample(SHAPES, 5),
-        probes=chance.sample(tuple(probes()), 2),
-        continuation_tokens=16,
-        sampling_answers=8 if seed % SAMPLED_EVERY == 0 else 0,
+        probes=asked if full else [_cut(probe) for probe in asked],
+        continuation_tokens=12,
+        sampling_answers=8 if full else 0,
         seed=seed,
     )
+
+
+def _cut(probe: Probe) -> Probe:
+    tokens = min(PROBE_TOKENS, probe.body["max_tokens"])
+    return dataclasses.replace(probe, body={**probe.body, "max_tokens": tokens})
 
 
 def full_plan(seed: int) -> Plan:

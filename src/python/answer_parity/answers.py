@@ -77,6 +77,13 @@ class Answer:
         """Whether its reader gets nothing at all."""
         return not (self.text.strip() or self.tool_calls or self.reasoning.strip())
 
+    def shown(self) -> str:
+        """Return all that its reader gets, for a reader of both."""
+        parts = [f"[{self.reasoning_field}] {self.reasoning}"] if self.reasoning else []
+        parts += [self.text] if self.text else []
+        parts += [f"[tool call] {call.name}({call.arguments})" for call in self.tool_calls]
+        return "\n".join([*parts, f"[finish reason] {self.finish_reason or 'none'}"])
+
     @property
     def tool_call_in_text(self) -> bool:
         """Whether a tool call was left in the text."""

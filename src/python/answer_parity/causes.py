@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from answer_parity.side_by_side import Example
+
 
 class Cause(StrEnum):
     """Why two engines answer differently."""
@@ -62,11 +64,13 @@ class Finding:
         probe: what was asked, in a word.
         cause: why.
         says: what each engine did, for the reader.
+        example: both responses, where there are texts to show.
     """
 
     probe: str
     cause: Cause
     says: str
+    example: Example | None = None
 
 
 def explain_prompts(

@@ -15,6 +15,7 @@ from typing import Any
 from answer_parity.answers import Answer
 from answer_parity.causes import Cause, Finding
 from answer_parity.shapes import PERSON_SCHEMA, STRICT_WEATHER_TOOL, WEATHER_TOOL, Body
+from answer_parity.side_by_side import Example
 
 Judge = Callable[[Answer, Answer], "tuple[Cause, str] | None"]
 
@@ -53,7 +54,9 @@ class Probe:
             says = f"status {new.status}: {new.refusal[:200]}"
             return Finding(self.name, cause_of_refusal(new.refusal), says)
         told = self.judge(old, new)
-        return None if told is None else Finding(self.name, *told)
+        if told is None:
+            return None
+        return Finding(self.name, *told, Example(self.name, old.shown(), new.shown()))
 
 
 def find_in_stream(probe: Probe, whole: Answer, streamed: Answer) -> Finding | None:

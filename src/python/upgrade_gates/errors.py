@@ -61,3 +61,7 @@ class EngineUnusable(GatesError):
 
 class PromptsUnusable(GatesError):
     """A file of prompts or requests cannot be read."""
+
+
+class RecordingUnusable(GatesError):
+    """A recording of an engine cannot be written or read, or lacks what is asked."""

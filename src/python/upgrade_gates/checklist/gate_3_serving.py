@@ -54,6 +54,16 @@ GATE = Gate(
                 days=30,
             ),
         ),
+        Line(
+            id="3.parity",
+            text="It gives the same answers as the old engine, or somebody accepts the difference",
+            command="upgrade_gates parity verify",
+            who="person",
+            plan="start both; where one has room: parity record FILE, then parity replay FILE",
+            binds=(*_BINDS, "setting:old"),
+            days=30,
+            needs="old.url",
+        ),
         *summed_up(
             "3.baseline",
             "The baseline is measured, and is no worse than the last one",

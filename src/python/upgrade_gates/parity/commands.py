@@ -1,140 +1,176 @@
-"""`parity contract|verify`: does the new engine give the same answers?"""
+"""`parity contract|verify|record|replay|scale`: does the new engine give the same answers?"""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from answer_parity.contract import BREAKING, Change, compare_contracts, crossed_with_census
 from answer_parity.scores import MARGIN_NATS, SCALE
-from answer_parity.verdict import Measurements, Standing, Verdict, judge
+from answer_parity.shapes import Body
+from answer_parity.verdict import Standing
+from upgrade_gates.command_options import WorkspaceOption
+from upgrade_gates.context import Serving
 from upgrade_gates.engine import secret
-from upgrade_gates.errors import EngineUnusable
-from upgrade_gates.parity import prompts
-from upgrade_gates.parity.comparison import Comparison, Plan
+from upgrade_gates.errors import ContextUnusable, RecordingUnusable
+from upgrade_gates.parity import gate, prompts
+from upgrade_gates.parity.comparison import TOKENIZER_TEXTS, Plan
+from upgrade_gates.parity.contract_command import contract
 from upgrade_gates.parity.engine import Engine
-
-EXIT_DIFFERENT = 1
-EXIT_NOT_DECIDED = 3
+from upgrade_gates.parity.options import (
+    EXIT_DIFFERENT,
+    EXIT_NOT_DECIDED,
+    AcceptOption,
+    JsonOption,
+    KeyOption,
+    MarginOption,
+    ModelOption,
+    PromptsOption,
+    SecondsOption,
+    TimeoutOption,
+)
+from upgrade_gates.parity.recording import (
+    RECORDED_URL,
+    Recording,
+    RecordingTransport,
+    ReplayTransport,
+)
+from upgrade_gates.parity.run import Result, run
+from upgrade_gates.parity.show import as_document, show_verdict
+from upgrade_gates.session import Session, open_session
+from upgrade_gates.verification import Verification
 
 app = typer.Typer(
     no_args_is_help=True, help="Does the new engine give the same answers as the old one?"
 )
+app.command()(contract)
 
-OldOption = Annotated[
-    str, typer.Option("--old", metavar="URL", help="The old engine, up to and with /v1.")
+OptionalOld = Annotated[
+    str | None,
+    typer.Option("--old", metavar="URL", help="The old engine; default: [old] of upgrade.toml."),
 ]
-NewOption = Annotated[
-    str, typer.Option("--new", metavar="URL", help="The new engine, up to and with /v1.")
+OptionalNew = Annotated[
+    str | None,
+    typer.Option(
+        "--new", metavar="URL", help="The new engine; default: [serving] of upgrade.toml."
+    ),
 ]
-OldModelOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Its model; default: the first that it lists.")
-]
-NewModelOption = OldModelOption
-KeyOption = Annotated[
-    str | None, typer.Option(metavar="VARIABLE", help="The environment variable with its key.")
-]
-TimeoutOption = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Time limit of one request, in seconds.", min=1)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
-
-
-@app.command()
-def contract(
-    old: OldOption,
-    new: NewOption,
-    old_key_env: KeyOption = None,
-    new_key_env: KeyOption = None,
-    api: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="A QueryLake API, without /v1: only fields that its callers send count.",
-        ),
-    ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(metavar="VARIABLE", help="The variable with an admin key of it.")
-    ] = None,
-    all_: Annotated[
-        bool, typer.Option("--all", help="Show new fields, too, and what nobody sends.")
-    ] = False,
-    timeout: TimeoutOption = 30.0,
-    json_: JsonOption = False,
-) -> None:
-    """Compare the request fields of both engines. Ends with 1 if callers would notice a change."""
-    engines = (
-        Engine("old", old, None, secret(old_key_env), timeout),
-        Engine("new", new, None, secret(new_key_env), timeout),
-    )
-    census = None if api is None else _census(api, secret(api_key_env), timeout)
-    changes = asyncio.run(_changes(*engines, census))
-    if json_:
-        typer.echo(json.dumps([_as_json(change) for change in changes], indent=2))
-    else:
-        shown = changes if all_ else [each for each in changes if each.hurts]
-        _show_changes(shown, len(changes) - len(shown), counted=census is not None)
-    raise typer.Exit(EXIT_DIFFERENT if any(change.hurts for change in changes) else 0)
 
 
 @app.command()
 def verify(
-    old: OldOption,
-    new: NewOption,
-    old_model: OldModelOption = None,
-    new_model: NewModelOption = None,
+    workspace: WorkspaceOption = None,
+    old: OptionalOld = None,
+    new: OptionalNew = None,
+    old_model: ModelOption = None,
+    new_model: ModelOption = None,
     old_key_env: KeyOption = None,
     new_key_env: KeyOption = None,
-    prompt_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--prompts",
-            metavar="FILE",
-            help="Prompts of your own, one a line: text, or requests as JSON.",
-        ),
-    ] = None,
-    margin: Annotated[
-        float,
-        typer.Option(
-            metavar="NATS",
-            help="Divergence that counts as equivalent, in nats a token; see `parity scale`.",
-            min=0.0,
-        ),
-    ] = MARGIN_NATS,
-    seconds: Annotated[
-        float, typer.Option(help="Time budget, in seconds; what was measured counts.", min=1)
-    ] = 600.0,
+    prompt_file: PromptsOption = None,
+    margin: MarginOption = MARGIN_NATS,
+    seconds: SecondsOption = 600.0,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End with the first difference.")
+    ] = False,
     timeout: TimeoutOption = 120.0,
+    accept: AcceptOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Ask both engines the same, and judge. Ends with 0 only if they are equivalent.
 
-    Exit codes: 0 equivalent, 1 different, 3 not decided.
+    Without --old and --new, the engines are those of upgrade.toml, and the verdict is evidence for
+    gate 3. Exit codes: 0 equivalent, 1 different, 3 not decided.
     """
-    bodies = prompts.built_in() if prompt_file is None else prompts.from_file(prompt_file)
-    engines = (
-        Engine("old", old, old_model, secret(old_key_env), timeout),
-        Engine("new", new, new_model, secret(new_key_env), timeout),
-    )
-    console = Console(stderr=True)
-    measured, versions = asyncio.run(_measured(*engines, Plan(bodies, seconds=seconds), console))
-    verdict = judge(measured, margin)
-    if json_:
-        typer.echo(json.dumps(_verdict_as_json(verdict, measured, versions), indent=2))
-    else:
-        _show_verdict(verdict, versions)
-    codes = {Standing.EQUIVALENT: 0, Standing.DIFFERENT: EXIT_DIFFERENT}
-    raise typer.Exit(codes.get(verdict.standing, EXIT_NOT_DECIDED))
+    plan = Plan(_bodies(prompt_file), seconds=seconds, fail_fast=fail_fast)
+    if old is not None and new is not None:
+        left = Engine("old", old, old_model, secret(old_key_env), timeout)
+        right = Engine("new", new, new_model, secret(new_key_env), timeout)
+        _finish(asyncio.run(run(left, right, plan, margin)), as_json=json_)
+    if old is not None or new is not None:
+        raise ContextUnusable("give both --old and --new, or neither to take those of upgrade.toml")
+    session = open_session(workspace)
+    verification = Verification(session)
+    left = _configured("old", session.context.old or session.require("old"), timeout)
+    right = _configured("new", session.context.serving or session.require("serving"), timeout)
+    result = asyncio.run(run(left, right, plan, margin))
+    subjects = gate.version_subjects(result.versions)
+    _keep(session, verification, result, accept, subjects, timeout, as_json=json_)
+
+
+@app.command()
+def record(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording to write.")],
+    workspace: WorkspaceOption = None,
+    old: OptionalOld = None,
+    old_model: ModelOption = None,
+    old_key_env: KeyOption = None,
+    prompt_file: PromptsOption = None,
+    seconds: SecondsOption = 1200.0,
+    timeout: TimeoutOption = 120.0,
+    json_: JsonOption = False,
+) -> None:
+    """Record what the old engine answers, for a host that has room for one engine only.
+
+    The engine is compared with itself meanwhile, which shows its own noise. The file holds the
+    prompts and the answers; only its owner can read it. Ends with 0 if the engine agrees with
+    itself.
+    """
+    plan = Plan(_bodies(prompt_file), seconds=seconds)
+    recording = Recording({"plan": _as_document(plan)})
+    if old is None:
+        context = open_session(workspace).context
+        serving = context.old or context.serving
+        if serving is None:
+            raise ContextUnusable("upgrade.toml has neither [old] nor [serving]; give --old URL")
+        old, old_model, old_key_env = serving.url, serving.model, serving.key_env
+    key = secret(old_key_env)
+    left = Engine("old", old, old_model, key, timeout, RecordingTransport(recording))
+    right = Engine("old", old, old_model, key, timeout)
+    result = asyncio.run(_recorded(left, right, plan))
+    recording.about = {**recording.about, "model": asyncio.run(left.model())}
+    recording.write(file)
+    if not json_:
+        Console().print(f"{len(recording.answers)} questions with their answers are in {file}.")
+    _finish(result, as_json=json_)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `parity record` has written.")],
+    workspace: WorkspaceOption = None,
+    new: OptionalNew = None,
+    new_model: ModelOption = None,
+    new_key_env: KeyOption = None,
+    margin: MarginOption = MARGIN_NATS,
+    seconds: SecondsOption = 1200.0,
+    timeout: TimeoutOption = 120.0,
+    accept: AcceptOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Ask the new engine what the old one was asked, and judge as `parity verify` does.
+
+    Without --new, the engine is [serving] of upgrade.toml, and the verdict is evidence for gate 3.
+    """
+    recording = Recording.read(file)
+    plan, model = _plan(recording, file, seconds)
+    left = Engine("old", RECORDED_URL, model, None, timeout, ReplayTransport(recording))
+    if new is not None:
+        right = Engine("new", new, new_model, secret(new_key_env), timeout)
+        _finish(asyncio.run(run(left, right, plan, margin)), as_json=json_)
+    session = open_session(workspace)
+    verification = Verification(session)
+    right = _configured("new", session.context.serving or session.require("serving"), timeout)
+    result = asyncio.run(run(left, right, plan, margin))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    subjects = {**gate.version_subjects(result.versions), "old_recording": digest}
+    _keep(session, verification, result, accept, subjects, timeout, as_json=json_)
 
 
 @app.command()
@@ -149,125 +185,62 @@ def scale() -> None:
     console.print(f"Default margin: {MARGIN_NATS:g} nats a token.")
 
 
-async def _measured(
-    old: Engine, new: Engine, plan: Plan, console: Console
-) -> tuple[Measurements, dict[str, str | None]]:
+async def _recorded(left: Engine, right: Engine, plan: Plan) -> Result:
+    """Compare an engine with itself, and ask what only a difference would have made us ask."""
+    for text in TOKENIZER_TEXTS:
+        await left.tokens(text)
+    return await run(left, right, plan, MARGIN_NATS)
+
+
+def _as_document(plan: Plan) -> dict[str, object]:
+    return {
+        "prompts": [dict(body) for body in plan.prompts],
+        "continuation_tokens": plan.continuation_tokens,
+        "sampling_answers": plan.sampling_answers,
+        "seed": plan.seed,
+    }
+
+
+def _plan(recording: Recording, file: Path, seconds: float) -> tuple[Plan, str]:
+    """Return what was compared by, and the model's name on the engine that was recorded."""
     try:
-        versions = {"old": await old.version(), "new": await new.version()}
-        with console.status("comparing") as status:
-            comparison = Comparison(old, new, plan, lambda line: status.update(line))
-            measured = await comparison.run()
-        left, right = await old.contract(), await new.contract()
-        if left is not None and right is not None:
-            measured = dataclasses.replace(measured, changes=compare_contracts(left, right))
-        return measured, versions
-    finally:
-        await old.close()
-        await new.close()
-
-
-async def _changes(
-    old: Engine, new: Engine, census: Mapping[str, Mapping[str, int]] | None
-) -> list[Change]:
-    try:
-        contracts = [(engine, await engine.contract()) for engine in (old, new)]
-    finally:
-        await old.close()
-        await new.close()
-    for engine, found in contracts:
-        if found is None:
-            raise EngineUnusable(
-                f"the {engine.name} engine at {engine.base_url} has no OpenAPI document at "
-                "/openapi.json; compare what it answers with `parity verify`"
-            )
-    left, right = contracts[0][1], contracts[1][1]
-    assert left is not None
-    assert right is not None
-    changes = compare_contracts(left, right)
-    return changes if census is None else crossed_with_census(changes, census, right)
-
-
-def _census(api: str, key: str | None, seconds: float) -> dict[str, dict[str, int]]:
-    """Return how many requests sent each field, by route, over all models of an API.
-
-    Raises:
-        EngineUnusable: the API does not tell.
-    """
-    url = f"{api.rstrip('/')}/admin/contract"
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    try:
-        response = httpx.get(url, headers=headers, timeout=seconds)
-        response.raise_for_status()
-        counted: dict[str, dict[str, int]] = {}
-        for each in response.json()["fields"]:
-            route = counted.setdefault(str(each["route"]), {})
-            route[str(each["field"])] = route.get(str(each["field"]), 0) + int(each["requests"])
-        return counted
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise EngineUnusable(
-            f"{url} does not say which fields callers send: {error}; leave out --api to see all "
-            "changes"
+        return Plan(seconds=seconds, **recording.about["plan"]), str(recording.about["model"])
+    except (KeyError, TypeError):
+        raise RecordingUnusable(
+            f"{file} was made by another release of this program; record again"
         ) from None
 
 
-def _show_changes(shown: list[Change], hidden: int, *, counted: bool) -> None:
-    console = Console()
-    if not shown:
-        console.print("No change of what callers may send that they would notice.")
-    table = Table("change", "route", "field", "old -> new, or successor", show_edge=False)
-    if counted:
-        table.add_column("requests", justify="right")
-    for change in shown:
-        moved = f"{change.old} -> {change.new}" if change.old or change.new else ""
-        told = " ".join(filter(None, (moved, change.successor and f"now {change.successor}")))
-        style = "bold red" if change.kind in BREAKING else ""
-        cells = [Text(change.kind, style=style), Text(change.route), Text(change.field), Text(told)]
-        if counted:
-            cells.append(Text("" if change.sent is None else str(change.sent)))
-        table.add_row(*cells)
-    if shown:
-        console.print(table)
-    if hidden:
-        console.print(f"{hidden} more changes, of fields that are new or that nobody sends: --all")
+def _bodies(prompt_file: Path | None) -> Sequence[Body]:
+    return prompts.built_in() if prompt_file is None else prompts.from_file(prompt_file)
 
 
-def _show_verdict(verdict: Verdict, versions: Mapping[str, str | None]) -> None:
-    console = Console()
-    styles = {Standing.EQUIVALENT: "bold green", Standing.DIFFERENT: "bold red"}
-    console.print(Text(verdict.sentence, style=styles.get(verdict.standing, "bold yellow")))
-    for finding in verdict.findings:
-        console.print(Text(f"  {finding.cause}: {finding.probe}: {finding.says}"))
-    for remedy in verdict.remedies:
-        console.print(Text(f"  -> {remedy}"))
-    for notice in verdict.notices:
-        console.print(Text(f"Notice: {notice.probe}: {notice.says}; the protocol leaves it open"))
-    for lacking in verdict.not_measured:
-        console.print(Text(f"Not measured: {lacking}", style="dim"))
-    told = ", ".join(f"{name} {version or 'unknown'}" for name, version in versions.items())
-    console.print(Text(f"Versions: {told}", style="dim"))
+def _configured(name: str, serving: Serving, timeout: float) -> Engine:
+    return Engine(name, serving.url, serving.model, secret(serving.key_env), timeout)
 
 
-def _as_json(change: Change) -> dict[str, Any]:
-    return {**dataclasses.asdict(change), "hurts": change.hurts}
+def _keep(
+    session: Session,
+    verification: Verification,
+    result: Result,
+    accepted: str | None,
+    subjects: dict[str, str],
+    timeout: float,
+    *,
+    as_json: bool,
+) -> None:
+    gate.keep(session, verification, result, accepted=accepted, subjects=subjects, seconds=timeout)
+    if not as_json:
+        show_verdict(result.verdict, result.versions)
+    verification.finish(as_json=as_json)
 
 
-def _verdict_as_json(
-    verdict: Verdict, measured: Measurements, versions: Mapping[str, str | None]
-) -> dict[str, Any]:
-    estimates = ("alone", "in_batch", "noise")
-    return {
-        "standing": verdict.standing,
-        "sentence": verdict.sentence,
-        "causes": verdict.causes,
-        "findings": [dataclasses.asdict(finding) for finding in verdict.findings],
-        "notices": [dataclasses.asdict(notice) for notice in verdict.notices],
-        "remedies": verdict.remedies,
-        "not_measured": verdict.not_measured,
-        "divergence": {
-            name: None if (found := getattr(measured, name)) is None else dataclasses.asdict(found)
-            for name in estimates
-        },
-        "prompts": measured.shapes,
-        "probes": measured.probes,
-        "versions": dict(versions),
-    }
+def _finish(result: Result, *, as_json: bool) -> NoReturn:
+    """Show a verdict and end the program with its exit code."""
+    if as_json:
+        document = as_document(result.verdict, result.measured, result.versions)
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        show_verdict(result.verdict, result.versions)
+    codes = {Standing.EQUIVALENT: 0, Standing.DIFFERENT: EXIT_DIFFERENT}
+    raise typer.Exit(codes.get(result.verdict.standing, EXIT_NOT_DECIDED))

@@ -12,6 +12,7 @@ from upgrade_gates.artefacts import FILES, CurrentArtefacts
 from upgrade_gates.context import UpgradeContext
 from upgrade_gates.evidence.chain import Chain, Damage, Record
 from upgrade_gates.evidence.statement import Figure
+from upgrade_gates.parity.line import LINE as PARITY
 from upgrade_gates.serving.baseline import LATENCY, THROUGHPUT
 from upgrade_gates.status.state import GateStatus, LineStatus, State
 from upgrade_gates.status.todo import Todo, todos
@@ -42,6 +43,22 @@ class Artefact:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """The last comparison of the new engine's answers with the old one's.
+
+    Attributes:
+        reason: the verdict in a sentence.
+        text: causes, figures, and examples with what differs marked.
+    """
+
+    at: datetime.datetime
+    verdict: str
+    reason: str
+    figures: dict[str, Figure]
+    text: str
+
+
+@dataclass(frozen=True)
 class Content:
     """Everything that a report says.
 
@@ -64,6 +81,7 @@ class Content:
     artefacts: tuple[Artefact, ...]
     latencies: tuple[Baseline, ...]
     throughputs: tuple[Baseline, ...]
+    parity: Parity | None = None
 
 
 def content(
@@ -88,6 +106,7 @@ def content(
         artefacts=tuple(_artefacts(artefacts)),
         latencies=_baselines(chain.records, LATENCY, model),
         throughputs=_baselines(chain.records, THROUGHPUT, model),
+        parity=_parity(chain.records),
     )
 
 
@@ -121,6 +140,15 @@ def _artefacts(artefacts: CurrentArtefacts) -> list[Artefact]:
         for name in FILES
         if (path := artefacts.path(name)) is not None
     ]
+
+
+def _parity(records: Sequence[Record]) -> Parity | None:
+    last = next((each for each in reversed(records) if each.check == PARITY), None)
+    if last is None:
+        return None
+    found = last.statement.predicate
+    text = found.output.text or f"The record's output is in output/{found.output.sha256}.txt."
+    return Parity(found.finished_at, found.verdict, found.reason, found.figures, text)
 
 
 def _baselines(records: Sequence[Record], check: str, model: str | None) -> tuple[Baseline, ...]:

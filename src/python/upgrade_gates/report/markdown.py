@@ -27,6 +27,7 @@ def _lines(content: Content) -> Iterator[str]:
     for gate in content.gates:
         yield from _gate(gate)
     yield from _baselines(content)
+    yield from _parity(content)
     if content.artefacts:
         yield from ("", "## Artefacts", "", "| name | sha256 | path |", "|---|---|---|")
     for artefact in content.artefacts:
@@ -76,6 +77,20 @@ def _baselines(content: Content) -> Iterator[str]:
             + " | ".join(_number(rate, f"tokens_per_second_c{level}") for level in CONCURRENCIES)
             + " |"
         )
+
+
+def _parity(content: Content) -> Iterator[str]:
+    found = content.parity
+    if found is None:
+        return
+    yield from ("", "## Answer parity", "")
+    yield f"**{found.verdict}** ({found.at:%Y-%m-%d %H:%M}): {_cell(found.reason)}"
+    yield from ("", "| measured | value |", "|---|---|")
+    for name, value in found.figures.items():
+        yield f"| {name} | {_cell(str('-' if value is None else value))} |"
+    yield ""
+    # Indented: texts of models hold every other mark of code.
+    yield from (f"    {line}" for line in found.text.splitlines())
 
 
 def _pair(baseline: Baseline, name: str) -> str:

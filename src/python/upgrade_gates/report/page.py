@@ -56,6 +56,7 @@ def _body(content: Content) -> Iterator[str]:
     yield from _todos(content)
     for gate in content.gates:
         yield from _gate(gate)
+    yield from _parity(content)
     yield from _plots(content)
     yield from _artefacts(content)
 
@@ -117,6 +118,27 @@ def _gate_class(status: GateStatus) -> str:
 
 def _gate_word(status: GateStatus) -> str:
     return "holds" if status.holds else str(_worst(status))
+
+
+def _parity(content: Content) -> Iterator[str]:
+    found = content.parity
+    if found is None:
+        return
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(str('-' if value is None else value))}</dd>"
+        for name, value in found.figures.items()
+    )
+    yield (
+        f"<section><h2>Answer parity</h2><p><b>{escape(found.verdict)}</b> "
+        f"({found.at:%Y-%m-%d %H:%M}): {escape(found.reason)}</p>"
+        f'<dl class="artefacts">{rows}</dl><pre class="parity">{_with_marks(found.text)}</pre>'
+        "</section>"
+    )
+
+
+def _with_marks(text: str) -> str:
+    """Return a text as HTML, with the brackets of `side_by_side.marked` as marks."""
+    return escape(text).replace("⟦", "<mark>").replace("⟧", "</mark>")
 
 
 def _plots(content: Content) -> Iterator[str]:
