@@ -54,17 +54,18 @@ def library(stacks, heavy=(), heavy_only=(), needs=(), data=()):
         )
 
 
-def compiled_modules(name, modules, sources):
+def compiled_modules(name, packages, sources):
     """Compile modules to C for the program that depends on `:compiled`.
 
-    They lie in it beside their sources, which an interpreter of another kind takes instead; so does
-    every one where this was built without a C compiler. In a test's sandbox, where sources are not
-    at the root, `:compiled_for_tests` puts them beside theirs.
+    Which ones, they say themselves, by a line `# compiled: REASON`. Their types must be true: what
+    is annotated is assumed. They lie in it beside their sources, which an interpreter of another
+    kind takes instead; so does every one where this was built without a C compiler. In a test's
+    sandbox, where sources are not at the root, `:compiled_for_tests` puts them beside theirs.
 
     Args:
         name: of the library that the modules share.
-        modules: files below src/python. Their types must be true: what is annotated is assumed.
-        sources: targets with these modules and all that they import.
+        packages: folders below src/python where such modules are.
+        sources: targets with these packages and all that they import.
     """
     # Pants does not strip source roots from what it generates, so both places are spelled out. What
     # runs is the same, and runs once.
@@ -75,7 +76,7 @@ def compiled_modules(name, modules, sources):
         adhoc_tool(
             name=f"{target}_files",
             runnable="//build-support/native_modules/__main__.py:lib",
-            args=["--name", name, "--into", "compiled/src/python", *modules],
+            args=["--name", name, "--into", "compiled/src/python", *packages],
             execution_dependencies=sources,
             workdir="/src/python",
             output_directories=["compiled"],

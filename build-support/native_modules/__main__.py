@@ -1,7 +1,8 @@
-"""Compiles modules of the working directory with mypyc, or says why it cannot.
+"""Compiles the modules that ask for it to C, with mypyc, or says why it cannot.
 
-A compiled module lies beside its source and is preferred by the interpreter that it was made for;
-any other takes the source. So nothing depends on it but speed, and a machine without a compiler
+A module asks by a line of its own that begins with `# compiled: ` and goes on with the reason. A
+compiled module lies beside its source and is preferred by the interpreter that it was made for; any
+other takes the source. So nothing depends on it but speed, and a machine without a compiler
 builds the same program without it.
 
 https://mypyc.readthedocs.io
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -21,6 +23,8 @@ from pathlib import Path
 
 import setuptools  # type: ignore[import-untyped]  # it has no stubs of its own
 from mypyc.build import mypycify
+
+_ASKS = re.compile(r"^# compiled: \S", re.M)
 
 MYPY_OPTIONS = (
     # What others wrote is taken for `Any`: nothing is assumed of it, nothing need be installed.
@@ -37,8 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="native_modules", description=__doc__.splitlines()[0])
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--name", required=True, help="of the library that all of them share")
-    parser.add_argument("modules", nargs="+", metavar="MODULE.py")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="PACKAGE", help="below the working directory"
+    )
     options = parser.parse_args()
+    modules = asking(options.folders)
+    if not modules:
+        raise SystemExit(
+            f"no module below {', '.join(map(str, options.folders))} asks to be compiled, by a "
+            "line that begins with `# compiled: `"
+        )
     lacking = missing()
     if lacking is not None:
         options.into.mkdir(parents=True, exist_ok=True)
@@ -48,7 +60,13 @@ def main() -> None:
             file=sys.stderr,
         )
         return
-    compile_modules(options.modules, options.name, options.into)
+    compile_modules(modules, options.name, options.into)
+
+
+def asking(folders: list[Path]) -> list[str]:
+    """Return the modules below some folders that ask to be compiled, in order."""
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return [str(file) for file in files if _ASKS.search(file.read_text(encoding="utf-8"))]
 
 
 def missing() -> str | None:

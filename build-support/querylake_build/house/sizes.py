@@ -77,7 +77,7 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
 
 
 def _is_comment(token: tokenize.TokenInfo) -> bool:
-    directives = ("# type:", "# noqa", "#!", "# mypy")
+    directives = ("# type:", "# noqa", "#!", "# mypy", "# compiled:", "# interpreted:")
     return token.type == tokenize.COMMENT and not token.string.startswith(directives)
 
 

@@ -1,5 +1,7 @@
 """A deadline that moves with every piece of an answer, and rings for hardly any."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

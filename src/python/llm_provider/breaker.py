@@ -9,6 +9,8 @@ A failure is an engine's own fault. A 4xx or a client that left says nothing of 
 request is abandoned, neither a success nor a failure.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

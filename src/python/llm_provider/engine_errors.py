@@ -7,6 +7,8 @@ OpenRouter puts it into each choice; RFC 9457 has `title` and `detail`. All of t
 status 200, as whole bodies and as events of a stream.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

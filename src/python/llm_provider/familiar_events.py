@@ -5,6 +5,8 @@ reading it: its text is not empty, and everything else is the same. Exact, not a
 that differs in one byte more, or whose text is not plain, is not familiar.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

@@ -3,6 +3,8 @@
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

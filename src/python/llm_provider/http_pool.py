@@ -1,5 +1,7 @@
 """Connections to one engine, kept open between requests."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

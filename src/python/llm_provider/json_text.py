@@ -5,6 +5,8 @@ refuses half a surrogate pair (`"\\ud83d"`), which engines send when a token end
 and numbers such as NaN. None of that is a fault that anybody but us would notice.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import json

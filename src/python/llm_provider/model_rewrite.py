@@ -6,6 +6,8 @@ nested is touched, whatever it looks like, but for one object that a protocol ma
 are not JSON pass unchanged or nearly so: only what follows such a `"model":` is ever replaced.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

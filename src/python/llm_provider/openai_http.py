@@ -1,5 +1,7 @@
 """An upstream that speaks OpenAI's HTTP API: vLLM, llama.cpp, and everything compatible."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

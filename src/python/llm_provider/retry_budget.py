@@ -4,6 +4,8 @@ When every request fails, retrying each of them doubles the load on engines that
 trouble. So each request pays in a part of a retry, and a retry takes out a whole one.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 

@@ -5,6 +5,8 @@ CR, an empty line ends an event, and any of it may be split over reads. Data sta
 character of UTF-8 may be split too.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """What became of a stream of chat or text completions, told from its events alone. Pure."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from typing import Literal

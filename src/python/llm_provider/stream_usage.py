@@ -5,6 +5,8 @@ choices and with the usage of the whole request.
 https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """How many tokens a request took, in whichever of its forms an engine says so."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import json

@@ -4,6 +4,8 @@ A document of megabytes takes longer to walk than an event loop may stand still.
 left at any byte and goes on from there: each step takes a bounded number of bytes and of marks.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

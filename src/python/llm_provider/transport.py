@@ -5,6 +5,8 @@ as all that QueryLake does. Redirects are not followed, proxies from the environ
 and nothing is decompressed.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

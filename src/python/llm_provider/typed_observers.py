@@ -4,6 +4,8 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 https://docs.anthropic.com/en/docs/build-with-claude/streaming
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -4,6 +4,8 @@ What is read of a chunk is exact: extensions are checked and dropped, trailers a
 dropped too, since none of them may say what only a header can (RFC 9110, section 6.5.1).
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

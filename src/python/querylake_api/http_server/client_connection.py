@@ -9,6 +9,8 @@ gets its own response whatever follows, and a client that pipelines cannot make 
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

@@ -5,6 +5,8 @@ database cannot have. So their number is bounded with a reserve, and clients tha
 make room for clients that do.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import logging

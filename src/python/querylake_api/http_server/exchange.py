@@ -3,6 +3,8 @@
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

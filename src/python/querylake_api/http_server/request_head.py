@@ -7,6 +7,8 @@ request of somebody else. So whatever is ambiguous is refused, not repaired.
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

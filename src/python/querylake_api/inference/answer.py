@@ -1,5 +1,7 @@
 """What came back from an engine, before anything of it has gone to the client."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """One request to a model, understood just far enough to be passed on."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections.abc import Mapping

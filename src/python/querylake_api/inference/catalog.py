@@ -1,5 +1,7 @@
 """The models that clients can name, and where each of them is served."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections.abc import Iterable

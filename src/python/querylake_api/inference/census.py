@@ -4,6 +4,8 @@ An engine ignores a field that it does not know and answers 200. Whoever upgrade
 which of the fields that are gone anybody uses; `upgrade_gates parity contract --api` asks for it.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

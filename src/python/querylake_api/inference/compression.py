@@ -1,5 +1,7 @@
 """Answers that an engine compressed although it was told `Accept-Encoding: identity`."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import zlib

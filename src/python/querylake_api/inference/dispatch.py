@@ -4,6 +4,8 @@ Until the answer has begun, nothing has gone to the client, and a failed request
 to another engine of the same stack, within the model's retry budget.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

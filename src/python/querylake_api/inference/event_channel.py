@@ -1,5 +1,7 @@
 """Where the events of one stream go: its head once, then events, comments while it is silent."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """So many requests at once, the next ones in a line, and the rest turned away."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

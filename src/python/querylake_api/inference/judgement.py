@@ -1,5 +1,7 @@
 """What an attempt met, told from the answer or from the error that it brought. Pure."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from types import NoneType

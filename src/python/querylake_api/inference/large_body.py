@@ -4,6 +4,8 @@ One step of such work takes some milliseconds at most, and then others get their
 would not do: neither the JSON parser nor compiled modules let go of the interpreter's lock.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

@@ -4,6 +4,8 @@ One of four readers of an `AttemptOutcome`; see `llm_provider.attempt_outcome`. 
 request before an engine had it, or without one, is noted where it is known.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from llm_provider.attempt_outcome import AttemptKind

@@ -1,5 +1,7 @@
 """The engines of one stack of a model, and which of them is next."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

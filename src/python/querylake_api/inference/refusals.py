@@ -4,6 +4,8 @@ A 4xx is the caller's to mend and is passed on; everything else is a fault behin
 told in its own words, since an engine's may hold file names, stack traces and hints at credentials.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """Passing an engine's answer on to the client."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from typing import Any

@@ -3,6 +3,8 @@
 One of four readers of an `AttemptOutcome`; see `llm_provider.attempt_outcome`.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from typing import Literal

@@ -1,5 +1,7 @@
 """The routes that carry the traffic, as bare ASGI: one life of a request from key to last byte."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

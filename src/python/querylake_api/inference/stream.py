@@ -4,6 +4,8 @@ What goes out ends with an event's end every time, so that an error can be said 
 understood. Nothing is gained by passing on half an event: no client can read it.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

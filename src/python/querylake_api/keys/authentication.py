@@ -1,5 +1,7 @@
 """From the headers of a request to the key that it may act with."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Limits as values."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields

@@ -1,5 +1,7 @@
 """Keys as the rest of the package sees them, and as PostgreSQL keeps them."""
 
+# interpreted: it makes dataclasses, and tables of SQLAlchemy.
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """The keys in memory, so that no request waits for the database and no outage turns keys away."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

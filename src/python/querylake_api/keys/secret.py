@@ -1,5 +1,7 @@
 """The key itself: how it is made, and what is kept of it."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import secrets

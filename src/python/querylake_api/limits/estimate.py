@@ -5,6 +5,8 @@ be of the right order: a quarter of the text's bytes, and as many tokens for the
 request asks for at most.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -3,6 +3,8 @@
 https://platform.openai.com/docs/guides/rate-limits
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import math

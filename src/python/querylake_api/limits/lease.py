@@ -1,5 +1,7 @@
 """What a request holds of its key's limits until its last byte has gone."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,7 @@
 """Admitting requests under the limits of their keys: all of a key's limits at once, or none."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

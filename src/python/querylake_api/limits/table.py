@@ -14,6 +14,8 @@ nobody else writes to. When a process dies, its column is void, and whoever woul
 because of it clears it.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import fcntl

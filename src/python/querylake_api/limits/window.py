@@ -9,6 +9,8 @@ The state is a run of 32-bit cells, so that it can lie in memory that processes 
 must keep others from the same cells meanwhile.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 WINDOW_SECONDS = 60

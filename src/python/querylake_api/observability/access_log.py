@@ -1,5 +1,7 @@
 """One line of the log for each finished request."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from functools import partial

@@ -4,6 +4,8 @@ prometheus_client's own take a lock and, with several processes, a write into a 
 number: here that would cost more than everything else that is done for a request.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import math

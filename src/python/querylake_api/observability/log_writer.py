@@ -1,5 +1,7 @@
 """Writing log lines without ever making the event loop wait for whoever reads them."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import os

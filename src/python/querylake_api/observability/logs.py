@@ -1,5 +1,7 @@
 """Log lines as JSON objects, one a line, on standard error."""
 
+# interpreted: a log line is worded once a second, by `lru_cache`.
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,7 @@
 """What Prometheus is told. Labels are of configuration and route templates, never of callers."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

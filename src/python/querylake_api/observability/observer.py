@@ -1,5 +1,7 @@
 """The beginning and the end of every request, in one place."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import logging

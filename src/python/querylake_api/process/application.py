@@ -1,5 +1,7 @@
 """The application: hot routes first, FastAPI for everything else, one observer around both."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

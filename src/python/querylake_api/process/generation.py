@@ -1,5 +1,7 @@
 """What one configuration amounts to, built as a whole and replaced as a whole."""
 
+# interpreted: it makes dataclasses.
+
 from __future__ import annotations
 
 import asyncio

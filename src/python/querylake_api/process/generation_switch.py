@@ -1,5 +1,7 @@
 """Going from one generation to the next without a request noticing."""
 
+# interpreted: a request asks it for one attribute.
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """Reading a request's body, within bounds of size, time, and the work that it makes."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

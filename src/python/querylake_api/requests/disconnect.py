@@ -1,5 +1,7 @@
 """Ending the work for a client that has left, whatever phase the work is in."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

@@ -5,6 +5,8 @@ constant relative error, whatever the distribution. Masson, Rim and Lee, "DDSket
 mergeable quantile sketch with relative-error guarantees", PVLDB 12(12), 2019, section 2.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import math

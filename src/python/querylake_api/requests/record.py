@@ -1,5 +1,7 @@
 """What is known of one request while it is handled: the source of its log line and its metrics."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import os

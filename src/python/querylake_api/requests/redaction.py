@@ -1,5 +1,7 @@
 """Keeping keys out of whatever others read: logs, names, request ids."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import re

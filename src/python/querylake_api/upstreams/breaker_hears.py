@@ -5,6 +5,8 @@ our own strictness, a missing finish reason, and an engine that is well but not 
 needed say nothing of its health.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from typing import Literal

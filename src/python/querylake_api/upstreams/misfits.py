@@ -4,6 +4,8 @@ Such a replica fails quickly, so that balancing by load would prefer it. It is l
 does not have, as long as another replica takes requests, and asked again after a time that doubles.
 """
 
+# interpreted: it makes dataclasses.
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,7 @@
 """One engine as the router sees it: what is under way to it, and whether it may have more."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,7 @@
 """A request's record as the spool and the database keep it."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import os

@@ -5,6 +5,8 @@ payload is a JSON object, which holds no line feed, so that after a damaged line
 found again. People can read it too: `cut -c11- FILE`.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import zlib

@@ -1,5 +1,7 @@
 """The ledger of one process: from a request to the spool, from the spool to the database."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio

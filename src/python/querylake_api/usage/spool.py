@@ -14,6 +14,8 @@ written into it again: so files can go, oldest first, as soon as the ends that t
 database.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import errno

@@ -1,5 +1,7 @@
 """Who belongs to the canary. Pure."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from hashlib import sha256

@@ -1,5 +1,7 @@
 """What workers report of finished requests: how many were alike in everything that is judged."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from collections import Counter

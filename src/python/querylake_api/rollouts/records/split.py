@@ -1,5 +1,7 @@
 """How one model's traffic is split between its two stacks. Pure."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """From the live rollouts to the stack of each request. On the path of every one: no I/O."""
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

@@ -4,6 +4,8 @@ One of the readers of what a request met; see `llm_provider.attempt_outcome`. Wh
 and what the breaker hears are other questions.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from typing import Literal

@@ -5,6 +5,8 @@ of a step would hold the candidate's fast failures and not yet its slow successe
 stack has both.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import time

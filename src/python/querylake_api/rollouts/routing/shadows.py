@@ -4,6 +4,8 @@ The client never notices: the copy is another task, begun after the request itse
 stack, and there are at most so many at a time. What the copy met is recorded like any outcome.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 import asyncio
