@@ -16,8 +16,12 @@ _TOKENS = (
     "cpu_runtime_prompt_tokens_total",
 )
 _CACHE_USAGE = ("vllm:kv_cache_usage_perc",)
+_PREFIX_QUERIES = "vllm:prefix_cache_queries_total"
+_PREFIX_HITS = "vllm:prefix_cache_hits_total"
 _STARTED_AT = ("process_start_time_seconds",)
-_WANTED = frozenset((*_RUNNING, *_WAITING, *_TOKENS, *_CACHE_USAGE, *_STARTED_AT))
+_WANTED = frozenset(
+    (*_RUNNING, *_WAITING, *_TOKENS, *_CACHE_USAGE, *_STARTED_AT, _PREFIX_QUERIES, _PREFIX_HITS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class EngineMetrics:
         tokens: prompt and generated tokens since the engine started.
         cache_usage: moves while a long prompt is read, whose tokens are counted only at its end.
         started_at: Unix seconds; None if the engine does not say.
+        prefix_queries: prompt tokens that were looked up in the prefix cache since the engine
+            started; None if the engine does not say.
+        prefix_hits: those of them that were found.
     """
 
     running: int
@@ -37,6 +44,8 @@ class EngineMetrics:
     tokens: int
     cache_usage: float = 0.0
     started_at: float | None = None
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None
 
 
 def parse_engine_metrics(text: str) -> EngineMetrics | None:
@@ -58,11 +67,17 @@ def parse_engine_metrics(text: str) -> EngineMetrics | None:
         tokens=int(_sum(sums, _TOKENS)),
         cache_usage=_sum(sums, _CACHE_USAGE),
         started_at=sums.get(_STARTED_AT[0]),
+        prefix_queries=_count(sums, _PREFIX_QUERIES),
+        prefix_hits=_count(sums, _PREFIX_HITS),
     )
 
 
 def _sum(sums: dict[str, float], names: tuple[str, ...]) -> float:
     return sum(sums.get(name, 0.0) for name in names)
+
+
+def _count(sums: dict[str, float], name: str) -> int | None:
+    return int(sums[name]) if name in sums else None
 
 
 class ProgressWatch:

@@ -326,6 +326,10 @@ class ModelSettings(_Section):
         capabilities: which endpoints it answers.
         aliases: other names that clients may use for it.
         targets: stable ones share the traffic; candidates get none until a rollout gives it.
+        balancing: how several replicas share requests for generated text. `prefix` sends the turns
+            of a conversation to the same replica, whose prefix cache knows it, while its load is
+            within 1.3 times the mean; `least_outstanding` sends each request to the replica with
+            the fewest requests under way, as embeddings and reranking always are.
         max_concurrency: requests under way at once to the stable targets, and as many again to the
             candidates; in each worker process. More wait in line. None means no limit.
         max_queue: requests that may wait in line; more are answered 429.
@@ -338,6 +342,7 @@ class ModelSettings(_Section):
     capabilities: list[Capability] = Field(min_length=1)
     aliases: list[Name] = []
     targets: list[TargetSettings] = Field(min_length=1)
+    balancing: Literal["prefix", "least_outstanding"] = "prefix"
     max_concurrency: int | None = Field(default=None, ge=1)
     max_queue: int = Field(default=100, ge=0)
     queue_timeout_seconds: Seconds = 30.0

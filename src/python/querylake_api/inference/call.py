@@ -101,6 +101,7 @@ class Call:
         prompt_tokens: the part of it that the request itself is.
         places: where values lie in a large body; None for one that is small enough to be looked
             through for each engine.
+        head: what its conversation begins with; None where replicas are chosen by load alone.
         hides_usage: whether a usage chunk in the answer would be one that the client did not ask
             for.
     """
@@ -109,6 +110,7 @@ class Call:
         "body",
         "endpoint",
         "forwarded",
+        "head",
         "hides_usage",
         "key",
         "model",
@@ -137,7 +139,9 @@ class Call:
         prompt_tokens: int = 0,
         forwarded: Mapping[str, str] | None = None,
         places: Places | None = None,
+        head: int | None = None,
     ) -> None:
+        self.head = head
         self.endpoint = endpoint
         self.model = model
         self.name = name

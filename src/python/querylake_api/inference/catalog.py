@@ -45,6 +45,7 @@ class Model:
     Attributes:
         gate: how many requests each of its stacks takes at once; None for any number.
         deadline_seconds: until there is something to answer; None for no deadline.
+        prefix_balanced: whether the turns of a conversation go to the same replica.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Model:
     candidates: tuple[Target, ...]
     gate: GateLimits | None = None
     deadline_seconds: float | None = None
+    prefix_balanced: bool = False
 
     @classmethod
     def configured(cls, name: str, settings: ModelSettings, upstreams: Upstreams) -> Model:
@@ -62,14 +64,18 @@ class Model:
             Target(upstreams[target.upstream], target.model, target.role)
             for target in settings.targets
         ]
+        stable = tuple(target for target in targets if target.stack == "stable")
+        candidates = tuple(target for target in targets if target.stack == "candidate")
+        several = max(len(stable), len(candidates)) > 1
         return cls(
             id=name,
             aliases=tuple(settings.aliases),
             capabilities=frozenset(settings.capabilities),
-            stable=tuple(target for target in targets if target.stack == "stable"),
-            candidates=tuple(target for target in targets if target.stack == "candidate"),
+            stable=stable,
+            candidates=candidates,
             gate=_gate_limits(settings),
             deadline_seconds=settings.deadline_seconds,
+            prefix_balanced=several and settings.balancing == "prefix",
         )
 
 

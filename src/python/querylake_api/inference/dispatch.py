@@ -178,7 +178,7 @@ class _Dispatch:
         if pool.gate is not None:
             await self._enter(pool.gate)
         pool.budget.deposit()
-        target = pool.choose(self._call.endpoint.upstream_path)
+        target = pool.choose(self._call.endpoint.upstream_path, head=self._call.head)
         if target is None:
             raise pool.why_not()
         attempt = self._begin(target)
@@ -284,10 +284,10 @@ class _Dispatch:
             if self._touched > 1:
                 return None
         path = self._call.endpoint.upstream_path
-        following = self._pool.choose(path, self._tried)
+        following = self._pool.choose(path, self._tried, self._call.head)
         if following is None and isinstance(result, UpstreamDisconnected):
             # It may have closed an idle connection in the moment when we took it.
-            following = self._pool.choose(path, self._tried[:-1])
+            following = self._pool.choose(path, self._tried[:-1], self._call.head)
         if following is None or not (retry == "elsewhere" or self._pool.budget.withdraw()):
             return None
         return following

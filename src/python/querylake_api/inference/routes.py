@@ -13,8 +13,9 @@ from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Receive, Scope, Send
 from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
-from querylake_api.inference.catalog import Catalog
+from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.census import FieldCensus
+from querylake_api.inference.conversation_head import conversation_head
 from querylake_api.inference.dispatch import Dispatcher
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.event_channel import EventChannel
@@ -166,7 +167,11 @@ class InferenceRoute:
             prompt_tokens,
             _forwarded(scope, endpoint.protocol.headers),
             places,
+            conversation_head(wish.body) if self._by_prefix(model) else None,
         )
+
+    def _by_prefix(self, model: Model) -> bool:
+        return model.prefix_balanced and self._endpoint.capability in GENERATION
 
     async def _tokens(self, wish: Wish, key: ApiKey, large: bool) -> tuple[int, int]:
         """Return an estimate of the tokens that a request takes, and of those it has itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from llm_provider.breaker import BreakerState
 from querylake_api.observability.families import Labels
@@ -24,6 +24,7 @@ def watch_routing(metrics: Metrics, components: Callable[[], Components]) -> Non
     """
     _watch_upstreams(metrics, lambda: components().upstreams.facts())
     _watch_lines(metrics, components)
+    _watch_placements(metrics, components)
 
 
 def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]]) -> None:
@@ -79,6 +80,44 @@ def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]])
         lambda: [((each.name,), each.stalled_seconds) for each in facts()],
         "upstream",
         merge="max",
+    )
+
+    metrics.gauge(
+        "querylake_upstream_prefix_cache_queries",
+        "Prompt tokens looked up in its prefix cache since its engine started.",
+        lambda: _told((each.name, each.prefix_queries) for each in facts()),
+        "upstream",
+        merge="max",
+    )
+    metrics.gauge(
+        "querylake_upstream_prefix_cache_hits",
+        "Prompt tokens found in its prefix cache since its engine started.",
+        lambda: _told((each.name, each.prefix_hits) for each in facts()),
+        "upstream",
+        merge="max",
+    )
+
+
+def _told(counts: Iterable[tuple[str, int | None]]) -> _Reading:
+    for name, count in counts:
+        if count is not None:
+            yield (name,), count
+
+
+def _watch_placements(metrics: Metrics, components: Callable[[], Components]) -> None:
+    def placements() -> _Reading:
+        for (model, stack), pool in components().dispatcher.pools.items():
+            if pool.at_home or pool.spilled:
+                yield (model, stack, "home"), pool.at_home
+                yield (model, stack, "spilled"), pool.spilled
+
+    metrics.gauge(
+        "querylake_prefix_placements",
+        "Requests sent to the replica that has their prefix cached, or to another because of load.",
+        placements,
+        "model",
+        "stack",
+        "result",
     )
 
 

@@ -59,6 +59,9 @@ class UpstreamFacts:
         tokens_total: since the engine started; None if it does not say.
         stalled_seconds: for how long it was last seen to have requests and make no token.
         supervisor_told: whether a supervisor answered at the last look.
+        prefix_queries: prompt tokens that its prefix cache was asked for since the engine started;
+            None if it does not say.
+        prefix_hits: those of them that were there.
         unfit: whether it lacks a route or a model that it is configured to have.
     """
 
@@ -81,3 +84,5 @@ class UpstreamFacts:
     stalled_seconds: float
     supervisor_told: bool
     unfit: bool = False
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None

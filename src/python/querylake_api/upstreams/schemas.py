@@ -50,6 +50,9 @@ class UpstreamView(BaseModel):
     requests_waiting: int | None
     tokens_total: int | None
     stalled_seconds: float
+    prefix_cache_queries: int | None
+    prefix_cache_hits: int | None
+    prefix_cache_hit_rate: float | None
 
     @classmethod
     def of(cls, facts: UpstreamFacts, models: list[ServedModel]) -> UpstreamView:
@@ -83,6 +86,9 @@ class UpstreamView(BaseModel):
             requests_waiting=facts.requests_waiting,
             tokens_total=facts.tokens_total,
             stalled_seconds=round(facts.stalled_seconds, 3),
+            prefix_cache_queries=facts.prefix_queries,
+            prefix_cache_hits=facts.prefix_hits,
+            prefix_cache_hit_rate=_rate(facts.prefix_hits, facts.prefix_queries),
         )
 
 
@@ -91,6 +97,10 @@ class UpstreamList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[UpstreamView]
+
+
+def _rate(hits: int | None, queries: int | None) -> float | None:
+    return round(hits / queries, 4) if hits is not None and queries else None
 
 
 def _moment(seconds: float) -> datetime:

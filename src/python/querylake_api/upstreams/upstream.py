@@ -139,11 +139,14 @@ class Upstream:
         """Return what is known now."""
         now = time.monotonic()
         running, waiting, tokens = _work(self._last_look)
+        metrics = None if self._last_look is None else self._last_look.metrics
         return UpstreamFacts(
             name=self.name,
             condition=self._judge.condition,
             detail="; ".join((self._judge.detail, *self.misfits.reasons())),
             unfit=bool(self.misfits),
+            prefix_queries=None if metrics is None else metrics.prefix_queries,
+            prefix_hits=None if metrics is None else metrics.prefix_hits,
             since=self._condition_since,
             in_rotation=self._routable,
             breaker=self.breaker.state(now),
