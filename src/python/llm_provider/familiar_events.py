@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from llm_provider.repetition import TextTail
+
 _TEXT = rb"[ !#-\[\]-~]++"
 """ASCII that stands for itself in a JSON string: without it, whether a string is one, and where it
 ends, would have to be found out."""
@@ -26,11 +28,23 @@ _MOST_LESSONS = 16
 
 
 class FamiliarEvents:
-    """What is known of the last event that was looked at in full, for one stream."""
+    """What is known of the last event that was looked at in full, for one stream.
 
-    __slots__ = ("_after", "_before", "_lessons_left", "_rewritten_after", "_rewritten_before")
+    Args:
+        tail: is given the text that familiar events bring.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_after",
+        "_before",
+        "_lessons_left",
+        "_rewritten_after",
+        "_rewritten_before",
+        "_tail",
+    )
+
+    def __init__(self, tail: TextTail) -> None:
+        self._tail = tail
         self._before: bytes | None = None
         self._after = b""
         self._rewritten_before = b""
@@ -49,7 +63,9 @@ class FamiliarEvents:
         start, end = len(before), len(block) - len(self._after)
         if _PLAIN.fullmatch(block, start, end) is None:
             return None
-        return b"%b%b%b" % (self._rewritten_before, block[start:end], self._rewritten_after)
+        text = block[start:end]
+        self._tail.add(text)
+        return b"%b%b%b" % (self._rewritten_before, text, self._rewritten_after)
 
     def learn(self, block: bytes, rewritten: bytes) -> None:
         """Take an event for familiar from now on.

@@ -223,6 +223,7 @@ def test_a_response_that_is_not_streamed_has_a_duration_too() -> None:
         ({"finish_reason": "tool_calls"}, False, "tool"),
         ({"finish_reason": "length"}, True, ""),
         ({"finish_reason": "stop", "empty": True}, True, "stop"),
+        ({"finish_reason": "stop", "loops": True}, True, "stop"),
         ({}, False, ""),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm_provider.model_rewrite import rewrite_response_model
+from llm_provider.repetition import TAIL_BYTES, ends_in_loop
 from llm_provider.token_usage import NOTHING_TOLD, TokenUsage, token_usage, usage_in
 from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Send, send_document
@@ -108,7 +109,7 @@ def _usage_of(document: Any) -> TokenUsage:
 def _note_end(document: dict[str, Any], record: RequestRecord) -> None:
     choices = document.get("choices")
     if choices.__class__ is list:
-        empty = True
+        empty, loops = True, False
         for choice in choices:
             if choice.__class__ is dict:
                 reason = choice.get("finish_reason")
@@ -118,7 +119,9 @@ def _note_end(document: dict[str, Any], record: RequestRecord) -> None:
                 made = message if message.__class__ is dict else choice
                 if _holds_something(made):
                     empty = False
-        record.empty = empty
+                if _loops(made):
+                    loops = True
+        record.empty, record.loops = empty, loops
         return
     content = document.get("content")
     if content.__class__ is not list:
@@ -131,6 +134,12 @@ def _note_end(document: dict[str, Any], record: RequestRecord) -> None:
 
 
 _MADE = ("content", "text", "tool_calls", "reasoning_content", "reasoning", "refusal", "audio")
+
+
+def _loops(made: dict[str, Any]) -> bool:
+    """Return whether what a choice says ends in a loop."""
+    text = made.get("content") or made.get("text")
+    return text.__class__ is str and ends_in_loop(text[-TAIL_BYTES:].encode(errors="replace"))
 
 
 def _holds_something(made: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.json_text import read_json
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.provider import Patience, Relay, Sink
+from llm_provider.repetition import TextTail
 from llm_provider.sse import EventSplitter, data_of
 from llm_provider.stream_observer import DONE, Ending
 from llm_provider.stream_usage import is_usage_chunk
@@ -123,6 +124,7 @@ class _Passage:
         "_rewriter",
         "_sink",
         "_splitter",
+        "_tail",
         "_unread",
         "observer",
     )
@@ -135,7 +137,8 @@ class _Passage:
         self._protocol = call.endpoint.protocol
         self._splitter = EventSplitter(answer.target.upstream)
         self._rewriter = StreamModelRewriter(call.name, within=self._protocol.model_within)
-        self._familiar = FamiliarEvents()
+        self._tail = TextTail()
+        self._familiar = FamiliarEvents(self._tail)
         self._last = 0.0
         self._noted = 0
         self._unread: list[tuple[bytes, bytes]] = []
@@ -172,6 +175,7 @@ class _Passage:
         record.ending = observer.ending
         record.finish_reason = observer.finish_reason
         record.empty = observer.content_chunks == 0
+        record.loops = self._tail.loops
 
     def _take(self, piece: bytes) -> Patience | None:
         """Pass on what the client gets of a piece, and then take note of it: nobody waits for that.
@@ -228,5 +232,8 @@ class _Passage:
         for block, rewritten in unread:
             before = observer.content_chunks
             observer.see(block)
-            if observer.content_chunks > before and self._protocol.has_familiar_events:
+            if observer.content_chunks == before:
+                continue
+            self._tail.add_event(block)
+            if self._protocol.has_familiar_events:
                 self._familiar.learn(block, rewritten)

@@ -67,6 +67,7 @@ class RequestRecord:
             a time limit of the operator's, leave it as it was.
         finish_reason: the engine's word for why the answer ended; None if it did not say.
         empty: whether the answer held nothing that the model made; None where that was not seen.
+        loops: whether its text ends in a loop; likewise. See `llm_provider.repetition`.
         began_at: Unix seconds. A clock may be set; what lasts is measured with `perf_counter`.
         finished_at: when the last byte had gone, in `perf_counter` seconds.
         duration: seconds from the request's head to the answer's last byte. Like the next two, it
@@ -124,6 +125,7 @@ class RequestRecord:
         self.met: AttemptOutcome | None = None
         self.finish_reason: str | None = None
         self.empty: bool | None = None
+        self.loops: bool | None = None
         self.began_at = time.time()
         self.finished_at: float | None = None
         self.duration = 0.0

@@ -51,7 +51,7 @@ def kind_of(record: RequestRecord, key: str) -> Kind | None:
         _bucket(_response(record, ending)),
         _bucket(record.gap_p95),
         _bucket(longest),
-        answered and (record.empty is True or reason in _CUT),
+        answered and (record.empty is True or record.loops is True or reason in _CUT),
         _finish(reason) if answered else "",
         answered and record.attempts > 1,
     )
