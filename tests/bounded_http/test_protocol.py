@@ -23,6 +23,12 @@ class Hasty(BoundedHttp):
     head_seconds = 0.3
 
 
+class Impatient(BoundedHttp):
+    """Waits a moment for clients to read."""
+
+    send_seconds = 0.3
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer with the body and the names of the headers."""
     body = b""
@@ -39,11 +45,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(protocol: type[asyncio.Protocol] = BoundedHttp) -> AsyncIterator[int]:
+async def serving(
+    protocol: type[asyncio.Protocol] = BoundedHttp, application: Any = echo
+) -> AsyncIterator[int]:
     """Serve on a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            echo, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False
+            application, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve(sockets=[listener]))
@@ -104,3 +112,50 @@ async def test_good_requests_are_served_one_after_the_other() -> None:
     assert response.count(b"200 OK") == 4
     assert response.count(b"hi|host,transfer-encoding") == 2
     assert b"x-trailer" not in response
+
+
+class Endless:
+    """Writes for as long as somebody reads.
+
+    Attributes:
+        ended: set when `receive` has reported that the client is gone.
+    """
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.written = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def until_gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.ended.set()
+
+        watching = asyncio.create_task(until_gone())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not self.ended.is_set():
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            self.written += 65536
+        await watching
+
+
+async def test_a_client_that_stops_reading_is_left() -> None:
+    endless = Endless()
+    async with serving(Impatient, endless) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(GET + b"\r\n")
+        await endless.ended.wait()
+        writer.close()
+
+
+async def test_a_client_that_reads_slowly_is_not() -> None:
+    endless = Endless()
+    async with serving(Impatient, endless) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(GET + b"\r\n")
+        # Several times what all buffers between the two hold.
+        for _ in range(64):
+            await reader.readexactly(1 << 20)
+        assert not endless.ended.is_set()
+        writer.close()
+        await endless.ended.wait()

@@ -1,7 +1,8 @@
-"""uvicorn's protocol over httptools, with heads bounded while they arrive.
+"""uvicorn's protocol over httptools, with heads bounded while they arrive, and reading as well.
 
 httptools has no limit of a head's size, and uvicorn's settings for one are h11's alone. Nor does it
-limit how long a head takes. What is refused here is refused with 400, by the way that a callback's
+limit how long a head takes, nor how long a response may wait for a client that does not read. What
+is refused here is refused with 400, by the way that a callback's
 error takes through httptools, or with 431 and 408 where that is known.
 """
 
@@ -20,6 +21,9 @@ MAX_HEADERS = 256
 HEAD_SECONDS = 30.0
 """From a connection's begin, or a request's first byte, to the end of the head."""
 
+SEND_SECONDS = 60.0
+"""Within which a client that has stopped reading has to go on, as in nginx's `send_timeout`."""
+
 _HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
 _HEAD_TOO_SLOW = b"408 Request Timeout"
 
@@ -33,15 +37,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     Attributes:
         head_seconds: how long a head may take.
+        send_seconds: how long a response may wait for its client to read.
     """
 
     head_seconds = HEAD_SECONDS
+    send_seconds = SEND_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(  # type: ignore[override]  # as uvicorn's own is
         self, transport: asyncio.Transport
@@ -53,7 +60,20 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._stop_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client, for some time: what is not read holds an engine's slot."""
+        super().pause_writing()
+        self._stop_send_timer()
+        # Closing would wait for the client once more.
+        self._send_timer = self.loop.call_later(self.send_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, for the client reads."""
+        self._stop_send_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the head gets too large."""
@@ -103,6 +123,11 @@ class BoundedHttp(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _refuse(self, status: bytes) -> None:
         self._stop_timer()

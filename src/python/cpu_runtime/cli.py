@@ -72,7 +72,7 @@ def serve(
     no_embeddings: NoEmbeddings = False,
     context: Annotated[
         int, typer.Option(help="Tokens of one chat, prompt and answer together.", min=256)
-    ] = 4096,
+    ] = 8192,
     parallel: Annotated[
         int, typer.Option(help="Requests per model at the same time; others wait.", min=1, max=64)
     ] = 4,

@@ -105,9 +105,33 @@ class RequestError(CpuRuntimeError):
         return b"data: " + self.body() + b"\n\n"
 
 
+class BeyondContext(RequestError):
+    """A prompt that is longer than what the model can take.
+
+    Attributes:
+        tokens: the prompt's.
+        limit: how many fit.
+    """
+
+    def __init__(self, message: str, tokens: int, limit: int) -> None:
+        super().__init__(message, code="context_length_exceeded")
+        self.tokens = tokens
+        self.limit = limit
+
+
 def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> RequestError:
     """Return an error that the caller can mend by changing a field."""
     return RequestError(message, param=param, code=code)
+
+
+def beyond_context(tokens: int, limit: int) -> BeyondContext:
+    """Return an error for a prompt that is too long."""
+    return BeyondContext(
+        f"This model's maximum context length is {limit} tokens, and the request has {tokens}. "
+        "Shorten it.",
+        tokens,
+        limit,
+    )
 
 
 def engine_failed(message: str) -> RequestError:

@@ -21,6 +21,8 @@ _SPARE_CONNECTIONS = 4
 """HTTP threads beyond one per slot, so that health checks are answered while all slots work."""
 
 _PROMPT_CACHE_MIB = 256
+_LONG_CHATS = 2
+"""One in so many slots may be as long as the context, at the same time."""
 
 
 def main() -> None:
@@ -62,7 +64,10 @@ def _parameters(order: Order) -> Any:
     parameters.fit_params = False
     parameters.verbosity = _INFORMATION if order.verbose else _ERRORS
     parameters.n_parallel = order.slots
-    parameters.n_ctx = order.context_length * order.slots
+    # Chats share one memory, because few are as long as one may be. Texts to embed have their own.
+    parameters.kv_unified = not order.embeds
+    shared = 1 if order.embeds else _LONG_CHATS
+    parameters.n_ctx = order.context_length * max(1, order.slots // shared)
     parameters.n_threads_http = order.slots + _SPARE_CONNECTIONS
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     for processors in (parameters.cpuparams, parameters.cpuparams_batch):

@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import orjson
 
-from cpu_runtime.errors import RequestError, engine_failed, engine_unavailable
+from cpu_runtime.errors import (
+    RequestError,
+    beyond_context,
+    engine_failed,
+    engine_unavailable,
+)
 from llm_provider.json_text import write_json
 
 _TIMEOUT = httpx.Timeout(connect=5.0, write=30.0, read=None, pool=None)
@@ -21,6 +26,8 @@ _BEYOND_CONTEXT = ("exceed_context_size_error", "too large to process", "context
 
 _NOT_UNDERSTOOD = ("json.exception.", "Failed to parse messages", "Failed to parse tools")
 """What llama.cpp says, as a fault of its own, of a request with a field of another type."""
+
+_BAD_SCHEMA = ("JSON schema error", "failed to parse grammar", "Failed to parse grammar")
 
 
 class EngineClient:
@@ -60,6 +67,19 @@ class EngineClient:
             raise engine_unavailable(self._name) from None
         meta: dict[str, Any] = orjson.loads(answer.content)["data"][0]["meta"]
         return meta
+
+    async def template_has_tools(self) -> bool:
+        """Return whether the model's chat template knows of tools, and of calls of them.
+
+        Raises:
+            RequestError: it does not answer.
+        """
+        try:
+            answer = await self._http.get("/props")
+        except httpx.HTTPError:
+            raise engine_unavailable(self._name) from None
+        able = orjson.loads(answer.content).get("chat_template_caps") or {}
+        return bool(able.get("supports_tools") and able.get("supports_tool_calls"))
 
     async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return the whole answer.
@@ -130,6 +150,10 @@ def _refusal(error: object) -> RequestError:
     kind = f"{known.get('type')} {message}"
     if any(sign in kind for sign in _BEYOND_CONTEXT):
         return _beyond_context(known, message)
+    for sign in _BAD_SCHEMA:
+        if sign in message:
+            reason = message[message.index(sign) :]
+            return RequestError(f"{reason[:1].upper()}{reason[1:]}.", code="invalid_schema")
     if known.get("code") == 400 or any(sign in message for sign in _NOT_UNDERSTOOD):
         return RequestError(message[:1].upper() + message[1:])
     return engine_failed(f"The engine could not answer: {message}")
@@ -138,8 +162,5 @@ def _refusal(error: object) -> RequestError:
 def _beyond_context(error: dict[str, Any], message: str) -> RequestError:
     tokens, limit = error.get("n_prompt_tokens"), error.get("n_ctx")
     if isinstance(tokens, int) and isinstance(limit, int):
-        message = (
-            f"This model's maximum context length is {limit} tokens, and the request has {tokens}. "
-            "Shorten it."
-        )
+        return beyond_context(tokens, limit)
     return RequestError(message, code="context_length_exceeded")

@@ -77,8 +77,11 @@ class EngineProcess:
 
     async def stop(self) -> None:
         """End the process. It keeps nothing that would be lost."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if not self.ended.done():
+            # Not `process.kill()`: it looks first whether the process has ended, and reaps it if it
+            # has. asyncio, which waits for it as well, then finds no such child.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         await self.ended
         self._reading.cancel()
 

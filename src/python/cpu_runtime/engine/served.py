@@ -26,6 +26,7 @@ class Served:
     Attributes:
         context_length: of one request, prompt and answer together, in tokens.
         dimensions: of its vectors; 0 if it makes none.
+        template_has_tools: whether its chat template knows of tools.
         created: when it was loaded, in seconds since 1970.
     """
 
@@ -36,6 +37,7 @@ class Served:
     context_length: int
     dimensions: int
     created: int
+    template_has_tools: bool = False
 
     def listing(self) -> dict[str, Any]:
         """Return the entry for /v1/models. `max_model_len` is vLLM's name for the length."""
@@ -95,6 +97,7 @@ async def serve_model(model: Model, resources: Resources, stack: AsyncExitStack)
     try:
         facts = await client.facts()
         dimensions = await _dimensions(client) if model.embeds else 0
+        has_tools = not model.embeds and await client.template_has_tools()
     except RequestError as error:
         raise ModelUnusable(f"{model.file} does not work as {model.name}: {error}") from None
     return Served(
@@ -105,6 +108,7 @@ async def serve_model(model: Model, resources: Resources, stack: AsyncExitStack)
         context_length=int(facts["n_ctx"]),
         dimensions=dimensions,
         created=int(time.time()),
+        template_has_tools=has_tools,
     )
 
 

@@ -7,10 +7,9 @@ from typing import Any
 from cpu_runtime.errors import invalid
 from cpu_runtime.inference.fields import Body, is_integer, require
 from cpu_runtime.inference.generation import Generation, generation, not_offered
-from cpu_runtime.models.catalog import Model
 
 
-def completion(body: Body, model: Model) -> Generation:
+def completion(body: Body) -> Generation:
     """Return the request for text that a body is.
 
     Raises:

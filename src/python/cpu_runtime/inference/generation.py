@@ -15,6 +15,7 @@ from cpu_runtime.inference.fields import (
     without_nulls,
 )
 
+MAX_CHOICES = 16
 _MAX_STOPS = 16
 _RANDOM_SEED = 2**32 - 1
 """llama.cpp's word for `choose one`."""
@@ -32,6 +33,9 @@ class Generation:
         body: what the engine is sent.
         prompt_field: which field a complaint about the length is about.
         include_usage: whether the client wants the usage at the end of a stream.
+        choices: how many responses to the same prompt are wanted.
+        holds_calls: whether the engine writes calls of tools as `inference.calls` has it.
+        schema_field: which field a complaint about a JSON schema is about.
     """
 
     path: str
@@ -39,9 +43,26 @@ class Generation:
     prompt_field: str
     stream: bool
     include_usage: bool
+    choices: int = 1
+    holds_calls: bool = False
+    schema_field: str = "response_format"
+
+    def body_of(self, choice: int) -> Body:
+        """Return what the engine is sent for one of the responses: each has its own seed."""
+        seed = self.body.get("seed")
+        if choice == 0 or seed is None:
+            return self.body
+        return {**self.body, "seed": (seed + choice) % _RANDOM_SEED}
 
 
-def generation(path: str, body: Body, prompt_field: str) -> Generation:
+def generation(
+    path: str,
+    body: Body,
+    prompt_field: str,
+    *,
+    holds_calls: bool = False,
+    schema_field: str = "response_format",
+) -> Generation:
     """Return a request for text from a body whose prompt is checked already.
 
     Raises:
@@ -52,6 +73,7 @@ def generation(path: str, body: Body, prompt_field: str) -> Generation:
         if field in body:
             raise _not_offered(f"{field!r} is not offered.", field)
     stream = body.get("stream", False)
+    choices = body.pop("n", 1)
     options = body.pop("stream_options", {})
     if options and not stream:
         raise invalid("'stream_options' is only allowed when 'stream' is true.", "stream_options")
@@ -61,6 +83,9 @@ def generation(path: str, body: Body, prompt_field: str) -> Generation:
         prompt_field=prompt_field,
         stream=stream,
         include_usage=_include_usage(options),
+        choices=choices,
+        holds_calls=holds_calls,
+        schema_field=schema_field,
     )
 
 
@@ -92,8 +117,8 @@ def _check_sampling(body: Body) -> None:
     check_integer(body, "max_completion_tokens", 1)
     if not is_integer(body.get("seed", 0)):
         raise invalid("'seed' must be an integer.", "seed")
-    if (count := body.get("n", 1)) != 1 or isinstance(count, bool):
-        raise invalid("'n' must be 1: this server gives one answer per request.", "n")
+    if "n" in body:
+        check_integer(body, "n", 1, MAX_CHOICES)
     stops = body.get("stop", [])
     stops = [stops] if isinstance(stops, str) else stops
     good = isinstance(stops, list) and all(isinstance(stop, str) and stop for stop in stops)

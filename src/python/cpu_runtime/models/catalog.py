@@ -11,29 +11,20 @@ from typing import Literal
 from cpu_runtime.errors import ModelUnusable
 from cpu_runtime.models.cache import cache_folder, made_once
 from cpu_runtime.models.minilm import FILE_NAME, convert
+from cpu_runtime.models.packaged_template import PACKAGED_TEMPLATE
 from gguf_header import GgufHeader, GgufUnusable, read_header
 
-Capability = Literal["chat", "completions", "embeddings", "rerank"]
+Capability = Literal["chat", "completions", "responses", "messages", "embeddings", "rerank"]
 
 CHAT_MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"
 RERANK_METHOD = "bi-encoder-cosine"
 """How documents are ranked: by the cosine of separate embeddings, not by a cross-encoder."""
 
-_GENERATES: tuple[Capability, ...] = ("chat", "completions")
+_GENERATES: tuple[Capability, ...] = ("chat", "completions", "responses", "messages")
 _EMBEDS: tuple[Capability, ...] = ("embeddings", "rerank")
 _EMBEDDING_CONTEXT = 2048
 """More than this costs memory for every slot, and texts to be found are seldom longer."""
-
-_CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-"""For SmolLM2-135M instead of its own template, which begins every chat without a system message
-with one that names the model. The 4-bit weights cope badly with that: of twelve plain questions
-(capitals, colours, authors) they answer 8 with it and 10 without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,6 @@ class Model:
         file: its weights, as GGUF.
         context_length: the longest text it can take, in tokens; None if its file does not say.
         chat_template: replaces the file's own; None leaves that.
-        tools: whether its chat template knows of tools.
     """
 
     name: str
@@ -54,7 +44,6 @@ class Model:
     licence: str
     context_length: int | None
     chat_template: str | None = None
-    tools: bool = False
 
     @property
     def embeds(self) -> bool:
@@ -83,8 +72,7 @@ def chat_model(file: Path | None, name: str | None) -> Model:
         file=file,
         licence="apache-2.0" if packaged else _licence(header),
         context_length=header.context_length,
-        chat_template=_CHATML if packaged else None,
-        tools=not packaged and "tools" in (header.chat_template or ""),
+        chat_template=PACKAGED_TEMPLATE if packaged else None,
     )
 
 

@@ -17,7 +17,10 @@ from cpu_runtime.serving.endpoints import (
     answer_chat,
     answer_completion,
     answer_embeddings,
+    answer_message,
     answer_rerank,
+    answer_response,
+    count_message_tokens,
 )
 from cpu_runtime.serving.exchange import Exchange
 from cpu_runtime.serving.metrics import CONTENT_TYPE
@@ -47,6 +50,9 @@ def _routes(state: State) -> list[BaseRoute]:
     generating = [
         ("/v1/chat/completions", Endpoint("chat", answer_chat, state)),
         ("/v1/completions", Endpoint("completions", answer_completion, state)),
+        ("/v1/responses", Endpoint("responses", answer_response, state)),
+        ("/v1/messages", Endpoint("messages", answer_message, state)),
+        ("/v1/messages/count_tokens", Endpoint("messages", count_message_tokens, state)),
         ("/v1/embeddings", Endpoint("embeddings", answer_embeddings, state)),
         ("/v1/rerank", Endpoint("rerank", answer_rerank, state)),
     ]

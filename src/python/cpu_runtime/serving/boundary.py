@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from cpu_runtime.errors import RequestError, internal_error
 from cpu_runtime.serving.asgi import AsgiApp, Receive, Scope, Send
+from cpu_runtime.serving.dialects import dialect_of
 from cpu_runtime.serving.exchange import Exchange
 from cpu_runtime.serving.in_flight import ClientLeft
 from cpu_runtime.serving.metrics import Metrics
@@ -31,7 +32,7 @@ class Boundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        exchange = Exchange(send)
+        exchange = Exchange(send, dialect_of(scope["path"]))
         exchange.attach(scope)
         try:
             self._check_key(scope)
@@ -54,6 +55,8 @@ class Boundary:
         for name, value in scope["headers"]:
             if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
                 shown = value[len(_BEARER) :].strip()
+            elif name == b"x-api-key":  # Anthropic's clients
+                shown = shown or value.strip()
         if not hmac.compare_digest(shown, self._key):
             raise RequestError(
                 "Send the key of this server: `Authorization: Bearer …`. "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cpu_runtime.errors import RequestError
 from cpu_runtime.serving.asgi import Scope, Send
+from cpu_runtime.serving.dialects import OPENAI, Dialect
 
 JSON = b"application/json"
 CLIENT_LEFT = 499
@@ -22,11 +24,14 @@ class Exchange:
         route: the path, if it is one of ours; a stranger's path is not worth a counter.
         model: the name of the model that answers, once it is known.
         status: how it ended, or 0.
+        last_event: makes the last event of a stream that breaks off.
     """
 
-    __slots__ = ("_begun", "_send", "model", "route", "status")
+    __slots__ = ("_begun", "_dialect", "_send", "last_event", "model", "route", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, dialect: Dialect = OPENAI) -> None:
+        self.last_event: Callable[[RequestError], bytes] = dialect.event
+        self._dialect = dialect
         self.route = "other"
         self.model = ""
         self.status = 0
@@ -82,10 +87,11 @@ class Exchange:
         if self.status:
             return  # the answer is complete
         if not self._begun:
-            await self.answer(error.body(), status=error.status, headers=error.headers)
+            body = self._dialect.body(error)
+            await self.answer(body, status=error.status, headers=error.headers)
             return
         self.status = error.status
-        await self._body(error.event(), more=False)
+        await self._body(self.last_event(error), more=False)
 
     def left(self) -> None:
         """Note that the client has left."""
