@@ -110,7 +110,7 @@ class Engine:
 
     url: str
     model: str
-    capabilities: tuple[str, ...] = ("chat", "completions")
+    capabilities: tuple[str, ...] = ("chat", "completions", "responses", "messages")
 
 
 @contextmanager

@@ -42,7 +42,7 @@ base_url = {base_url}
 api_key_file = {runtime_key}
 
 [models.{chat_model}]
-capabilities = ["chat", "completions"]
+capabilities = ["chat", "completions", "responses", "messages"]
 aliases = ["default"]
 targets = [{{ upstream = "cpu", model = {chat_model} }}]
 
