@@ -17,6 +17,7 @@ from querylake_build.boundaries.policy import BoundaryError, read_policy
 
 POLICY_FILE = Path("build-support/boundaries.toml")
 POLICY = read_policy(POLICY_FILE)
+STACKS = ("ocr", "cpu", "clients", "inference", "edge")
 SETTINGS = """\
 [GLOBAL]
 backend_packages = ["pants.backend.experimental.visibility"]
@@ -36,6 +37,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "build-support/boundaries.toml": POLICY_FILE.read_text(encoding="utf-8"),
         "3rdparty/python/api.lock": "fastapi==0.120.0\n",
         "3rdparty/python/base.lock": "httpx==0.28.1\n",
+        **{f"3rdparty/python/{stack}.lock": "" for stack in STACKS},
+        "3rdparty/python/tools/pytest.lock": "pytest==9.2.0\n",
         "src/python/querylake_api/process/startup.py": "import fastapi\n",
         "src/python/querylake_api/inference/catalog.py": "",
         "src/python/querylake_api/keys/ring.py": "",

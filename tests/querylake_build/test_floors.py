@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from querylake_build.boundaries.floors import check_floors
-from querylake_build.boundaries.policy import Floors, Policy
+from querylake_build.boundaries.policy import Floors, Policy, TestTools
 
 FLOORS = Floors(("main", "*.commands", "upper", "lower.attic", "lower", "ground"))
 POLICY = Policy(
     distributions=(),
     modules=frozenset(),
     light_locks=(),
+    test_tools=TestTools("tools/pytest", ("hypothesis",), frozenset({"hypothesis"}), (), ()),
     shared=frozenset(),
     wrappers={},
     floors={"house": FLOORS},

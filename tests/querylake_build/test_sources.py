@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from querylake_build.boundaries.policy import Policy
+from querylake_build.boundaries.policy import Policy, TestTools
 from querylake_build.boundaries.sources import check_sources, imports_of
 
 POLICY = Policy(
     distributions=("torch",),
     modules=frozenset({"torch", "vllm"}),
     light_locks=(),
+    test_tools=TestTools("tools/pytest", ("hypothesis",), frozenset({"hypothesis"}), (), ()),
     shared=frozenset({"llm_provider"}),
     wrappers={"vllm_runtime": frozenset({"torch", "vllm"})},
     floors={},

@@ -76,6 +76,19 @@ PLANTS = (
         ("locks",),
     ),
     Plant(
+        "pytest in api.lock",
+        "3rdparty/python/api.lock",
+        f"pytest==9.2.0 \\\n    --hash=sha256:{'0' * 64}\n",
+        ("locks",),
+    ),
+    Plant("import of hypothesis in the API", _MODULE, "import hypothesis\n", ("sources",)),
+    Plant(
+        "another version beside pytest than in api.lock",
+        "3rdparty/python/tools/pytest.lock",
+        f"fastapi==0.1.0 \\\n    --hash=sha256:{'0' * 64}\n",
+        ("locks",),
+    ),
+    Plant(
         "vllm_runtime imported by the API",
         _MODULE,
         "import vllm_runtime.cli\n",

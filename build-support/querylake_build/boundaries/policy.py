@@ -57,6 +57,31 @@ class Floors:
 
 
 @dataclass(frozen=True)
+class TestTools:
+    """What only tests need.
+
+    Attributes:
+        lock: where it is pinned.
+        distributions: wildcards for its names, in PEP 503 form.
+        modules: its top-level modules.
+        stacks: the locks that must not pin it.
+        tested_stacks: those of them whose tests run with its lock beside their own.
+    """
+
+    __test__ = False  # pytest takes it for tests otherwise
+
+    lock: str
+    distributions: tuple[str, ...]
+    modules: frozenset[str]
+    stacks: tuple[str, ...]
+    tested_stacks: tuple[str, ...]
+
+    def has(self, distribution: str) -> bool:
+        """Whether a distribution, in PEP 503 form, is for tests."""
+        return any(fnmatchcase(distribution, pattern) for pattern in self.distributions)
+
+
+@dataclass(frozen=True)
 class Policy:
     """The contents of boundaries.toml.
 
@@ -64,6 +89,7 @@ class Policy:
         distributions: wildcards for names of distributions that are engines, in PEP 503 form.
         modules: top-level modules that are engines.
         light_locks: locks that hold no engine.
+        test_tools: what no program may hold.
         shared: first-party packages that others may import.
         wrappers: the engine modules that a first-party package may import.
         floors: the rooms of a first-party package, for those that have an order of them.
@@ -72,6 +98,7 @@ class Policy:
     distributions: tuple[str, ...]
     modules: frozenset[str]
     light_locks: tuple[str, ...]
+    test_tools: TestTools
     shared: frozenset[str]
     wrappers: dict[str, frozenset[str]]
     floors: dict[str, Floors]
@@ -94,11 +121,18 @@ def read_policy(file: Path) -> Policy:
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-        packages = content["packages"]
+        packages, tools = content["packages"], content["test_tools"]
         return Policy(
             distributions=tuple(content["engines"]["distributions"]),
             modules=frozenset(content["engines"]["modules"]),
             light_locks=tuple(content["locks"]["light"]),
+            test_tools=TestTools(
+                lock=tools["lock"],
+                distributions=tuple(tools["distributions"]),
+                modules=frozenset(tools["modules"]),
+                stacks=tuple(tools["stacks"]),
+                tested_stacks=tuple(tools["tested_stacks"]),
+            ),
             shared=frozenset(packages["shared"]),
             wrappers={name: frozenset(may) for name, may in packages["engines"].items()},
             floors={

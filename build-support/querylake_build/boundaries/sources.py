@@ -50,14 +50,35 @@ def check_sources(repository: Path, policy: Policy) -> tuple[list[Violation], st
         for file in sorted(root.rglob("*.py")):
             count += 1
             package = file.relative_to(root).parts[0].removesuffix("_testing")
-            others = packages - policy.shared - {package} if root == source_root else frozenset()
-            violations += _check(file, repository, policy.engines_for(package), others)
+            ours = root == source_root
+            forbidden = _Forbidden(
+                engines=policy.engines_for(package),
+                applications=packages - policy.shared - {package} if ours else frozenset(),
+                test_tools=policy.test_tools.modules if ours else frozenset(),
+            )
+            violations += _check(file, repository, forbidden)
     return violations, f"{count} files"
 
 
-def _check(
-    file: Path, repository: Path, engines: frozenset[str], applications: frozenset[str]
-) -> Iterator[Violation]:
+@dataclass(frozen=True)
+class _Forbidden:
+    """Top-level modules that a file must not import."""
+
+    engines: frozenset[str]
+    applications: frozenset[str]
+    test_tools: frozenset[str]
+
+    def why(self, module: str) -> str | None:
+        """Return what is wrong with importing a module; None if nothing is."""
+        package = module.partition(".")[0]
+        if package in self.engines:
+            return f"the engine {module}"
+        if package in self.applications:
+            return "another application's code"
+        return f"{module}, which is for tests" if package in self.test_tools else None
+
+
+def _check(file: Path, repository: Path, forbidden: _Forbidden) -> Iterator[Violation]:
     place = str(file.relative_to(repository))
     text = file.read_text(encoding="utf-8")
     for line in _looks_away(text):
@@ -66,10 +87,8 @@ def _check(
         where = f"{place}:{found.line}"
         if found.module is None:
             yield Violation(RULE, where, f"{found.form} hides which module it imports")
-        elif found.module.partition(".")[0] in engines:
-            yield Violation(RULE, where, f"{found.form} imports the engine {found.module}")
-        elif found.module.partition(".")[0] in applications:
-            yield Violation(RULE, where, f"{found.form} imports another application's code")
+        elif (what := forbidden.why(found.module)) is not None:
+            yield Violation(RULE, where, f"{found.form} imports {what}")
 
 
 def imports_of(text: str) -> list[Import]:
