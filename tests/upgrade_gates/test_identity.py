@@ -11,8 +11,8 @@ import pytest
 
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.statement import Verdict
-from upgrade_gates.running_pex import serving_at
 from upgrade_gates.serving.identity import identify
+from upgrade_gates.serving.running_pex import serving_at
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import listening_from, packed_pex, pex_info
 from upgrade_gates_testing.process import run

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from upgrade_gates.evidence.statement import Verdict
-from upgrade_gates.running_pex import serving_at
 from upgrade_gates.serving.outcome import Outcome
+from upgrade_gates.serving.running_pex import serving_at
 from upgrade_gates.session import Session
 
 API_PEX = "api_pex"

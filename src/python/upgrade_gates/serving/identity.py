@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from upgrade_gates.context import Serving
 from upgrade_gates.engine import secret
-from upgrade_gates.running_pex import ServingBuild, serving_at, serving_by
 from upgrade_gates.serving.gpu_memory import is_here
+from upgrade_gates.serving.running_pex import ServingBuild, serving_at, serving_by
 
 ENGINE = "vllm"
 LOCK, PEX = "runtime_lock", "runtime_pex"
