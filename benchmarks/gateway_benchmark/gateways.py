@@ -183,7 +183,7 @@ http {{
 }}
 """
         )
-        yield from _served(
+        yield from served(
             [str(_nginx()), "-p", str(folder), "-c", str(config)],
             f"http://127.0.0.1:{port}",
             folder,
@@ -205,7 +205,7 @@ class VllmRouter:
     def run(self, engine: str, folder: Path, core: int) -> Iterator[Running]:
         """Start it in front of one worker."""
         port = free_port()
-        yield from _served(
+        yield from served(
             [
                 str(self.program),
                 *("--worker-urls", engine.removesuffix("/v1")),
@@ -258,7 +258,7 @@ class LiteLLM:
                 }
             )
         )
-        yield from _served(
+        yield from served(
             [
                 str(self.program),
                 *("--config", str(config), "--num_workers", "1"),
@@ -278,7 +278,7 @@ class LiteLLM:
         )
 
 
-def _served(
+def served(
     command: Sequence[str],
     url: str,
     folder: Path,

@@ -1,0 +1,1 @@
+"""How well replicas share their prefix caches behind several routers."""
