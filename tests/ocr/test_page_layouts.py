@@ -76,6 +76,72 @@ def test_a_table_without_rules_keeps_its_columns_under_a_head_that_spans(
     assert markdown_of(content, engine) == f"{prose(2)}\n\n{table}\n\n{prose()}"
 
 
+def test_a_head_of_three_levels_stands_above_its_columns(engine: RapidEngine) -> None:
+    page = text(250, 700, "Year ended 31 December", 10)
+    page += text(220, 686, "2023", 10) + text(400, 686, "2022", 10)
+    rows = (
+        ("", "Actual", "Budget", "Change", "Actual", "Budget", "Change"),
+        ("Revenue", "1,200", "1,100", "9%", "1,050", "1,000", "5%"),
+        ("Cost of sales", "(800)", "(780)", "3%", "(700)", "(690)", "1%"),
+        ("Gross profit", "400", "320", "25%", "350", "310", "13%"),
+    )
+    for number, row in enumerate(rows):
+        for x, shown in zip((72, 220, 270, 325, 400, 450, 505), row, strict=True):
+            page += text(x, 672 - 14 * number, shown, 10) if shown else ""
+    heads = (
+        ("", "Year ended 31 December", "", "", "", "", ""),
+        ("", "2023", "", "", "2022", "", ""),
+    )
+    assert markdown_of(pdf(page), engine) == cells(*heads, *rows)
+
+
+def test_rows_that_no_line_parts_are_rows(engine: RapidEngine) -> None:
+    page = "".join(rule(72, y, 432, y) for y in (700, 680, 600))
+    page += "".join(rule(x, 700, x, 600) for x in (72, 192, 272, 352, 432))
+    rows = (
+        ("Region", "Sales", "Cost", "Profit"),
+        ("North", "1,234", "900", "334"),
+        ("South", "987", "1,020", "-33"),
+        ("East", "12", "", "5"),
+    )
+    for number, row in enumerate(rows):
+        for x, shown in zip((80, 210, 290, 370), row, strict=True):
+            page += text(x, 686 - 20 * number, shown, 10) if shown else ""
+    assert markdown_of(pdf(page), engine) == cells(*rows)
+
+
+def test_lines_of_a_cell_are_no_rows(engine: RapidEngine) -> None:
+    page = "".join(rule(72, y, 432, y) for y in (700, 680, 640))
+    page += "".join(rule(x, 700, x, 640) for x in (72, 192, 432))
+    page += text(80, 686, "Part", 10) + text(200, 686, "What it is for", 10)
+    page += text(80, 666, "Bolt with a", 10) + text(200, 666, "It holds the wall of the inter-", 10)
+    page += text(80, 652, "square head", 10) + text(
+        200, 652, "mediate lock until it is rebuilt", 10
+    )
+    expected = cells(
+        ("Part", "What it is for"),
+        (
+            "Bolt with a square head",
+            "It holds the wall of the intermediate lock until it is rebuilt",
+        ),
+    )
+    assert markdown_of(pdf(page), engine) == expected
+
+
+def test_coloured_bands_are_no_table(engine: RapidEngine) -> None:
+    lines = [
+        "The committee met in the morning",
+        "and talked about the budget of the",
+        "coming year.",
+    ]
+    page = ""
+    for number, line in enumerate(lines):
+        page += f"0.9 g 70 {696 - 16 * number} 400 15 re f 0 g\n" + text(
+            72, 700 - 16 * number, line
+        )
+    assert markdown_of(pdf(page), engine) == " ".join(lines)
+
+
 def test_columns_of_a_scan_with_a_narrow_gutter_are_read_one_after_the_other(
     engine: RapidEngine,
 ) -> None:
@@ -83,6 +149,14 @@ def test_columns_of_a_scan_with_a_narrow_gutter_are_read_one_after_the_other(
     page = _justified(30, left) + _justified(266, right)
     markdown = markdown_of(encoded(scan(pdf(page), dpi=150)), engine)
     assert SequenceMatcher(None, markdown, f"{left} {right}", autojunk=False).ratio() > 0.98
+
+
+@pytest.mark.parametrize("font", ["F1", "F3"])
+def test_lines_that_say_nearly_the_same_have_no_gutters(font: str, engine: RapidEngine) -> None:
+    lines = [f"Line {number} of a long log is as good as the last" for number in range(10, 22)]
+    page = "".join(text(72, 740 - 16 * row, line, 11, font) for row, line in enumerate(lines))
+    markdown = markdown_of(encoded(scan(pdf(page), dpi=150)), engine)
+    assert markdown.replace("  \n", " ") == " ".join(lines)
 
 
 def _justified(x: float, words: str) -> str:
@@ -172,6 +246,40 @@ def test_numbers_of_lines_are_no_column(engine: RapidEngine) -> None:
     assert "street?" in markdown
     assert "|" not in markdown
     assert "1" not in markdown
+
+
+def test_numbers_of_every_fifth_line_are_no_text(engine: RapidEngine) -> None:
+    lines = [f"and line {word} goes on to say" for word in "abcdefghijk"]
+    page = "".join(text(90, 740 - 15 * row, line) for row, line in enumerate(lines))
+    page += text(66, 740 - 15 * 4, "5", 8) + text(62, 740 - 15 * 9, "10", 8)
+    assert markdown_of(pdf(page), engine) == " ".join(lines)
+
+
+def test_what_is_larger_than_one_page_but_not_than_the_document_is_no_heading(
+    engine: RapidEngine,
+) -> None:
+    notes = text(72, 740, "Yours sincerely,") + paragraph(72, 200, 6, 8)
+    markdown = markdown_of(pdf(paragraph(72, 740, 12), paragraph(72, 740, 12), notes), engine)
+    assert "Yours sincerely," in markdown
+    assert "#" not in markdown
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["a cross-section of a cross-", "section"], "a cross-section of a cross-section"),
+        (
+            ["the 19th-", "century e-", "mail was a re-", "port"],
+            "the 19th-century e-mail was a report",
+        ),
+        (["Ein- und Aus-", "gang, Hin-", "und Rückweg"], "Ein- und Ausgang, Hin- und Rückweg"),
+        (["Ms Schmidt-", "Wagner had COVID-", "19"], "Ms Schmidt-Wagner had COVID-19"),
+        (["the INTER-", "NATIONAL law"], "the INTERNATIONAL law"),
+    ],
+)
+def test_hyphens_at_the_ends_of_lines(lines: list[str], expected: str, engine: RapidEngine) -> None:
+    page = "".join(text(72, 740 - 14 * row, line) for row, line in enumerate(lines))
+    assert markdown_of(pdf(page, paragraph(72, 700)), engine) == f"{expected}\n\n{prose()}"
 
 
 def test_a_compound_keeps_its_hyphen_at_the_end_of_a_line(engine: RapidEngine) -> None:

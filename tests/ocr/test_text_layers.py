@@ -170,6 +170,13 @@ def test_letters_set_wide_are_words(engine: RapidEngine) -> None:
     assert converted(pdf(page), engine).markdown == f"# CONTENTS AND NOTES\n\n{prose()}"
 
 
+def test_prose_set_wide_is_prose(engine: RapidEngine) -> None:
+    page = "BT /F1 11 Tf 4 Tc 72 740 Td (It asked the board, and left.) Tj 0 Tc ET "
+    letters = "".join(text(72 + 16 * place, 700, letter) for place, letter in enumerate("NOTES"))
+    markdown = converted(pdf(page + letters), engine).markdown
+    assert markdown == "It asked the board, and left. NOTES"
+
+
 def test_a_watermark_is_no_part_of_the_text(engine: RapidEngine) -> None:
     mark = "BT /F2 60 Tf 0.7 0.7 -0.7 0.7 150 250 Tm 0.9 g (CONFIDENTIAL) Tj ET 0 g "
     result = converted(pdf(mark + paragraph(72, 650)), engine)

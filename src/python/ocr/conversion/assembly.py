@@ -13,6 +13,8 @@ from ocr.conversion.result import PageResult
 from ocr.geometry import Box
 from ocr.layout.block import Block, BlockType, Part
 from ocr.layout.furniture import running_furniture
+from ocr.layout.headings import headings_of_document
+from ocr.layout.joining import with_whole_words
 from ocr.layout.levels import with_levels
 from ocr.text import Means, Source
 
@@ -155,7 +157,7 @@ def _finished(results: Sequence[PageResult]) -> list[PageResult]:
     marked = running_furniture(
         [(result.blocks, box) for result, box in zip(results, boxes, strict=True)]
     )
-    leveled = with_levels(marked)
+    leveled = with_levels(headings_of_document(with_whole_words(marked)))
     return [
         replace(result, blocks=tuple(blocks))
         for result, blocks in zip(results, leveled, strict=True)

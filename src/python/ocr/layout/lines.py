@@ -76,10 +76,18 @@ def _words_in_order(row: Sequence[Fragment]) -> Sequence[Word]:
 
 def body_size(fragments: Sequence[Fragment]) -> float:
     """Return the size in which most of the characters are set, in points; 0 if there are none."""
+    return usual_size((word.size, len(word.text)) for piece in fragments for word in piece.words)
+
+
+def usual_size(letters: Iterable[tuple[float, int]]) -> float:
+    """Return the size in which most letters are set, in points; 0 if there are none.
+
+    Args:
+        letters: sizes, each with how many letters are set in it.
+    """
     sizes: Counter[float] = Counter()
-    for piece in fragments:
-        for word in piece.words:
-            sizes[round(word.size * 2) / 2] += len(word.text)
+    for size, count in letters:
+        sizes[round(size * 2) / 2] += count
     if not sizes:
         return 0.0
     # On slides, small print may be the most common of several sizes: half of all is no larger.

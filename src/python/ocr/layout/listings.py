@@ -14,7 +14,7 @@ _FEWEST = 2
 _APART = 1.6
 """Line heights between two lines of one listing, blank lines left out."""
 _BLANK_LINES = 2.6
-"""Line heights up to which a gap is a blank line in a listing."""
+"""Sizes of the type up to which a gap is a blank line in a listing."""
 _BODY = 0.5
 """Share of a page's letters from which such type is that of its text: it was typewritten."""
 
@@ -41,7 +41,8 @@ def _groups(lines: Sequence[Line]) -> list[list[Line]]:
     groups: list[list[Line]] = []
     for line in lines:
         last = groups[-1][-1] if groups else None
-        if last is not None and line.box.middle - last.box.middle < _BLANK_LINES * line.box.height:
+        height = max(line.size, line.box.height)
+        if last is not None and line.box.middle - last.box.middle < _BLANK_LINES * height:
             groups[-1].append(line)
         else:
             groups.append([line])

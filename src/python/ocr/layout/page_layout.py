@@ -18,6 +18,7 @@ from ocr.layout.narrow_gutters import with_room
 from ocr.layout.paragraphs import blocks_of
 from ocr.layout.regions import Piece, Region, regions_in_order
 from ocr.layout.ruled_tables import ruled_tables
+from ocr.layout.table_cells import is_number
 from ocr.text import Fragment, fragment
 
 _MARKER_GAP = 4.0
@@ -75,9 +76,10 @@ def _with_markers(fragments: Sequence[Fragment]) -> list[Fragment]:
             if piece.box.shared_height(marker.box) > 0.5
             and 0 <= piece.box.left - marker.box.right < _MARKER_GAP * piece.size
         ]
-        if not beside:
+        text = min(beside, key=lambda piece: piece.box.left, default=None)
+        if text is None or is_number(text.text):
+            # Beside a number, "(12)" is an amount below zero and "-" is none: cells of a table.
             others.append(marker)
             continue
-        text = min(beside, key=lambda piece: piece.box.left)
         others[others.index(text)] = fragment((*marker.words, *text.words), text.source)
     return others

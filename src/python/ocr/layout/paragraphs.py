@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -11,23 +10,21 @@ from ocr.direction import runs_from_right
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
 from ocr.layout.contents import leads_on
+from ocr.layout.headings import (
+    HEADING_LETTERS,
+    LONE_LINE_SCANNED,
+    OTHER_SIZE,
+    OTHER_SIZE_SCANNED,
+)
+from ocr.layout.joining import ends_in_hyphen, joined
 from ocr.layout.lines import Line, confidence_of, usual_gap
 from ocr.layout.list_markers import BULLETS, marker_of
 from ocr.text import Word
 
 _MORE_SPACE = 0.4
 """Of the type's size: this much more than usual between two lines separates paragraphs."""
-_OTHER_SIZE = 1.15
-_OTHER_SIZE_SCANNED = 1.3
-"""Sizes in scans are measured on the ink, which differs from line to line."""
-_LONE_LINE_SCANNED = 1.1
-"""A line that stands alone and ends without a stop is a heading at this size already."""
 _INDENT = 0.8
-_HEADING_LETTERS = 160
 _BOLD_HEADING_LETTERS = 90
-_HYPHENATED = re.compile(r"[^\W\d_][-\u2010]$")
-_COMPOUND = re.compile(r"(?:[^\W_]-[^\W_]+|\b(?:well|self|long|short|high|low|half|full))-$", re.I)
-"""What ends in a hyphen that belongs to the word, and not to the end of the line."""
 _NARROW = 0.75
 """Share of a column's width up to which lines that end early are an address or a verse."""
 
@@ -42,28 +39,6 @@ def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
     left = min((line.box.left for line in lines), default=0.0)
     right = max((line.box.right for line in lines), default=0.0)
     return [_block(paragraph, body, left, right) for paragraph in _paragraphs(lines, body)]
-
-
-def joined(lines: Sequence[str]) -> str:
-    """Return lines as one text; a word that was divided at the end of a line is whole again."""
-    text = ""
-    for line in lines:
-        if _HYPHENATED.search(text) and line[:1].islower():
-            text = (text if _COMPOUND.search(text) else text[:-1]) + line
-        elif text and _is_wide(text[-1]) and _is_wide(line[:1]):
-            text += line
-        else:
-            text = f"{text} {line}" if text else line
-    return text
-
-
-def _is_wide(character: str) -> bool:
-    """Return whether it is written without spaces: Chinese and Japanese."""
-    return bool(character) and (
-        "\u3000" <= character <= "\u30ff"
-        or "\u3400" <= character <= "\u9fff"
-        or "\uff00" <= character <= "\uffef"
-    )
 
 
 def _paragraphs(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
@@ -109,7 +84,7 @@ def _begins(
         return True
     ratio = size / max(min(last.size, line.size), 0.1)
     scanned = "ocr" in (line.source, last.source)
-    if ratio > (_OTHER_SIZE_SCANNED if scanned else _OTHER_SIZE):
+    if ratio > (OTHER_SIZE_SCANNED if scanned else OTHER_SIZE):
         return True
     if _is_heading_size(last, body) != _is_heading_size(line, body):
         return True
@@ -135,7 +110,7 @@ def _is_item(line: Line) -> bool:
 
 
 def _is_heading_size(line: Line, body: float) -> bool:
-    limit = _OTHER_SIZE_SCANNED if line.source == "ocr" else _OTHER_SIZE
+    limit = OTHER_SIZE_SCANNED if line.source == "ocr" else OTHER_SIZE
     return line.size > limit * body
 
 
@@ -149,7 +124,7 @@ def _text(paragraph: Sequence[Line], right: float, left: float) -> str:
     early = [
         right - line.box.right > below.words[0].box.width + line.size
         and line.box.right - left < _NARROW * (right - left)
-        and not _HYPHENATED.search(line.text)
+        and not ends_in_hyphen(line.text)
         for line, below in pairwise(paragraph)
     ]
     if any(first and second for first, second in pairwise(early)) and all(early):
@@ -189,9 +164,9 @@ def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -
     if marker_of(text)[:1] in BULLETS and marker_of(text):
         return False  # however large: on slides, lists are
     if all(_is_heading_size(line, body) for line in paragraph):
-        return len(text) <= _HEADING_LETTERS and len(paragraph) <= 4
+        return len(text) <= HEADING_LETTERS and len(paragraph) <= 4
     ends = text[-1] in ".,;:!?"
     if len(text) > _BOLD_HEADING_LETTERS or ends or len(paragraph) > 2:
         return False
     scanned = len(paragraph) == 1 and paragraph[0].source == "ocr" and not marker_of(text)
-    return bold or (scanned and paragraph[0].size > _LONE_LINE_SCANNED * body)
+    return bold or (scanned and paragraph[0].size > LONE_LINE_SCANNED * body)

@@ -30,6 +30,8 @@ _PAST_COLUMNS = 1.8
 
 _HEAD_ROWS = 3
 _HEAD_LETTERS = 40
+_OVERHANG = 5.0
+"""Sizes of the type by which a head may be wider than its table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,27 +185,24 @@ def _is_short(strip: _Strip) -> bool:
 
 
 def _with_heads(groups: Sequence[_Strip], type_size: float) -> list[_Strip]:
-    """Return groups, the heads of tables joined to their tables."""
+    """Return groups, the heads of tables joined to their tables, the lowest first."""
     found: list[_Strip] = []
     for group in groups:
-        head = found[-1] if found else None
-        if (
-            head is not None
-            and len(group.gutters) >= 2
-            and _is_head(head, group, type_size)
-            and _table_of(group) is not None
-        ):
-            head.pieces.extend(group.pieces)
-            head.box, head.gutters = around((head.box, group.box)), group.gutters
-            continue
+        if len(group.gutters) >= 2 and _table_of(group) is not None:
+            while found and _is_head(found[-1], group, type_size):
+                head = found.pop()
+                group.pieces = [*head.pieces, *group.pieces]
+                group.box = around((head.box, group.box))
         found.append(group)
     return found
 
 
 def _is_head(head: _Strip, table: _Strip, type_size: float) -> bool:
     near = table.box.top - head.box.bottom < type_size
+    # Words of a head may be longer than what is below them, but they begin above it.
     reach = table.box.grown(type_size)
-    within = head.box.left >= reach.left and head.box.right <= reach.right
+    within = all(reach.left <= _box(piece).left < reach.right for piece in head.pieces)
+    within = within and head.box.right <= reach.right + _OVERHANG * type_size
     # What stands alone above the first column is a caption, or the text before the table.
     beside = head.box.left > table.gutters[0][0] or len(head.pieces) > 1
     return near and within and beside and len(head.gutters) < len(table.gutters) and _is_short(head)

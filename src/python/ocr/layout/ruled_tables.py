@@ -9,13 +9,17 @@ from itertools import pairwise
 
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
+from ocr.layout.joining import joined
 from ocr.layout.lines import lines_of
 from ocr.layout.networks import NEAR, networks_of
 from ocr.layout.table_cells import table_block
+from ocr.layout.undrawn_rows import parted_rows
 from ocr.text import Fragment, Word, fragment
 
 _APART = 1.0
 """Of the type's size: words that stand further apart are two texts, which an undrawn line parts."""
+_GOES_ON = 0.2
+"""Share of lines that begin with a small letter, from which they are lines of running text."""
 _MOSTLY = 0.5
 """Share of the rows in which a line is drawn from which a row without it has a cell that spans."""
 
@@ -73,7 +77,11 @@ def _table(inside: Sequence[Fragment], grid: _Grid, area: Box) -> Block | None:
     for piece in inside:
         for run in _runs(piece, grid):
             texts[grid.place(around(word.box for word in run))[0]].append(run)
-    cells = [_row_cells(runs, row, grid) for row, runs in enumerate(texts)]
+    cells = [
+        _row_cells(part, row, grid)
+        for row, runs in enumerate(texts)
+        for part in parted_rows(runs, grid.down)
+    ]
     filled = [[_cell_text(cell) for cell in row] for row in cells]
     filled = [row for row in filled if any(row)]
     used = [column for column in range(len(grid.down) - 1) if any(row[column] for row in filled)]
@@ -82,7 +90,15 @@ def _table(inside: Sequence[Fragment], grid: _Grid, area: Box) -> Block | None:
         return None
     if len(filled) * len(used) < 3:
         return None
+    if len(used) == 1 and _is_running_text([text for (text,) in filled]):
+        return None
     return table_block(filled, area, inside)
+
+
+def _is_running_text(texts: Sequence[str]) -> bool:
+    """Return whether boxes below each other hold the lines of one text, as coloured bands do."""
+    goes_on = sum(text[:1].islower() for text in texts)
+    return goes_on >= _GOES_ON * len(texts)
 
 
 def _runs(piece: Fragment, grid: _Grid) -> list[list[Word]]:
@@ -167,9 +183,8 @@ def _place(value: float, edges: Sequence[float]) -> int:
 
 
 def _cell_text(words: Sequence[Word]) -> str:
-    return " ".join(
-        line.text for line in lines_of(fragment([word], "text_layer") for word in words)
-    )
+    lines = lines_of(fragment([word], "text_layer") for word in words)
+    return joined([line.text for line in lines])
 
 
 def _merged(values: Iterable[float]) -> list[float]:

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
+from ocr.direction import runs_from_right
 from ocr.geometry import Box, around
 from ocr.layout.block import Block
 from ocr.layout.lines import confidence_of
@@ -22,6 +23,11 @@ _PARTED = 0.4
 """Of the type's size: more white space than this where columns meet parts two cells."""
 _PROSE_OF_TWO = 20.0
 """The same where there are two columns only."""
+
+
+def is_number(text: str) -> bool:
+    """Return whether a cell has a number, an amount or a percentage, or says that it has none."""
+    return bool(_NUMBER.fullmatch(text))
 
 
 def loose_table(
@@ -40,7 +46,7 @@ def loose_table(
     if len(rows) < 2 or full < 2 or full < 0.6 * len(rows):
         return None
     mean = statistics.mean(map(len, texts))
-    numbers = sum(1 for text in texts if _NUMBER.fullmatch(text)) / len(texts)
+    numbers = sum(1 for text in texts if is_number(text)) / len(texts)
     limit = _PROSE_OF_TWO if len(cuts) == 1 else _PROSE
     if mean > limit * (1 + numbers) or (len(cuts) == 1 and len(rows) < 3 and numbers < 0.2):
         return None
@@ -52,7 +58,9 @@ def table_block(cells: Sequence[Sequence[str]], box: Box, fragments: Sequence[Fr
     """Return a table of rows of equal length."""
     words = [word for piece in fragments for word in piece.words]
     source: Source = "ocr" if any(p.source == "ocr" for p in fragments) else "text_layer"
-    rows = tuple(tuple(row) for row in cells)
+    from_right = runs_from_right(" ".join(text for row in cells for text in row))
+    # The first column is where reading begins.
+    rows = tuple(tuple(row[::-1] if from_right else row) for row in cells)
     return Block(
         type="table",
         text="\n".join("\t".join(row) for row in rows),

@@ -6,7 +6,7 @@ import statistics
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from ocr.direction import direction_of, in_reading_order
@@ -25,6 +25,8 @@ _SMALLER = 0.8
 """Of the size of the letter before: a digit that is no larger, and stands higher, is a power or a
 mark of a note."""
 _RAISED = 0.12
+_RAISED_GAP = 0.5
+"""Of the type's size: how far from its word a power may stand, for want of room in its font."""
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _SPACED_LETTERS = 4
 """Letters with space between them from which a word is set wide, as headings are."""
@@ -133,7 +135,7 @@ def _is_raised(last: _Placed, character: Character, box: Box) -> bool:
         return False
     before = last.character
     gap = box.left - last.box.right
-    if not -0.2 * before.size < gap < _WORD_GAP * before.size:
+    if not -0.2 * before.size < gap < _RAISED_GAP * before.size:
         return False
     if last.raised:
         return abs(box.bottom - last.box.bottom) < _RAISED * before.size
@@ -186,25 +188,70 @@ def _from_right(placed: Sequence[_Placed]) -> str:
 def _set_wide(words: Sequence[tuple[Word, int]]) -> list[Word]:
     """Return words, those that were set with space between their letters whole again."""
     found: list[Word] = []
-    for (_, single), group in groupby(words, key=lambda pair: (pair[1], len(pair[0].text) == 1)):
+    for group in _rows_of_letters(words):
         letters = [word for word, _ in group]
         gaps = [after.box.left - before.box.right for before, after in pairwise(letters)]
-        spaced = (
-            single
-            and len(letters) >= _SPACED_LETTERS
-            and all(letter.text.isalnum() for letter in letters)
-            and min(gaps) > 0
-            and statistics.median(gaps) < _FRAGMENT_GAP * letters[0].size
-        )
-        if not spaced:
+        if not _are_set_wide(letters, gaps):
             found.extend(letters)
             continue
-        usual = statistics.median(gaps)
-        text = letters[0].text
-        for letter, gap in zip(letters[1:], gaps, strict=True):
-            text += f" {letter.text}" if gap > _WIDER * usual else letter.text
-        found.append(replace(letters[0], text=text, box=around(piece.box for piece in letters)))
+        found.extend(_whole_words(letters, gaps))
     return found
+
+
+def _rows_of_letters(
+    words: Sequence[tuple[Word, int]],
+) -> Iterator[list[tuple[Word, int]]]:
+    """Yield words of one letter that follow each other on a line, and of all others each by itself.
+
+    A program may print each letter by a text object of its own.
+    """
+    row: list[tuple[Word, int]] = []
+    for word, origin in words:
+        if row and not _is_next_letter(row[-1], (word, origin)):
+            yield row
+            row = []
+        row.append((word, origin))
+    if row:
+        yield row
+
+
+def _is_next_letter(last: tuple[Word, int], next: tuple[Word, int]) -> bool:
+    (before, before_origin), (word, origin) = last, next
+    if not len(before.text) == len(word.text) == 1:
+        return False
+    gap = word.box.left - before.box.right
+    level = word.box.shared_height(before.box) > 0.5
+    # Between words of one text object, spaces are as wide as those between letters make them.
+    together = origin == before_origin and level and 0 < gap < 2 * _FRAGMENT_GAP * word.size
+    return together or _follows(before, word)
+
+
+def _are_set_wide(letters: Sequence[Word], gaps: Sequence[float]) -> bool:
+    """Return whether letters are those of words; columns of a table have wider spaces."""
+    if len(letters) < _SPACED_LETTERS or min(gaps) <= 0:
+        return False
+    alphabetic = sum(letter.text.isalpha() for letter in letters)
+    return 2 * alphabetic > len(letters) and statistics.median(gaps) < (
+        _FRAGMENT_GAP * letters[0].size
+    )
+
+
+def _whole_words(letters: Sequence[Word], gaps: Sequence[float]) -> Iterator[Word]:
+    usual = statistics.median(gaps)
+    word = [letters[0]]
+    for letter, gap in zip(letters[1:], gaps, strict=True):
+        if gap > _WIDER * usual:
+            yield _letters_as_word(word, usual)
+            word = []
+        word.append(letter)
+    yield _letters_as_word(word, 0.0)
+
+
+def _letters_as_word(letters: Sequence[Word], after: float) -> Word:
+    """Return a word, with the space that follows its last letter as well as every other one."""
+    text = "".join(letter.text for letter in letters)
+    box = around(letter.box for letter in letters)
+    return replace(letters[0], text=text, box=replace(box, right=box.right + after))
 
 
 def _runs(words: Sequence[Word]) -> Iterator[Fragment]:
