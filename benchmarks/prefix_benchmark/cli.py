@@ -87,7 +87,8 @@ def _run(
 ) -> Result:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ql-prefix-")))
-        engines, processes = list(options.engine), []
+        engines: list[str] = list(options.engine)
+        processes: list[subprocess.Popen[bytes]] = []
         if not engines:
             count = 1 if name == ONE else options.replicas
             blocks = options.blocks * options.replicas // count
