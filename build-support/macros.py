@@ -5,11 +5,12 @@ def component(uses=(), stacks=(), application=False):
     """Say what a component may depend on: itself, other components, and requirements of its stacks.
 
     Args:
-        uses: first-party packages below src/python that it may import.
+        uses: first-party packages that it may import: below src/python, or by their path.
         stacks: the resolves whose requirements it may take.
         application: nothing but itself, tests and benchmarks may depend on it.
     """
-    first_party = [f"//src/python/{package}/**" for package in uses]
+    paths = [package if "/" in package else f"src/python/{package}" for package in uses]
+    first_party = [f"//{path}/**" for path in paths]
     third_party = [f"//3rdparty/python/{stack}#*" for stack in stacks]
     __dependencies_rules__(("*", "/**", *first_party, *third_party, "!*"))
     if application:
