@@ -117,6 +117,16 @@ def test_another_hash_of_the_same_version_is_drift(index: Index, spec: LockSpec)
         check(spec, index.uv)
 
 
+def test_another_engine_points_to_the_comparison(index: Index, spec: LockSpec) -> None:
+    index.has("vllm==0.13.0")
+    assert "parity" not in write(spec, index.uv, DAY, keep=False)
+    index.has("vllm==0.32.0")
+    said = write(spec, index.uv, DAY, keep=False)
+    assert "vllm 0.13.0 became 0.32.0" in said
+    assert "upgrade_gates parity contract --old URL --new URL" in said
+    assert "parity" not in write(spec, index.uv, DAY, keep=False)
+
+
 def test_a_missing_lock_says_how_to_make_it(index: Index, spec: LockSpec) -> None:
     with pytest.raises(LockDrifted, match="build-support/lock base"):
         check(spec, index.uv)

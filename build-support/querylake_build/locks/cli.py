@@ -6,12 +6,15 @@ import argparse
 import datetime
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from querylake_build.locks.errors import LockDrifted, LockError
 from querylake_build.locks.lockfile import LockHeader, read_header, read_pins, require_same
 from querylake_build.locks.spec import LockSpec, read_specs, select
 from querylake_build.locks.uv import Uv
+
+ENGINE = "vllm"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +71,19 @@ def write(spec: LockSpec, uv: Uv, as_of: datetime.date, *, keep: bool) -> str:
     spec.lock.write_text(header.render() + _requirements(resolved))
     after = read_pins(spec.lock)
     changed = sum(before.get(name) != after.get(name) for name in before.keys() | after.keys())
-    return f"{len(after)} distributions as of {as_of}, {changed} changed"
+    return f"{len(after)} distributions as of {as_of}, {changed} changed{_engine(before, after)}"
+
+
+def _engine(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return what to do if the lock holds another engine now; empty if it does not."""
+    old, new = before.get(ENGINE), after.get(ENGINE)
+    if old is None or new is None or old == new:
+        return ""
+    return (
+        f"\n  {ENGINE} {old} became {new}: request fields may be gone and answers may differ. "
+        "With both running:\n  upgrade_gates parity contract --old URL --new URL\n"
+        "  upgrade_gates parity verify --old URL --new URL"
+    )
 
 
 def check(spec: LockSpec, uv: Uv) -> None:

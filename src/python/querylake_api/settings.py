@@ -363,6 +363,38 @@ class RolloutSettings(_Section):
     webhook_secret_env: Name | None = None
 
 
+class CorpusSettings(_Section):
+    """Requests that are recorded for comparisons of engines, encrypted, of those who agreed.
+
+    Attributes:
+        key_env: the environment variable with the key: 32 bytes in base64.
+        keys: ids of API keys whose requests may be recorded.
+        models: models whose requests may be recorded, whoever sends them.
+        share: of these requests that are recorded.
+        max_bytes: of all recorded requests; the oldest go first.
+        max_days: after which a request is deleted.
+        max_body_bytes: larger requests are not recorded.
+    """
+
+    key_env: Name = "QUERYLAKE_CORPUS_KEY"
+    keys: frozenset[Name] = frozenset()
+    models: frozenset[Name] = frozenset()
+    share: float = Field(default=0.01, gt=0, le=1)
+    max_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
+    max_days: float = Field(default=14.0, gt=0, le=365)
+    max_body_bytes: int = Field(default=256 * 1024, ge=1024)
+
+
+class ParitySettings(_Section):
+    """Answer parity; see `parity`.
+
+    Attributes:
+        corpus: what is recorded; None for nothing.
+    """
+
+    corpus: CorpusSettings | None = None
+
+
 class Settings(BaseSettings):
     """The whole configuration."""
 
@@ -383,6 +415,7 @@ class Settings(BaseSettings):
     rollouts: RolloutSettings = RolloutSettings()
     usage: UsageSettings = UsageSettings()
     tracing: TracingSettings = TracingSettings()
+    parity: ParitySettings = ParitySettings()
     ocr: OcrSettings | None = None
     upstreams: dict[Name, UpstreamSettings] = {}
     models: dict[Name, ModelSettings] = {}

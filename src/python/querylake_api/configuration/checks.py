@@ -18,6 +18,15 @@ def cross_check(settings: Settings) -> list[str]:
     ocr = settings.ocr
     if ocr is not None and ocr.api_key_env is not None and ocr.api_key_file is not None:
         problems.append("ocr: set api_key_env or api_key_file, not both")
+    corpus = settings.parity.corpus
+    if corpus is not None:
+        if not corpus.keys and not corpus.models:
+            problems.append("parity.corpus: name the `keys` or the `models` that are recorded")
+        problems += (
+            f"parity.corpus.models: there is no model {name!r}"
+            f"{did_you_mean(name, settings.models)}"
+            for name in sorted(corpus.models - settings.models.keys())
+        )
     for name, model in settings.models.items():
         here = key_path(("models", name))
         problems += (f"{here}.{problem}" for problem in _model_problems(model, settings))

@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from llm_provider.config import Timeouts, UpstreamConfig
 from querylake_api.configuration.checks import cross_check
+from querylake_api.configuration.corpus_key import CorpusKeyUnusable, corpus_key
 from querylake_api.configuration.problems import explain, unknown_variables
 from querylake_api.errors import EX_CONFIG, OperatorError
 from querylake_api.settings import (
@@ -179,6 +180,12 @@ def _with_keys(
             ocr = _config(OCR_UPSTREAM, settings.ocr, _own_key(settings.ocr, folder), 0)
         except ValueError as error:
             missing["ocr"] = str(error)
+    corpus = settings.parity.corpus
+    if corpus is not None:
+        try:
+            corpus_key(corpus.key_env, os.environ)
+        except CorpusKeyUnusable as error:
+            missing["parity.corpus"] = f"key_env: {error}"
     return upstreams, ocr, missing
 
 

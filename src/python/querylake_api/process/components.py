@@ -16,6 +16,7 @@ from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
+from querylake_api.parity.service import Parity
 from querylake_api.rollouts.control.rollouts import Rollouts
 from querylake_api.upstreams.registry import Upstreams
 from querylake_api.usage.repository import UsageRepository
@@ -47,6 +48,7 @@ class Components:
     usage: UsageRepository
     observer: Observer
     rollouts: Rollouts
+    parity: Parity
     worker: Worker
     reloader: Reloader
     started_at: int

@@ -29,6 +29,8 @@ from querylake_api.observability.observer import Observer
 from querylake_api.ocr_client.places import covers
 from querylake_api.ocr_client.routes import OcrRoutes
 from querylake_api.ocr_client.service import open_ocr
+from querylake_api.parity.pairing import Always, ObservingDispatcher
+from querylake_api.parity.service import Parity
 from querylake_api.persistence.database import Database
 from querylake_api.process.components import Components
 from querylake_api.requests.route import Route
@@ -55,6 +57,7 @@ class LastingComponents:
     metrics: Metrics
     observer: Observer
     rollouts: Rollouts
+    parity: Parity
     worker: Worker
     started_at: int
 
@@ -126,6 +129,18 @@ async def running_generation(
             rollouts.recorder,
         )
         stack.push_async_callback(shadowing.close)
+        once = RetrySettings(max_attempts=1)
+        observing = ObservingDispatcher(
+            shadowing,
+            stable=BalancingDispatcher(catalog.models, Always("stable"), once),
+            candidate=BalancingDispatcher(catalog.models, Always("candidate"), once),
+            plans=rollouts.pairing,
+            corpus=lasting.parity.corpus,
+            repository=lasting.parity.repository,
+            count=lasting.parity.count,
+        )
+        stack.push_async_callback(observing.close)
+        lasting.parity.adopt(settings.parity)
         components = Components(
             generation=number,
             configuration=configuration,
@@ -139,6 +154,7 @@ async def running_generation(
             usage=UsageRepository(lasting.database),
             observer=lasting.observer,
             rollouts=rollouts,
+            parity=lasting.parity,
             worker=lasting.worker,
             reloader=reloader,
             started_at=lasting.started_at,
@@ -147,7 +163,7 @@ async def running_generation(
             authenticator=components.authenticator,
             catalog=catalog,
             limiter=limiter,
-            dispatcher=shadowing,
+            dispatcher=observing,
             census=FieldCensus(lasting.metrics.request_fields),
             server=settings.server,
         )

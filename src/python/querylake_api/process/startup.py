@@ -30,6 +30,8 @@ from querylake_api.observability.observer import Observer
 from querylake_api.observability.running import running_metrics
 from querylake_api.observability.tracing import running_tracer
 from querylake_api.ocr_client.openapi import document_ocr_routes
+from querylake_api.parity.endpoints import router as parity_router
+from querylake_api.parity.service import Parity
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import migrate
 from querylake_api.process.application import Application
@@ -80,7 +82,8 @@ async def running_application(
         await ring.refresh()
         await stack.enter_async_context(in_background({"the look at keys": ring.follow}))
         metrics = await stack.enter_async_context(running_metrics(worker.state, worker.index))
-        rollouts = Rollouts(database, worker.state)
+        parity = Parity(database, metrics)
+        rollouts = Rollouts(database, worker.state, parity.judges)
         ledger = await stack.enter_async_context(
             running_ledger(
                 database,
@@ -109,6 +112,7 @@ async def running_application(
             metrics=metrics,
             observer=observer,
             rollouts=rollouts,
+            parity=parity,
             worker=worker,
             started_at=int(time.time()),
         )
@@ -117,6 +121,7 @@ async def running_application(
         await generations.adopt(generation, configuration)
         watch_routing(metrics, lambda: generations.current.components)
         watch_rollouts(metrics, rollouts)
+        await stack.enter_async_context(parity.running(rollouts.all_pairing))
         await stack.enter_async_context(rollouts.running(generations.present))
         yield Application(generations, _documented_application(), observer)
 
@@ -137,6 +142,7 @@ def _documented_application() -> FastAPI:
         keys_router,
         upstreams_router,
         rollouts_router,
+        parity_router,
         usage_router,
         rollouts_page_router,
         config_router,

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from querylake_api.configuration.loading import Configuration
 from querylake_api.event_loop.background import in_background
+from querylake_api.inference.catalog import Model
+from querylake_api.parity.judging import PairJudges
+from querylake_api.parity.plan import ParityPlan
 from querylake_api.persistence.database import Database
 from querylake_api.rollouts.control.controller import Controller
 from querylake_api.rollouts.control.gates import Gates
@@ -22,7 +25,7 @@ from querylake_api.rollouts.records.plan import Judging
 from querylake_api.rollouts.records.repository import Rollout, RolloutRepository
 from querylake_api.rollouts.records.split import Split
 from querylake_api.rollouts.records.stops import StopFile
-from querylake_api.rollouts.routing.assignment import RolloutAssignment
+from querylake_api.rollouts.routing.assignment import RolloutAssignment, about
 from querylake_api.rollouts.routing.follower import Follower
 from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
 from querylake_api.upstreams.registry import Upstreams
@@ -39,11 +42,12 @@ class Rollouts:
         recorder: a sink of finished requests.
     """
 
-    def __init__(self, database: Database, state: Path) -> None:
+    def __init__(self, database: Database, state: Path, pairs: PairJudges) -> None:
         self._present: Present | None = None
         self._database = database
         self._worker = secrets.token_hex(8)
         self._telling: set[str] = set()
+        self._pairs = pairs
         self.assignment = RolloutAssignment()
         self.recorder = OutcomeRecorder(self.assignment)
         self.repository = RolloutRepository(database)
@@ -57,7 +61,7 @@ class Rollouts:
         )
         lease = Lease(database, self._worker)
         self.controller = Controller(
-            self.repository, lease, self._gates, self._blind_spots, lambda: self.sentinel.alarms
+            self.repository, lease, self._gates, self._blind_spots, self._own_alarms
         )
         self.follower.adopted += [self._reporter.hurry, self.sentinel.hurry]
         self.sentinel.changed += [self._reporter.hurry, self.controller.hurry]
@@ -78,6 +82,30 @@ class Rollouts:
         }
         async with in_background(work):
             yield
+
+    def pairing(self, model: Model) -> tuple[str, ParityPlan] | None:
+        """Return which rollout of a model makes pairs of answers, and how."""
+        live = self.assignment.judged_since(model.id)
+        if live is None or not about(live[0], model):
+            return None
+        rollout = self.follower.known(live[0].rollout_id)
+        if rollout is None or rollout.plan.parity is None:
+            return None
+        return rollout.id, rollout.plan.parity
+
+    def all_pairing(self) -> list[tuple[str, ParityPlan]]:
+        """Return every live rollout that makes pairs of answers."""
+        return [
+            (rollout.id, rollout.plan.parity)
+            for rollout in self.follower.rollouts()
+            if rollout.course.status.live and rollout.plan.parity is not None
+        ]
+
+    def _own_alarms(self) -> dict[str, list[str]]:
+        found = {name: list(sentences) for name, sentences in self.sentinel.alarms.items()}
+        for rollout_id, sentences in self._pairs.alarms().items():
+            found.setdefault(rollout_id, []).extend(sentences)
+        return found
 
     def _engines_of(self, split: Split) -> Engines:
         assert self._present is not None, "nothing is watched before there is a configuration"
@@ -119,4 +147,7 @@ class Rollouts:
             name for name, section in sections.items() if section.runtime_url is not None
         )
         self._telling |= {each.name for each in facts if each.requests_running is not None}
-        return missing + blind_spots(facts, supervised, self._telling)
+        missing += blind_spots(facts, supervised, self._telling)
+        last = rollout.course.step + 1 == len(rollout.plan.steps)
+        waits = self._pairs.missing(rollout.id, rollout.plan.parity) if last else None
+        return missing if waits is None else [*missing, waits]

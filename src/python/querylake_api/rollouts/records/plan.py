@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
+from querylake_api.parity.plan import ParityPlan
 from querylake_api.persistence.text import StorableText, without_nul
 from rollout_statistics.policy import DEFAULT_WEIGHTS, Policy
 from rollout_statistics.signals import Signal
@@ -89,6 +90,7 @@ class RolloutPlan(BaseModel):
             is right where very few keys send everything.
         auto_promote: whether it is promoted by itself after the last step.
         allow_embeddings: consent to a rollout of an embedder, if the stacks' vectors agree.
+        parity: whether pairs of answers are compared, and what follows; None for no pairs.
         webhooks: where every event is posted to.
     """
 
@@ -125,6 +127,7 @@ class RolloutPlan(BaseModel):
     auto_promote: bool = True
     allow_embeddings: bool = False
     judging: Judging = Judging()
+    parity: ParityPlan | None = None
     webhooks: Annotated[tuple[HttpUrl, ...], Field(max_length=5)] = ()
 
     @model_validator(mode="after")

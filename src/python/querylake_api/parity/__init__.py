@@ -1,0 +1,1 @@
+"""Answer parity in traffic: requests kept for comparisons, and pairs of answers in rollouts."""
