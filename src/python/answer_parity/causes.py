@@ -23,6 +23,7 @@ class Cause(StrEnum):
     SAMPLING_DEFAULTS = "other sampling defaults"
     LOGPROBS = "logprobs before or after sampling settings"
     WEIGHTS = "other weights or arithmetic"
+    POOLING = "other pooling or normalisation"
     KERNEL_UNDER_LOAD = "corruption under load"
     STOPPING = "other ends of answers"
     STREAM = "a stream that is not its whole answer"
@@ -46,6 +47,8 @@ REMEDIES: dict[Cause, str] = {
     "set --generation-config vllm, or the same file for both",
     Cause.LOGPROBS: "check --logprobs-mode",
     Cause.WEIGHTS: "compare the model files' digests, --dtype and --quantization of both engines",
+    Cause.POOLING: "check the pooler's type and normalisation, and query prefixes; "
+    "an index of old vectors must not be searched with new ones",
     Cause.KERNEL_UNDER_LOAD: "alone the answers agree, and in a batch they do not: suspect an "
     "attention or sampling kernel, and report it to the engine's maintainers",
     Cause.STOPPING: "check stop strings, generation_config.json's eos_token_id, and max_tokens",

@@ -10,6 +10,7 @@ from enum import StrEnum
 from answer_parity.causes import REMEDIES, Cause, Finding
 from answer_parity.contract import Change
 from answer_parity.scores import MARGIN_NATS, Estimate
+from answer_parity.vectors import VectorFigures
 
 
 class Standing(StrEnum):
@@ -33,6 +34,8 @@ class Measurements:
         noise: the old engine's divergence from itself.
         probes: how many were judged.
         shapes: how many prompts were compared.
+        vectors: figures of embedders; None for engines that are none.
+        rankings: how many lists of documents were ranked by both.
     """
 
     changes: Sequence[Change] | None = None
@@ -43,6 +46,13 @@ class Measurements:
     noise: Estimate | None = None
     probes: int = 0
     shapes: int = 0
+    vectors: VectorFigures | None = None
+    rankings: int = 0
+
+    @property
+    def of_retrieval(self) -> bool:
+        """Whether the engines embed or rank, and have no chats to be compared by."""
+        return self.vectors is not None or bool(self.rankings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,8 @@ def _of_scores(measured: Measurements, margin: float) -> list[Finding]:
 
 
 def _undecided(measured: Measurements, margin: float) -> str | None:
+    if measured.of_retrieval:
+        return None
     allowed = margin + _noise(measured)
     for estimate, how in ((measured.alone, "alone"), (measured.in_batch, "in a batch")):
         if estimate is not None and estimate.high > allowed:
@@ -136,6 +148,10 @@ def _undecided(measured: Measurements, margin: float) -> str | None:
 
 def _equivalent(measured: Measurements, margin: float) -> str:
     parts = []
+    if measured.vectors is not None:
+        parts.append(measured.vectors.sentence())
+    if measured.rankings:
+        parts.append(f"{measured.rankings} lists of documents are ranked alike")
     if measured.shapes:
         parts.append(f"{measured.shapes} prompts render to the same tokens")
     if measured.probes:
@@ -146,6 +162,8 @@ def _equivalent(measured: Measurements, margin: float) -> str:
 
 
 def _not_measured(measured: Measurements) -> tuple[str, ...]:
+    if measured.of_retrieval:
+        return ()
     lacking = {
         "request fields: an engine has no /openapi.json": measured.changes is None,
         "tokens of prompts: an engine tells neither tokens nor counts": not measured.shapes,

@@ -34,6 +34,7 @@ from upgrade_gates.parity.options import (
     ModelOption,
     PromptsOption,
     SecondsOption,
+    StoredOption,
     TimeoutOption,
 )
 from upgrade_gates.parity.recording import (
@@ -42,6 +43,7 @@ from upgrade_gates.parity.recording import (
     RecordingTransport,
     ReplayTransport,
 )
+from upgrade_gates.parity.retrieval import stored_vectors
 from upgrade_gates.parity.run import Result, run
 from upgrade_gates.parity.show import as_document, show_verdict
 from upgrade_gates.session import Session, open_session
@@ -76,6 +78,7 @@ def verify(
     prompt_file: PromptsOption = None,
     margin: MarginOption = MARGIN_NATS,
     seconds: SecondsOption = 600.0,
+    stored: StoredOption = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End with the first difference.")
     ] = False,
@@ -89,17 +92,21 @@ def verify(
     gate 3. Exit codes: 0 equivalent, 1 different, 3 not decided.
     """
     plan = Plan(_bodies(prompt_file), seconds=seconds, fail_fast=fail_fast)
+    texts = None if prompt_file is None else prompts.texts(plan.prompts)
+    vectors = [] if stored is None else stored_vectors(stored)
     if old is not None and new is not None:
         left = Engine("old", old, old_model, secret(old_key_env), timeout)
         right = Engine("new", new, new_model, secret(new_key_env), timeout)
-        _finish(asyncio.run(run(left, right, plan, margin)), as_json=json_)
+        _finish(
+            asyncio.run(run(left, right, plan, margin, texts=texts, stored=vectors)), as_json=json_
+        )
     if old is not None or new is not None:
         raise ContextUnusable("give both --old and --new, or neither to take those of upgrade.toml")
     session = open_session(workspace)
     verification = Verification(session)
     left = _configured("old", session.context.old or session.require("old"), timeout)
     right = _configured("new", session.context.serving or session.require("serving"), timeout)
-    result = asyncio.run(run(left, right, plan, margin))
+    result = asyncio.run(run(left, right, plan, margin, texts=texts, stored=vectors))
     subjects = gate.version_subjects(result.versions)
     _keep(session, verification, result, accept, subjects, timeout, as_json=json_)
 

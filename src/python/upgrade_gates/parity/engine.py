@@ -134,6 +134,27 @@ class Engine:
             return None
         return [_token(each, token) for each, token in zip(said, tokens, strict=True)]
 
+    async def vectors(self, texts: Sequence[str]) -> list[list[float]] | None:
+        """Return the texts' vectors, or None if the engine is no embedder."""
+        response = await self._post(f"{self.base_url}/embeddings", {"input": list(texts)})
+        items = _document(response).get("data") if response.is_success else None
+        if not isinstance(items, list) or len(items) != len(texts):
+            return None
+        ordered = sorted(items, key=lambda item: int(item["index"]))
+        return [[float(number) for number in item["embedding"]] for item in ordered]
+
+    async def relevances(self, query: str, documents: Sequence[str]) -> list[float] | None:
+        """Return each document's score, or None if the engine is no reranker."""
+        wanted = {"query": query, "documents": list(documents)}
+        response = await self._post(f"{self.base_url}/rerank", wanted)
+        results = _document(response).get("results") if response.is_success else None
+        if not isinstance(results, list) or len(results) != len(documents):
+            return None
+        scores = [0.0] * len(documents)
+        for result in results:
+            scores[int(result["index"])] = float(result["relevance_score"])
+        return scores
+
     @property
     def _root(self) -> str:
         return self.base_url.removesuffix("/v1")

@@ -83,6 +83,9 @@ def _figures(result: Result, accepted: str | None) -> dict[str, Figure]:
         if estimate is not None:
             figures[f"{name}_nats"] = round(estimate.value, 6)
             figures[f"{name}_high_nats"] = round(min(estimate.high, 1e6), 6)
+    if result.measured.vectors is not None:
+        figures["least_cosine"] = round(result.measured.vectors.least_cosine, 6)
+        figures["neighbours_kept"] = round(result.measured.vectors.overlap, 4)
     return figures
 
 

@@ -45,6 +45,14 @@ MarginOption = Annotated[
 SecondsOption = Annotated[
     float, typer.Option(help="Time budget, in seconds; what was measured counts.", min=1)
 ]
+StoredOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--stored",
+        metavar="FILE",
+        help='Vectors of an index that the new embedder must fit: {"text", "embedding"} a line.',
+    ),
+]
 AcceptOption = Annotated[
     str | None,
     typer.Option(

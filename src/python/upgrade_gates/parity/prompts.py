@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,12 @@ def from_file(file: Path) -> list[Body]:
     if not bodies:
         raise PromptsUnusable(f"--prompts: {file} holds no prompt; write one a line")
     return bodies
+
+
+def texts(bodies: Iterable[Body]) -> list[str]:
+    """Return what embedders are compared by: the text of each prompt's last message."""
+    contents = (body["messages"][-1].get("content") for body in bodies if body["messages"])
+    return [content for content in contents if isinstance(content, str) and content]
 
 
 def _body(line: str, place: str) -> Body:

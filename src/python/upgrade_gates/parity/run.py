@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from answer_parity.contract import compare_contracts
 from answer_parity.verdict import Measurements, Verdict, judge
 from upgrade_gates.parity.comparison import Comparison, Plan
 from upgrade_gates.parity.engine import Engine
+from upgrade_gates.parity.retrieval import TEXTS, compare_retrieval, is_retrieval
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,20 @@ class Result:
     versions: Mapping[str, str | None]
 
 
-async def run(old: Engine, new: Engine, plan: Plan, margin: float) -> Result:
-    """Ask both engines, judge, and close them.
+async def run(
+    old: Engine,
+    new: Engine,
+    plan: Plan,
+    margin: float,
+    *,
+    texts: Sequence[str] | None = None,
+    stored: Sequence[tuple[str, list[float]]] = (),
+) -> Result:
+    """Ask both engines, judge, and close them. Embedders and rerankers are told by their answers.
+
+    Args:
+        texts: what embedders are compared by; None for the built-in ones.
+        stored: texts with their vectors in an index.
 
     Raises:
         EngineUnusable: one does not answer.
@@ -36,7 +49,11 @@ async def run(old: Engine, new: Engine, plan: Plan, margin: float) -> Result:
     try:
         versions = {"old": await old.version(), "new": await new.version()}
         with Console(stderr=True).status("comparing") as status:
-            measured = await Comparison(old, new, plan, lambda line: status.update(line)).run()
+            if await is_retrieval(old):
+                measured = await compare_retrieval(old, new, texts or TEXTS, stored)
+            else:
+                comparison = Comparison(old, new, plan, lambda line: status.update(line))
+                measured = await comparison.run()
         left, right = await old.contract(), await new.contract()
     finally:
         await old.close()

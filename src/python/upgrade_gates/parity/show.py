@@ -54,6 +54,8 @@ def as_document(
             name: None if (found := getattr(measured, name)) is None else dataclasses.asdict(found)
             for name in ("alone", "in_batch", "noise")
         },
+        "vectors": None if measured.vectors is None else dataclasses.asdict(measured.vectors),
+        "rankings": measured.rankings,
         "prompts": measured.shapes,
         "probes": measured.probes,
         "versions": dict(versions),
