@@ -16,6 +16,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Capability = Literal["chat", "completions", "responses", "messages", "embeddings", "rerank"]
 Role = Literal["stable", "candidate"]
+Bridge = Literal[
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "reasoning_content",
+    "reasoning",
+]
 
 GENERATION: frozenset[Capability] = frozenset({"chat", "completions", "responses", "messages"})
 RETRIEVAL: frozenset[Capability] = frozenset({"embeddings", "rerank"})
@@ -337,6 +345,8 @@ class ModelSettings(_Section):
         deadline_seconds: from the end of the request until there is something to answer, all
             waiting and all attempts included; then it is answered 504. None means no limit but
             those of the upstreams.
+        bridges: fields that callers go on naming as before, though the engines have renamed them;
+            see `parity.bridges`.
     """
 
     capabilities: list[Capability] = Field(min_length=1)
@@ -347,6 +357,7 @@ class ModelSettings(_Section):
     max_queue: int = Field(default=100, ge=0)
     queue_timeout_seconds: Seconds = 30.0
     deadline_seconds: Seconds | None = None
+    bridges: list[Bridge] = []
 
 
 class RolloutSettings(_Section):

@@ -20,7 +20,7 @@ from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Message
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model
-from querylake_api.inference.dispatch import BalancingDispatcher, Dispatch, Dispatcher
+from querylake_api.inference.dispatch import Dispatch, Dispatcher
 from querylake_api.inference.relay import pass_on
 from querylake_api.keys.models import ApiKey
 from querylake_api.parity.corpus import Corpus
@@ -75,8 +75,8 @@ class ObservingDispatcher:
         self,
         requests: Dispatcher,
         *,
-        stable: BalancingDispatcher,
-        candidate: BalancingDispatcher,
+        stable: Dispatcher,
+        candidate: Dispatcher,
         plans: LivePlans,
         corpus: Corpus,
         repository: ParityRepository,
@@ -84,7 +84,7 @@ class ObservingDispatcher:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._requests = requests
-        self._stacks: Mapping[Role, BalancingDispatcher] = {
+        self._stacks: Mapping[Role, Dispatcher] = {
             "stable": stable,
             "candidate": candidate,
         }

@@ -53,6 +53,12 @@ class Parity:
             *("model", "stack"),
         )
 
+        self._bridged = metrics.counter(
+            "querylake_bridged_requests",
+            "Requests that named a field by its former name, by bridge.",
+            *("model", "bridge"),
+        )
+
     @asynccontextmanager
     async def running(self, live: Live) -> AsyncIterator[None]:
         """Store, prune and judge until the block ends."""
@@ -71,6 +77,14 @@ class Parity:
         self.corpus.settings = corpus
         if corpus is not None:
             self.corpus.seal = Seal(corpus_key(corpus.key_env, os.environ))
+
+    def count_bridged(self, model: str, bridge: str) -> None:
+        """Count a request that went over a bridge."""
+        labels = (model, bridge)
+        self._bridged.values[labels] = self._bridged.values.get(labels, 0.0) + 1
+
+    def count_copy(self, model: str, bridge: str) -> None:
+        """Take a copy that went over a bridge: it is no request of a caller, and not counted."""
 
     def count(self, model: str, stack: str, tokens: int) -> None:
         """Count the tokens of one answer of a pair."""

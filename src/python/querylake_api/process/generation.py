@@ -29,6 +29,7 @@ from querylake_api.observability.observer import Observer
 from querylake_api.ocr_client.places import covers
 from querylake_api.ocr_client.routes import OcrRoutes
 from querylake_api.ocr_client.service import open_ocr
+from querylake_api.parity.bridging import BridgingDispatcher
 from querylake_api.parity.pairing import Always, ObservingDispatcher
 from querylake_api.parity.service import Parity
 from querylake_api.persistence.database import Database
@@ -130,10 +131,19 @@ async def running_generation(
         )
         stack.push_async_callback(shadowing.close)
         once = RetrySettings(max_attempts=1)
+        bridges = {name: tuple(model.bridges) for name, model in settings.models.items()}
+        stable, candidate = (
+            BridgingDispatcher(
+                BalancingDispatcher(catalog.models, Always(role), once),
+                bridges,
+                lasting.parity.count_copy,
+            )
+            for role in ("stable", "candidate")
+        )
         observing = ObservingDispatcher(
-            shadowing,
-            stable=BalancingDispatcher(catalog.models, Always("stable"), once),
-            candidate=BalancingDispatcher(catalog.models, Always("candidate"), once),
+            BridgingDispatcher(shadowing, bridges, lasting.parity.count_bridged),
+            stable=stable,
+            candidate=candidate,
             plans=rollouts.pairing,
             corpus=lasting.parity.corpus,
             repository=lasting.parity.repository,
