@@ -14,6 +14,7 @@ import pytest
 from upgrade_gates.errors import EvidenceUnusable
 from upgrade_gates.evidence.chain import Chain, Head
 from upgrade_gates.evidence.store import INLINE_OUTPUT_BYTES, EvidenceStore
+from upgrade_gates_testing.attestation import attested
 from upgrade_gates_testing.workspaces import finding
 
 DIGEST = "a" * 64
@@ -166,6 +167,14 @@ def test_a_file_out_of_place_is_named_and_a_signature_is_not(folder: Path) -> No
     assert EvidenceStore(folder).read().damages == ()
     (folder / "7-1.validate.torch.json").write_text("{}")
     assert damaged(EvidenceStore(folder).read()) == ["7-1.validate.torch.json"]
+
+
+def test_in_toto_takes_every_record_and_would_refuse_one_without_a_subject(folder: Path) -> None:
+    assert attested(folder) == 4
+    bare = json.loads(record(folder, 1).read_text()) | {"subject": []}
+    record(folder, 1).write_text(json.dumps(bare))
+    with pytest.raises(ValueError, match="subject"):
+        attested(folder)
 
 
 def test_every_record_has_a_subject(folder: Path) -> None:

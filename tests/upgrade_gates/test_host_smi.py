@@ -146,6 +146,49 @@ def test_refusals(text: str) -> None:
     assert parse_smi_table(text).unknown == ()
 
 
+@pytest.mark.parametrize(
+    ("sentence", "failure"),
+    [
+        (
+            "NVIDIA-SMI has failed because you do not have suffecient permissions. Please try "
+            "running as an administrator.",
+            SmiFailure.DENIED,
+        ),
+        (
+            "NVIDIA-SMI has failed because it couldn't communicate with NVIDIA driver. This can "
+            "also be happening if non-NVIDIA GPU is running as primary display, and NVIDIA GPU is "
+            "in WDDM mode.",
+            SmiFailure.NO_DRIVER,
+        ),
+        ("NVIDIA-SMI has failed for a reason of its own.", SmiFailure.OTHER),
+        ("Impossible to initialize NVML: Driver Not Loaded", SmiFailure.NO_DRIVER),
+        (
+            "Failed to initialize NVML: RM has detected an NVML/RM version mismatch.",
+            SmiFailure.MISMATCH,
+        ),
+        (
+            "/usr/bin/nvidia-smi: error while loading shared libraries: libnvidia-ml.so.1: cannot "
+            "open shared object file: No such file or directory",
+            SmiFailure.NO_LIBRARY,
+        ),
+        (
+            "Failed to initialize NVML: GPU access blocked by the operating system\n"
+            "Failed to properly shut down NVML: GPU access blocked by the operating system",
+            SmiFailure.OTHER,
+        ),
+        ("No devices found.", SmiFailure.NO_DEVICES),
+        (
+            "Unable to determine the device handle for GPU0: 0000:0A:00.0: GPU requires reset",
+            SmiFailure.DEVICE_LOST,
+        ),
+    ],
+)
+def test_other_wordings_of_refusals(sentence: str, failure: SmiFailure) -> None:
+    table = parse_smi_table(f"{sentence}\n")
+    assert (table.failure, table.unknown) == (failure, ())
+    assert parse_smi_report(sentence).failure is failure
+
+
 def test_a_process_with_a_strange_name_is_no_refusal() -> None:
     row = (
         "|    0   N/A  N/A            2204      C   No devices were found, really"

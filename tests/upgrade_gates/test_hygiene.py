@@ -11,6 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from upgrade_gates.checklist.gates import gate_numbered
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.hygiene.lock_tool import judge_lock_check
@@ -126,6 +127,33 @@ def test_everything_holds(workspace: Path) -> None:
     for name in PINS:
         bill = (workspace / ".upgrade" / "sbom" / f"{name}.cdx.json").read_text()
         assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+
+
+def test_a_bill_that_is_gone_or_changed_is_stale(workspace: Path) -> None:
+    verify(workspace)
+    assert why_stale(workspace) is None
+    bill = workspace / ".upgrade" / "sbom" / "api.cdx.json"
+    bill.write_text(bill.read_text().replace("MIT", "0BSD"))
+    assert why_stale(workspace) == "sbom:api.cdx.json changed"
+    bill.unlink()
+    assert why_stale(workspace) == "sbom:api.cdx.json is gone"
+
+
+def why_stale(folder: Path) -> str | None:
+    """Return why the bills do not hold; None if they do."""
+    gate = open_session(folder).judge().gate(gate_numbered(7))
+    (line,) = (each for each in gate.lines if each.line.id == "7.sbom")
+    return None if line.holds else line.why
+
+
+@pytest.mark.parametrize("left_out", ["api", "runtime"])
+def test_a_stack_that_is_not_named_was_not_looked_at(workspace: Path, left_out: str) -> None:
+    lines = CONTEXT.splitlines(keepends=True)
+    make_workspace(workspace, "".join(x for x in lines if not x.startswith(f"{left_out}_lock")))
+    _, records = verify(workspace)
+    for line in ("7.locks.fresh", "7.locks.hashed", "7.sbom"):
+        verdict, why = said(records, line)
+        assert (verdict, f"{left_out}_lock" in why) == (Verdict.INCONCLUSIVE, True), why
 
 
 def test_faults_of_locks(workspace: Path) -> None:

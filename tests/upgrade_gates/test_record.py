@@ -136,6 +136,11 @@ def fact_of_smi(folder: Path, table: str, gpus: list[str]) -> Finding:
     return recorded(host, folder)["0.facts.nvidia-smi"]
 
 
+def no_rows(table: str) -> str:
+    """Return a table without the rows of its GPUs."""
+    return "".join(line for line in table.splitlines(keepends=True) if "NVIDIA-SMI" in line)
+
+
 def test_a_gpu_that_is_lost_dead_or_changes_its_mode_is_no_state_to_go_back_to(
     tmp_path: Path,
 ) -> None:
@@ -146,6 +151,7 @@ def test_a_gpu_that_is_lost_dead_or_changes_its_mode_is_no_state_to_go_back_to(
             (smi_tables.LOST + smi_tables.wide("550.90.07", "12.4"), one, "does not answer any mo"),
             (smi_tables.DEAD_550, [*one, smi_reports.gpu(1)], "GPU 1 cannot be read any more"),
             (smi_tables.wide("550.90.07", "12.4"), [pending], "changes with the next reset"),
+            (no_rows(smi_tables.wide("550.90.07", "12.4")), [], "no GPU can be read from it"),
         )
     ):
         found = fact_of_smi(tmp_path / str(number), table, gpus)
@@ -197,6 +203,16 @@ def test_packages_of_another_driver_than_the_one_that_runs(tmp_path: Path) -> No
     found = recorded(host, tmp_path)["0.facts.packages"]
     assert found.verdict is Verdict.FAIL
     assert "driver 550.90.07 runs, and is not of these packages" in found.reason
+
+
+def test_a_kernel_that_contradicts_uname_is_no_kernel_to_record(tmp_path: Path) -> None:
+    host = gpu_host(tmp_path)
+    host.file("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
+    assert recorded(host, tmp_path)["0.facts.kernel"].verdict is Verdict.PASS
+    host.tool("uname", {"-r": "2.6.68-52-generic\n", "-n": "gpu1\n"})
+    found = recorded(host, tmp_path)["0.facts.kernel"]
+    assert found.verdict is Verdict.FAIL
+    assert f"uname says 2.6.68-52-generic, and the kernel itself {KERNEL}" in found.reason
 
 
 def test_wsl_and_jetson_are_told_what_they_are_and_what_to_do_instead(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.admin_double import AdminDouble
+from upgrade_gates_testing.attestation import attested
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.replay import Replay, replaying
 from upgrade_gates_testing.workspaces import finding, lock_text, make_workspace
@@ -46,6 +47,8 @@ def test_a_rehearsal_leaves_the_evidence_alone(
     assert len(session.store.read().records) == 1
     rehearsed = open_session(tmp_path / ".upgrade/rehearsal").store.read()
     assert rehearsed.damages == ()
+    evidence = tmp_path / ".upgrade/rehearsal/.upgrade/evidence"
+    assert attested(evidence) == len(rehearsed.records)
     assert {record.check[0] for record in rehearsed.records} >= {"0", "3", "4", "6", "7"}
     assert "left out: runtime_pex, runtime_lock is not in upgrade.toml" in done.stdout
     assert "s in all. See" in done.stdout

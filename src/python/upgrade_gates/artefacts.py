@@ -19,6 +19,9 @@ FILES = tuple(Artefacts.model_fields)
 SETTING = "setting:"
 """Before the name of a value or table of `upgrade.toml` that evidence is bound to."""
 
+BILL = "sbom:"
+"""Before the name of a bill of materials that this program has written."""
+
 
 class CurrentArtefacts:
     """What `upgrade.toml` names, and what it is now."""
@@ -56,11 +59,15 @@ class CurrentArtefacts:
         """Whether `upgrade.toml` names an artefact, there or not."""
         if name.startswith(SETTING):
             return self._setting(name) is not None
+        if name.startswith(BILL):
+            return True
         return name in FILES and self.path(name) is not None
 
     def known(self, name: str) -> bool:
         """Whether this is a name that can be looked up here."""
-        return name in FILES or name.removeprefix(SETTING) in UpgradeContext.model_fields
+        if name in FILES or name.startswith(BILL):
+            return True
+        return name.removeprefix(SETTING) in UpgradeContext.model_fields
 
     def digest(self, name: str) -> str | None:
         """Return the digest of an artefact now; None if it is not named or not there.
@@ -71,6 +78,9 @@ class CurrentArtefacts:
         if name.startswith(SETTING):
             value = self._setting(name)
             return None if value is None else hashlib.sha256(value.encode()).hexdigest()
+        if name.startswith(BILL):
+            bill = self._workspace.bills / name.removeprefix(BILL)
+            return self._digests.of(bill) if bill.is_file() else None
         path = self.path(name) if name in FILES else None
         return None if path is None else self._digests.of(path)
 

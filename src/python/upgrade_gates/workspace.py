@@ -37,6 +37,11 @@ class Workspace:
         return self.folder / "evidence"
 
     @property
+    def bills(self) -> Path:
+        """Bills of materials."""
+        return self.folder / "sbom"
+
+    @property
     def digest_cache(self) -> Path:
         """Digests of large files, so that they are read only when they change."""
         return self.folder / "digests.json"

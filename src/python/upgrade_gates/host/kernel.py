@@ -6,6 +6,10 @@ import re
 
 COMMAND = ("uname", "-r")
 
+PATH = "/proc/sys/kernel/osrelease"
+"""The release again, from the kernel itself: a process may run under a personality, or with a
+`uname` first on its path, that tells another one (personality(2), UNAME26)."""
+
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+[A-Za-z0-9.+_~-]*")
 
 

@@ -67,6 +67,8 @@ def _problems(facts: HostFacts) -> Iterator[str]:
         yield f"libraries {facts.table.smi}: {_mend(SmiFailure.MISMATCH)}"
     if (failure := facts.table.failure or facts.report.failure) is not None:
         yield f"nvidia-smi: {failure}; {_mend(failure)}"
+    elif not facts.gpus and not facts.table.gpus:
+        yield f"no GPU can be read from it; {_DMESG}"
     dead = [f"GPU {gpu.index}" for gpu in facts.table.gpus if gpu.dead]
     dead = dead or [gpu.bus_id or "a GPU" for gpu in facts.gpus if gpu.dead]
     if dead:

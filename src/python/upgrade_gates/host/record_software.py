@@ -24,9 +24,20 @@ from upgrade_gates.host.snapshot import APT_POLICY, INSTALLER, Snapshot
 def running_kernel(snapshot: Snapshot, facts: HostFacts) -> Recorded:
     """Return the kernel, and whether another one waits."""
     line = "0.facts.kernel"
-    outputs = [snapshot.output(*kernel.COMMAND), snapshot.output(boot.BOOT_ID)]
+    outputs = [
+        snapshot.output(*kernel.COMMAND),
+        snapshot.output(kernel.PATH),
+        snapshot.output(boot.BOOT_ID),
+    ]
     if facts.release is None:
-        return Recorded(line, Verdict.FAIL, outcomes(*outputs), raw(outputs))
+        return Recorded(line, Verdict.FAIL, outcomes(outputs[0]), raw(outputs))
+    itself = outputs[1]
+    if itself.usable and itself.text.strip() != facts.release:
+        reason = (
+            f"uname says {facts.release}, and the kernel itself {itself.text.strip()[:80]}; run "
+            "this without setarch, and with the system's own uname first on PATH"
+        )
+        return Recorded(line, Verdict.FAIL, reason, raw(outputs))
     reason = f"kernel {facts.release}"
     if facts.reboot_due is not None:
         waiting = ", ".join(facts.reboot_due) or "some package"

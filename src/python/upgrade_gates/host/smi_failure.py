@@ -21,34 +21,40 @@ class SmiFailure(StrEnum):
 # In this order: a general sentence may follow the particular one.
 _SENTENCES = (
     (re.compile(r"driver/library version mismatch", re.IGNORECASE), SmiFailure.MISMATCH),
-    (re.compile(r"insufficient permissions", re.IGNORECASE), SmiFailure.DENIED),
+    (re.compile(r"nvml/rm version mismatch", re.IGNORECASE), SmiFailure.MISMATCH),
+    # The tool's own spelling differs from that of its library.
+    (re.compile(r"(?:in|not have )suff[ei]cient permissions", re.IGNORECASE), SmiFailure.DENIED),
     (
-        re.compile(r"couldn'?t communicate with the nvidia driver", re.IGNORECASE),
+        re.compile(r"could(?:n'?t| not) communicate with (?:the )?nvidia driver", re.IGNORECASE),
         SmiFailure.NO_DRIVER,
     ),
-    (
-        re.compile(r"failed to initialize nvml: driver not loaded", re.IGNORECASE),
-        SmiFailure.NO_DRIVER,
-    ),
+    (re.compile(r"initialize nvml: driver not loaded", re.IGNORECASE), SmiFailure.NO_DRIVER),
     (
         re.compile(r"unable to (?:determine|detect) the device handle", re.IGNORECASE),
         SmiFailure.DEVICE_LOST,
     ),
     (re.compile(r"gpu is lost", re.IGNORECASE), SmiFailure.DEVICE_LOST),
-    (re.compile(r"no devices were found", re.IGNORECASE), SmiFailure.NO_DEVICES),
+    (re.compile(r"no devices (?:were )?found", re.IGNORECASE), SmiFailure.NO_DEVICES),
     (
         re.compile(
-            r"couldn'?t find libnvidia-ml|could not find libnvidia-ml|libnvidia-ml\S* not found",
+            r"could(?:n'?t| not) find libnvidia-ml|libnvidia-ml\S* not found"
+            r"|loading shared libraries: libnvidia-ml",
             re.IGNORECASE,
         ),
         SmiFailure.NO_LIBRARY,
     ),
-    (re.compile(r"failed to initialize nvml", re.IGNORECASE), SmiFailure.OTHER),
+    (
+        re.compile(
+            r"(?:failed|impossible) to initialize nvml|nvidia-smi has failed", re.IGNORECASE
+        ),
+        SmiFailure.OTHER,
+    ),
 )
 
 _BEGINNING = re.compile(
-    r"(?:failed to initialize nvml|nvidia-smi (?:has failed|couldn'?t|could not)"
-    r"|no devices were found|unable to (?:determine|detect) the device handle"
+    r"(?:(?:failed|impossible) to initialize nvml|failed to properly shut down nvml"
+    r"|nvidia-smi (?:has failed|couldn'?t|could not)|(?:\S*/)?nvidia-smi: error while loading"
+    r"|no devices (?:were )?found|unable to (?:determine|detect) the device handle"
     r"|nvml library version|please also try adding directory)",
     re.IGNORECASE,
 )

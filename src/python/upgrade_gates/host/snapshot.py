@@ -92,6 +92,7 @@ def take_snapshot(machine: Machine, *, now: datetime, also: Iterable[str] = ()) 
         _filed(machine.run(*gpu_processes.COMMAND), gpu_processes.SOURCE),
         machine.read(kernel_module.PATH),
         machine.run(*kernel.COMMAND),
+        machine.read(kernel.PATH),
         machine.run(*secure_boot.COMMAND),
         machine.read_hex(secure_boot.VARIABLE),
         machine.exists(secure_boot.FIRMWARE),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from upgrade_gates.artefacts import BILL
 from upgrade_gates.command_options import JsonOption, WorkspaceOption
 from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.evidence.digests import Digests
@@ -18,7 +20,7 @@ from upgrade_gates.hygiene.consistency import read_distributions
 from upgrade_gates.hygiene.lock_tool import check_installable
 from upgrade_gates.hygiene.locks import judge_edge, judge_fresh, judge_hashed, judge_split
 from upgrade_gates.lock_file import LockFile, read_lock
-from upgrade_gates.sbom import write_bill
+from upgrade_gates.sbom import SUFFIX, write_bill
 from upgrade_gates.serving.outcome import Outcome
 from upgrade_gates.session import Session, open_session, utc_now
 from upgrade_gates.verification import Verification
@@ -26,8 +28,10 @@ from upgrade_gates.verification import Verification
 STACKS = ("api", "ocr", "runtime", "edge")
 """Stacks that have `<stack>_lock` and `<stack>_pex` in upgrade.toml."""
 
-BILLS = "sbom"
-"""The folder of bills, in the workspace."""
+NEEDED = ("api_lock", "runtime_lock")
+"""Stacks that every upgrade has: a line about every stack is not shown without them."""
+
+EVERY_STACK = ("7.locks.fresh", "7.locks.hashed", "7.locks.installable", "7.sbom")
 
 app = typer.Typer(no_args_is_help=True, help="Gate 7: clean dependencies.")
 
@@ -70,8 +74,16 @@ def verify(
     if second_build is not None or build:
         outcomes["7.stable"] = _rebuilt(session, second_build)
     verification = Verification(session)
-    for check, outcome in outcomes.items():
-        verification.add(check, outcome.verdict, outcome.reason, output=outcome.output)
+    for check, found in outcomes.items():
+        outcome = _of_every_stack(session, found) if check in EVERY_STACK else found
+        bills = [f"{BILL}{lock.name}{SUFFIX}" for lock in locks.values() if check == "7.sbom"]
+        verification.add(
+            check,
+            outcome.verdict,
+            outcome.reason,
+            output=outcome.output,
+            subjects=session.artefacts.digests(bills),
+        )
     verification.finish(as_json=json_)
 
 
@@ -96,6 +108,19 @@ def _read(session: Session, locks: dict[str, LockFile]) -> dict[str, Outcome]:
     }
 
 
+def _of_every_stack(session: Session, outcome: Outcome) -> Outcome:
+    """Return an outcome that is no pass while a stack is not named, which nobody has looked at."""
+    lacking = [name for name in NEEDED if not session.artefacts.named(name)]
+    if not lacking or outcome.verdict is not Verdict.PASS:
+        return outcome
+    return replace(
+        outcome,
+        verdict=Verdict.INCONCLUSIVE,
+        reason=f"{outcome.reason}; not looked at, for upgrade.toml does not name it: "
+        f"{', '.join(lacking)}",
+    )
+
+
 def _bills(session: Session, locks: dict[str, LockFile]) -> Outcome:
     written, without_tree = [], []
     for stack, lock in locks.items():
@@ -105,7 +130,7 @@ def _bills(session: Session, locks: dict[str, LockFile]) -> Outcome:
         if built is None:
             without_tree.append(lock.name)
         if sha256 is not None:
-            written.append(write_bill(lock, sha256, session.workspace.folder / BILLS, built))
+            written.append(write_bill(lock, sha256, session.workspace.bills, built))
     files = ", ".join(str(file.relative_to(session.workspace.base)) for file in written)
     lacking = (
         f"; without licences and dependencies, for their PEX is not here: {', '.join(without_tree)}"
