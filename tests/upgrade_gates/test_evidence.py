@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from attestation_testing.records import attested
 from upgrade_gates.errors import EvidenceUnusable
 from upgrade_gates.evidence.chain import Chain, Head
 from upgrade_gates.evidence.store import INLINE_OUTPUT_BYTES, EvidenceStore
-from upgrade_gates_testing.attestation import attested
 from upgrade_gates_testing.workspaces import finding
 
 DIGEST = "a" * 64

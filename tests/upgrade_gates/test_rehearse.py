@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from attestation_testing.records import attested
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.admin_double import AdminDouble
-from upgrade_gates_testing.attestation import attested
 from upgrade_gates_testing.process import run
 from upgrade_gates_testing.replay import Replay, replaying
 from upgrade_gates_testing.workspaces import finding, lock_text, make_workspace

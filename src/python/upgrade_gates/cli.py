@@ -40,10 +40,22 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="The gates of a dependency upgrade. Ends with 0 only when what was asked holds.",
+    # Paragraphs are joined, and [brackets] stand as they are.
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Upgrade gates: run the checks of an engine upgrade, keep the evidence, show what is left."
+    "\n\nExit codes: 0 everything that was asked holds; 1 it does not; 2 the question cannot be "
+    "answered, for instance because a file or a key is missing.",
+    epilog="Begin with `upgrade_gates init`, then follow `upgrade_gates status`.",
 )
-app.command()(init)
-app.command()(choose_matrix)
+app.command(
+    epilog="Example: `upgrade_gates init --serving-url http://gpu1:8011/v1 --model MODEL --old-url "
+    "http://gpu1:8001/v1 --api-url http://127.0.0.1:8000 --api-model NAME`"
+)(init)
+app.command(
+    epilog="Example: `upgrade_gates choose-matrix --matrix B --owner 'FIRST LAST' --window "
+    "2027-01-16T22:00+01:00/2027-01-17T02:00+01:00`"
+)(choose_matrix)
 app.command()(record)
 app.add_typer(driver_app, name="driver")
 app.add_typer(runtime_app, name="runtime")
@@ -69,7 +81,9 @@ def _print_version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Take the options that come before a command."""
@@ -79,19 +93,19 @@ def options(
 def status(
     workspace: WorkspaceOption = None,
     gate: Annotated[
-        list[int] | None, typer.Option(help="Only this gate; repeat for several.")
+        list[int] | None, typer.Option(metavar="N", help="Show this gate only; repeatable.")
     ] = None,
     rehash: Annotated[
-        bool, typer.Option("--rehash", help="Read large files again that look unchanged.")
+        bool, typer.Option("--rehash", help="Recompute the digests of large files.")
     ] = False,
     all_: Annotated[
-        bool, typer.Option("--all", help="Every line, with what was seen and the command.")
+        bool, typer.Option("--all", help="Show every line with its evidence and command.")
     ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Show what is left, in order, with the next command. 0 only if every line holds.
+    """Show what is left, in order, with the next command. Fits a screen of 24 x 80.
 
-    With --all, or --gate, show every line: done, stale and why, failing, open, or not checkable.
+    With --all or --gate, every line with its state. Exit code 0 only if every line holds.
     """
     asked = GATES if gate is None else tuple(gate_numbered(number) for number in gate)
     session = open_session(workspace, fresh_digests=rehash)

@@ -13,8 +13,8 @@ WorkspaceOption = Annotated[
         "--workspace",
         metavar="FOLDER",
         envvar="UPGRADE_WORKSPACE",
-        help="The folder that holds .upgrade; else this one, or the nearest above that has it.",
+        help="Folder with .upgrade (default: the current folder or the nearest parent with one).",
     ),
 ]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -30,66 +30,75 @@ USUAL_FILES = {
 
 def init(
     folder: Annotated[
-        Path, typer.Option("--workspace", metavar="FOLDER", help="Where .upgrade is made.")
+        Path,
+        typer.Option("--workspace", metavar="FOLDER", help="Folder in which .upgrade is created."),
     ] = Path(),
     serving_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The new engine, up to and with /v1.")
+        str | None, typer.Option(metavar="URL", help="Base URL of the new engine, with /v1.")
     ] = None,
     old_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The engine that answers today.")
+        str | None, typer.Option(metavar="URL", help="Base URL of the present engine, with /v1.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the new engine calls the model.")
+        str | None, typer.Option(metavar="NAME", help="Model id on the new engine.")
     ] = None,
     serving_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The variable with the new engine's key.")
+        str | None,
+        typer.Option(metavar="NAME", help="Environment variable with the new engine's API key."),
     ] = None,
     runtime_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The new engine's supervisor, without a path.")
+        str | None,
+        typer.Option(metavar="URL", help="URL of the new engine's supervisor (vllm_runtime)."),
     ] = None,
     old_model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What the old engine calls it; else as the new one."),
+        typer.Option(
+            metavar="NAME", help="Model id on the present engine (default: as on the new one)."
+        ),
     ] = None,
     old_key_env: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The variable with its key; else as the new one's."),
+        typer.Option(
+            metavar="NAME", help="Environment variable with its API key (default: the new one's)."
+        ),
     ] = None,
     api_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The API, without /v1.")
+        str | None, typer.Option(metavar="URL", help="URL of the API, without /v1.")
     ] = None,
     api_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the API's clients call the model.")
+        str | None, typer.Option(metavar="NAME", help="Model id that clients of the API use.")
     ] = None,
     api_key_env: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The variable with a client's key; else QUERYLAKE_API_KEY."
+            metavar="NAME",
+            help="Environment variable with a client's key (default: QUERYLAKE_API_KEY).",
         ),
     ] = None,
     admin_key_env: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The variable with a key of scope admin."),
+        typer.Option(metavar="NAME", help="Environment variable with a key of scope admin."),
     ] = None,
     embeddings_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The API's, if embeddings are enabled.")
+        str | None,
+        typer.Option(metavar="NAME", help="Embeddings model of the API, if there is one."),
     ] = None,
     rerank_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The API's, if reranking is enabled.")
+        str | None, typer.Option(metavar="NAME", help="Rerank model of the API, if there is one.")
     ] = None,
-    ocr: Annotated[bool, typer.Option("--ocr", help="The API offers OCR.")] = False,
+    ocr: Annotated[bool, typer.Option("--ocr", help="The API serves /v1/ocr.")] = False,
     dashboard: Annotated[
-        str | None, typer.Option(metavar="URL", help="The Ray cluster's dashboard.")
+        str | None, typer.Option(metavar="URL", help="URL of the Ray cluster's dashboard.")
     ] = None,
     artefact: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=PATH",
-            help=f"A file that evidence is bound to: {', '.join(FILES)}. Repeat as needed.",
+            help=f"File that evidence is bound to; repeatable. NAME: {', '.join(FILES)}.",
         ),
     ] = None,
 ) -> None:
-    """Write .upgrade/upgrade.toml; at a terminal, ask for what is not given. Edit it afterwards."""
+    """Create .upgrade/upgrade.toml. At a terminal, ask for what is not given."""
     workspace = Workspace(folder.resolve())
     if workspace.context_file.exists():
         raise ContextUnusable(f"{workspace.context_file} is there already; edit it")

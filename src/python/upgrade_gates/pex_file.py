@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bounded_process import run_bounded
 from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.lock_file import LockFile, normalised
 
@@ -157,19 +157,12 @@ def plain_environment() -> dict[str, str]:
 def run_command(command: Sequence[str], *, seconds: float, cwd: Path, **environment: str) -> Ran:
     """Run a command to its end; never raises for what it does."""
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**plain_environment(), **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
+        ended = run_bounded(
+            command, seconds=seconds, cwd=cwd, env={**plain_environment(), **environment}
         )
-    except subprocess.TimeoutExpired:
-        return Ran(tuple(command), None, "", f"it did not end within {seconds:g} s")
     except OSError as error:
         return Ran(tuple(command), None, "", f"it cannot be started: {error.strerror}")
-    return Ran(tuple(command), done.returncode, done.stdout, done.stderr)
+    said = ended.stdout.decode("utf-8", "replace")
+    if ended.code is None:
+        return Ran(tuple(command), None, said, f"it did not end within {seconds:g} s")
+    return Ran(tuple(command), ended.code, said, ended.stderr.decode("utf-8", "replace"))

@@ -83,10 +83,10 @@ class Rehearsed:
 
 
 def rehearse(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """Run every check that needs no GPU, in about five minutes; the real evidence is left alone.
+    """Run every check that needs no GPU, in about five minutes, in a workspace of its own.
 
-    Start an engine and the API first, for instance with `./querylake up`, and name them in
-    upgrade.toml. 0 only if nothing failed; what needs a GPU is said to be not checkable.
+    The real evidence is not touched. Start an engine and the API first, for instance with
+    `./querylake up`, and name them in upgrade.toml. Exit code 0 only if no check fails.
     """
     session = open_session(workspace)
     place = _prepare(session)

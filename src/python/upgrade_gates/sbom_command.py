@@ -16,18 +16,21 @@ from upgrade_gates.sbom import bill_of_materials
 
 
 def sbom(
-    lock: Annotated[Path, typer.Argument(metavar="LOCK", help="A lock of build-support/lock.")],
+    lock: Annotated[Path, typer.Argument(metavar="LOCK", help="Lock made by build-support/lock.")],
     pex: Annotated[
         Path | None,
         typer.Option(
-            metavar="PEX", help="A PEX of the lock: adds the dependency tree and licences."
+            metavar="PEX", help="PEX built from the lock; adds the dependency tree and licences."
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Output file (default: standard output)."
+        ),
     ] = None,
 ) -> None:
-    """Print a lock's bill of materials (CycloneDX 1.6). The same files give the same bytes."""
+    """Print the bill of materials of a lock (CycloneDX 1.6, reproducible)."""
     locked = read_lock(lock)
     built = None if pex is None else read_distributions(pex)
     bill = bill_of_materials(locked, hashlib.sha256(lock.read_bytes()).hexdigest(), built)

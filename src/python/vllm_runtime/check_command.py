@@ -15,6 +15,14 @@ from vllm_runtime.probe_run import PROBE_COMMAND, run_probe
 
 EXIT_FINDING = 1
 
+EXAMPLES = """\
+examples:
+  vllm_runtime check --lock inference.lock --require-cuda
+  vllm_runtime check --expect torch=2.9.0 --expect vllm=0.13.0
+
+exit codes: 0 every requirement holds; 1 one does not; 2 wrong options.
+"""
+
 _EXPECTATION = re.compile(rf"({'|'.join(PACKAGES)})==?([0-9][A-Za-z0-9.+!_-]*)")
 
 
@@ -22,13 +30,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command and its options."""
     parser = commands.add_parser(
         "check",
-        help="say as JSON whether this environment can run vLLM",
-        description="Imports torch and vLLM in a child process, and compares their versions, the "
-        "CUDA variant and the NVIDIA driver with what is needed. Exit code 0 only if everything "
-        "that was asked for holds.",
+        help="report as JSON whether this environment can run vLLM",
+        description="Import torch and vLLM in a child process, and compare their versions, the\n"
+        "CUDA variant and the NVIDIA driver with the requirements.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--lock", type=Path, metavar="FILE", help="expect the versions that this lock file pins"
+        "--lock", type=Path, metavar="FILE", help="require the versions that this lock file pins"
     )
     parser.add_argument(
         "--expect",
@@ -36,17 +45,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="PACKAGE=VERSION",
         action="append",
         default=[],
-        help="expect this version of torch or vllm; goes before --lock",
+        help="require this version of torch or vllm; overrides --lock; repeatable",
     )
     parser.add_argument(
-        "--require-cuda", action="store_true", help="fail unless torch can use a CUDA device here"
+        "--require-cuda", action="store_true", help="fail unless torch can use a CUDA device"
     )
     parser.add_argument(
         "--timeout",
         type=duration,
         metavar="SECONDS",
         default=300.0,
-        help="how long the imports may take (default: 300)",
+        help="time limit for the imports (default: 300)",
     )
     parser.set_defaults(run=run)
 

@@ -43,7 +43,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vllm_runtime", description="Runs vLLM's own server under supervision."
+        prog="vllm_runtime", description="Run the vLLM server under supervision."
     )
     parser.add_argument("--version", action="version", version=f"vllm_runtime {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")

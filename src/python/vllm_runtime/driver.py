@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
+
+from bounded_process import run_bounded
 
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 KERNEL_MODULE = Path("/proc/driver/nvidia/version")
@@ -26,12 +27,11 @@ def driver_version(
 
 def _output(command: tuple[str, ...]) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        # A wedged driver lets it hang, and then not even a signal ends it.
+        ended = run_bounded(command, seconds=_SECONDS)
+    except OSError:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return ended.stdout.decode("utf-8", "replace") if ended.code == 0 else ""
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bounded_process import run_bounded
 
 PROBE_COMMAND = (sys.executable, "-P", "-m", "vllm_runtime.probe")
 """`-P`: a folder called `vllm` in the working directory must not be taken for the package."""
@@ -84,24 +85,16 @@ def run_probe(command: Sequence[str] = PROBE_COMMAND, *, seconds: float = 300.0)
 
 def _run(command: list[str], seconds: float) -> str | None:
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"did not finish within {seconds:g} s"
+        ended = run_bounded(command, seconds=seconds)
     except OSError as error:
         return f"cannot be started: {error.strerror}"
-    if done.returncode == 0:
+    if ended.code is None:
+        return f"did not finish within {seconds:g} s"
+    if ended.code == 0:
         return None
-    said = " | ".join(done.stderr.strip().splitlines()[-_LAST_LINES:])
-    return f"{_ending(done.returncode)}: {said}" if said else _ending(done.returncode)
+    lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+    said = " | ".join(lines[-_LAST_LINES:])
+    return f"{_ending(ended.code)}: {said}" if said else _ending(ended.code)
 
 
 def _ending(code: int) -> str:

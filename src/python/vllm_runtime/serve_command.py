@@ -26,36 +26,73 @@ from vllm_runtime.supervisor import Supervisor
 
 EXIT_FAILED = 1
 
+DESCRIPTION = """\
+Run `vllm serve` as a child process and monitor its readiness, progress,
+memory and exit reason. Restarts are bounded. The first SIGTERM drains: the
+status reports `draining`, new requests are refused, requests in flight finish,
+then every process of the engine ends. A second SIGTERM ends them at once.
+The engine's API key is read from the environment variable VLLM_API_KEY.
+"""
+EXAMPLES = """\
+examples:
+  vllm_runtime serve Qwen/Qwen2.5-7B-Instruct --port 8011 --runtime-port 8012
+  vllm_runtime serve /models/smollm2 -- --max-num-seqs 64 --max-model-len 8192
+  vllm_runtime serve --profiles profiles.toml --profile small
+
+exit codes (sysexits.h): 0 stopped by a signal; 1 the engine could not be kept
+running; 2 wrong options; 69 a port is taken; 73 --state-dir cannot be used;
+78 the configuration must be changed before another start.
+"""
+
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "serve",
-        help="run vLLM's server and watch it",
-        usage="vllm_runtime serve [MODEL] [options] [-- arguments for vLLM]",
-        description="Starts vLLM's own server and watches it: readiness, progress, memory, why it "
-        "ended. Restarts it within bounds. SIGTERM drains: the status says so, then new requests "
-        "are refused, those in flight finish, and the engine and all its processes end; a second "
-        "one ends them at once. The engine's key is taken from the environment, VLLM_API_KEY.",
+        help="run the vLLM server under supervision",
+        usage="vllm_runtime serve [MODEL] [options] [-- vLLM options]",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a folder or a hub id")
-    parser.add_argument("--profile", metavar="NAME", help="settings from --profiles")
-    parser.add_argument("--profiles", type=Path, metavar="FILE", help="TOML file of profiles")
-    parser.add_argument("--host", default="127.0.0.1", help="where vLLM listens (127.0.0.1)")
-    parser.add_argument("--port", type=port, default=8001, help="where vLLM listens (8001)")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="local folder or model hub id")
     parser.add_argument(
-        "--runtime-host", default="127.0.0.1", help="where the status is served (127.0.0.1)"
+        "--profile", metavar="NAME", help="profile to take settings from; needs --profiles"
+    )
+    parser.add_argument("--profiles", type=Path, metavar="FILE", help="TOML file with profiles")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address that vLLM listens on (default: 127.0.0.1)",
     )
     parser.add_argument(
-        "--runtime-port", type=port, default=8002, help="where the status is served (8002)"
+        "--port",
+        type=port,
+        default=8001,
+        metavar="PORT",
+        help="port that vLLM listens on (default: 8001)",
+    )
+    parser.add_argument(
+        "--runtime-host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address of /runtime/status and /metrics (default: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--runtime-port",
+        type=port,
+        default=8002,
+        metavar="PORT",
+        help="port of /runtime/status and /metrics (default: 8002)",
     )
     parser.add_argument(
         "--state-dir",
         type=Path,
         metavar="FOLDER",
         default=default_state_folder(),
-        help="what outlives a supervisor that is killed (a folder of this user in the system's "
-        "folder for temporary files)",
+        help="folder for state that survives a killed supervisor (default: a per-user folder in "
+        "the system's temporary folder)",
     )
     _add_limits(parser)
     parser.set_defaults(run=run)
@@ -163,27 +200,49 @@ def _url_host(host: str) -> str:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits, restarts = Limits(), RestartPolicy()
     rows: Sequence[tuple[str, float, str]] = (
-        ("--start-seconds", limits.start, "until it is ready"),
-        ("--drain-seconds", limits.drain, "for requests in flight to finish"),
-        ("--drain-notice-seconds", limits.drain_notice, "at least, from `draining` to the end"),
-        ("--stall-seconds", limits.stall, "without progress, until it is called stalled"),
-        ("--backoff-seconds", restarts.backoff_seconds, "before a restart; doubles with each"),
-        ("--backoff-max-seconds", restarts.backoff_max_seconds, "before a restart at most"),
-        ("--stable-seconds", restarts.stable_seconds, "ready, until restarts count from 0 again"),
+        ("--start-seconds", limits.start, "time limit for the engine to become ready"),
+        ("--drain-seconds", limits.drain, "time limit for requests in flight when draining"),
+        (
+            "--drain-notice-seconds",
+            limits.drain_notice,
+            "minimum time that `draining` is reported before requests are refused",
+        ),
+        (
+            "--stall-seconds",
+            limits.stall,
+            "time with running requests and no generated token, after which the engine is stalled",
+        ),
+        (
+            "--backoff-seconds",
+            restarts.backoff_seconds,
+            "delay before the first restart; doubles with each further one",
+        ),
+        ("--backoff-max-seconds", restarts.backoff_max_seconds, "maximum delay before a restart"),
+        (
+            "--stable-seconds",
+            restarts.stable_seconds,
+            "time in state ready, after which the restart counter is reset",
+        ),
     )
     for option, default, meaning in rows:
         parser.add_argument(
-            option, type=duration, default=default, metavar="N", help=f"{meaning} ({default:g})"
+            option,
+            type=duration,
+            default=default,
+            metavar="SECONDS",
+            help=f"{meaning} (default: {default:g})",
         )
     parser.add_argument(
         "--max-restarts",
         type=count,
         default=restarts.max_restarts,
         metavar="N",
-        help=f"restarts in a row ({restarts.max_restarts})",
+        help=f"maximum number of consecutive restarts (default: {restarts.max_restarts})",
     )
     parser.add_argument(
-        "--restart-stalled", action="store_true", help="restart a stalled engine; default: report"
+        "--restart-stalled",
+        action="store_true",
+        help="restart a stalled engine (default: only report it)",
     )
 
 

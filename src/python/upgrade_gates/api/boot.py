@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from bounded_process import end_session
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.pex_file import plain_environment, run_pex
 from upgrade_gates.serving.outcome import Outcome
@@ -51,13 +52,14 @@ def check_boot(pex: Path, *, seconds: float) -> Outcome:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             took = _alive(process, log, seconds)
             code = _stop(process)
         finally:
-            process.kill()
-            process.wait()
+            # Its workers and its database too, where it did not end them.
+            end_session(process)
         said = log.read_text(encoding="utf-8", errors="replace")
     if took is None:
         last = (said.strip() or "it said nothing").splitlines()[-1]

@@ -24,32 +24,37 @@ from upgrade_gates.verification import Verification
 UPSTREAM = "5.upstream"
 """The line that is about the API which serves, and not about a PEX that is started for a moment."""
 
-app = typer.Typer(no_args_is_help=True, help="Gate 5: the API's own environment.")
+app = typer.Typer(
+    no_args_is_help=True, help="Gate 5: an environment for the API, without an engine."
+)
 
 
-@app.command()
+@app.command(
+    epilog="Example: `upgrade_gates api verify --pex dist/querylake_api.pex "
+    "--lock 3rdparty/python/api.lock`"
+)
 def verify(
     workspace: WorkspaceOption = None,
     pex: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The API's PEX; kept as artefacts.api_pex."),
+        typer.Option(metavar="FILE", help="PEX of the API; saved as artefacts.api_pex."),
     ] = None,
     lock: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its lock; kept as artefacts.api_lock.")
+        Path | None, typer.Option(metavar="FILE", help="Its lock; saved as artefacts.api_lock.")
     ] = None,
     dashboard: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The Ray dashboard; kept as ray.dashboard."),
+        typer.Option(metavar="URL", help="URL of the Ray dashboard; saved as ray.dashboard."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="How long its start may take.", min=1, max=3600)
+        float, typer.Option(metavar="SECONDS", help="Time limit for its start.", min=1, max=3600)
     ] = 180.0,
     timeout: Annotated[
-        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=600)
+        float, typer.Option(metavar="SECONDS", help="Time limit per request.", min=1, max=600)
     ] = 15.0,
     json_: JsonOption = False,
 ) -> None:
-    """Look into the API's PEX, start it beside the real one, and ask what it stands among."""
+    """Compare the API's PEX with its lock, start it on a free port, check Ray and the upstreams."""
     session = open_session(workspace).keeping(
         artefacts={
             "api_pex": str(pex.resolve()) if pex else None,

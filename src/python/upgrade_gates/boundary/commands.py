@@ -39,28 +39,28 @@ REPORT = "boundary-report"
 CHAT_LINES = ("4.provider.chat", "4.routing.chat")
 VECTOR_LINES = ("4.provider.embeddings", "4.routing.embeddings")
 
-app = typer.Typer(no_args_is_help=True, help="Gate 4: the boundary between the API and engines.")
+app = typer.Typer(no_args_is_help=True, help="Gate 4: the API reaches engines over HTTP only.")
 
 
-@app.command()
+@app.command(epilog="Example: `upgrade_gates boundary verify --report boundaries.json`")
 def verify(
     workspace: WorkspaceOption = None,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What build-support/boundaries --json wrote, instead of running it now.",
+            help="Output of `build-support/boundaries --json` (default: run it now).",
         ),
     ] = None,
     pants: Annotated[
-        bool, typer.Option(help="Let boundaries ask Pants too, where it is run now.")
+        bool, typer.Option(help="Include the checks by Pants when boundaries is run.")
     ] = True,
     timeout: Annotated[
-        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=3600)
+        float, typer.Option(metavar="SECONDS", help="Time limit per request.", min=1, max=3600)
     ] = 60.0,
     json_: JsonOption = False,
 ) -> None:
-    """Ask the API through the boundary, and read the report that no module imports an engine."""
+    """Send requests through the API to the new engine; judge the report on forbidden imports."""
     session = open_session(workspace)
     verification = Verification(session)
     _imports(session, verification, report, pants)

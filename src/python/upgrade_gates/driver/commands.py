@@ -49,7 +49,7 @@ _UNDONE = {
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Gate 1: write down the change of the driver and the way back; verify after the reboot.",
+    help="Gate 1: write the driver scripts (upgrade and rollback); verify after the reboot.",
 )
 
 
@@ -57,12 +57,14 @@ app = typer.Typer(
 def plan(
     package: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The driver's package, if not the one like the present."),
+        typer.Option(
+            metavar="NAME", help="Driver package (default: the flavour of the present one)."
+        ),
     ] = None,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Write the script that changes the driver of this host. Changes nothing itself.
+    """Write upgrade.sh, which changes the driver of this host. Changes nothing itself.
 
     Needs gate 0, and runs on the GPU host: apt is asked there what it would do.
     """
@@ -72,24 +74,26 @@ def plan(
 
 @app.command(name="rollback-plan")
 def rollback_plan(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
-    """Write the script that undoes the other one, to the very versions of the record."""
+    """Write rollback.sh, which restores the recorded versions exactly."""
     plan_rollback(open_session(workspace), Machine()).finish(as_json=json_)
 
 
-@app.command()
+@app.command(epilog="Example: `upgrade_gates driver verify --runtime dist/vllm_runtime.pex`")
 def verify(
     runtime: Annotated[
         Path | None,
-        typer.Option(metavar="PEX", help="Compute with its torch; else artefacts.runtime_pex."),
+        typer.Option(
+            metavar="PEX", help="PEX whose torch computes (default: artefacts.runtime_pex)."
+        ),
     ] = None,
     rolled_back: Annotated[
         bool,
-        typer.Option("--rolled-back", help="Compare with the record: was the change undone?"),
+        typer.Option("--rolled-back", help="Verify the rollback: compare with the record."),
     ] = False,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """After the reboot: compare driver, packages, CUDA and torch with the plan. 0 only if all fit.
+    """Compare driver, packages, CUDA and torch with the plan, after the reboot.
 
     With --rolled-back, a pass overtakes what was shown of the new driver: gate 1 does not hold.
     """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from upgrade_gates.pex_file import run_command
 
 SECONDS = 600.0
 """A packed PEX of several gigabytes unpacks at its first start."""
@@ -48,27 +48,15 @@ def torch_check(pex: Path, *, seconds: float = SECONDS) -> TorchCheck:
         pex: a PEX file, or the folder of a packed one.
     """
     command = [str(pex / "__main__.py" if pex.is_dir() else pex), "-c", PROGRAM]
-    try:
-        done = subprocess.run(
-            command,
-            # The PEX acts as its interpreter (https://docs.pex-tool.org, PEX_INTERPRETER).
-            env={**os.environ, "PEX_INTERPRETER": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return TorchCheck(f"{pex} did not answer within {seconds:g} s", (), None, "")
-    except OSError as error:
-        return TorchCheck(f"{pex} cannot be started: {error.strerror}", (), None, "")
-    said = f"{done.stdout}\n{done.stderr}"
-    if done.returncode != 0:
+    # The PEX acts as its interpreter (https://docs.pex-tool.org, PEX_INTERPRETER).
+    ran = run_command(command, seconds=seconds, cwd=Path.cwd(), PEX_INTERPRETER="1")
+    said = f"{ran.stdout}\n{ran.stderr}"
+    if ran.code is None:
+        return TorchCheck(f"{pex}: {ran.last_line}", (), None, said)
+    if ran.code != 0:
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no words")
-        return TorchCheck(f"torch {_ending(done.returncode)}: {last.strip()}", (), None, said)
-    return _judged(done.stdout, said)
+        return TorchCheck(f"torch {_ending(ran.code)}: {last.strip()}", (), None, said)
+    return _judged(ran.stdout, said)
 
 
 def _judged(stdout: str, said: str) -> TorchCheck:

@@ -18,13 +18,14 @@ from upgrade_gates.status.freshness import freshness, promotion
 from upgrade_gates.verification import EXIT_NOT_HELD
 
 app = typer.Typer(
-    no_args_is_help=True, help="The records: whether they are whole, and one of them."
+    no_args_is_help=True,
+    help="Evidence: verify the chain of records, print one, ask what is fresh.",
 )
 
 
 @app.command()
 def verify(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Check every record's form, its place in the chain, and its output. 1 if any is damaged."""
+    """Verify form, place in the chain and output of every record. Exit code 1 if any is damaged."""
     chain = open_session(workspace).store.read()
     if as_json:
         damaged = [{"record": each.record, "reason": each.reason} for each in chain.damages]
@@ -37,8 +38,11 @@ def verify(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
 
 
 @app.command()
-def show(sequence: int, workspace: WorkspaceOption = None) -> None:
-    """Print one record, by its number."""
+def show(
+    sequence: Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the record.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Print one record."""
     for record in open_session(workspace).store.read().records:
         if record.sequence == sequence:
             typer.echo(record.file.read_text(encoding="utf-8"), nl=False)
@@ -48,24 +52,27 @@ def show(sequence: int, workspace: WorkspaceOption = None) -> None:
     )
 
 
-@app.command()
+@app.command(epilog="Example: `upgrade_gates evidence fresh --for promotion`")
 def fresh(
     workspace: WorkspaceOption = None,
     for_: Annotated[
         Literal["promotion"] | None,
-        typer.Option("--for", help="What the new stack needs to become the default."),
+        typer.Option(
+            "--for", metavar="promotion", help="Ask for what a promotion requires (default)."
+        ),
     ] = None,
     gate: Annotated[
-        list[int] | None, typer.Option(help="Instead, whole gates; repeat for several.")
+        list[int] | None, typer.Option(metavar="N", help="Ask for this gate instead; repeatable.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write it here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON to this file."),
     ] = None,
     rehash: Annotated[
-        bool, typer.Option("--rehash", help="Read large files again that look unchanged.")
+        bool, typer.Option("--rehash", help="Recompute the digests of large files.")
     ] = False,
 ) -> None:
-    """Say as JSON which gates are shown for which artefacts. 0 only if all that is asked holds."""
+    """Report as JSON which gates hold for which artefacts. Exit code 0 only if all of them hold."""
     session = open_session(workspace, fresh_digests=rehash)
     judge = session.judge()
     if for_ is None and gate:

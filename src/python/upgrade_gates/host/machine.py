@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bounded_process import run_bounded
 from upgrade_gates.host.output import LARGEST, Output, Trouble, decoded
 
 SECONDS = 60.0
@@ -46,25 +46,20 @@ class Machine:
             name: value for name, value in os.environ.items() if name not in ("LANG", "LANGUAGE")
         }
         try:
-            done = subprocess.run(
+            ended = run_bounded(
                 command,
+                seconds=self.seconds,
                 env={**environment, "LC_ALL": "C", "PATH": self.path},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self.seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            return Output(
-                source=source, text=decoded(late.stdout or b""), trouble=Trouble.TIMED_OUT
             )
         except OSError as error:
             return Output(source=source, trouble=_trouble(error))
+        if ended.code is None:
+            return Output(source=source, text=decoded(ended.stdout), trouble=Trouble.TIMED_OUT)
         return Output(
             source=source,
-            text=decoded(done.stdout),
-            errors=decoded(done.stderr),
-            exit_code=done.returncode,
+            text=decoded(ended.stdout),
+            errors=decoded(ended.stderr),
+            exit_code=ended.code,
         )
 
     def read(self, path: str) -> Output:

@@ -12,7 +12,7 @@ from upgrade_gates.verification import Verification
 
 
 def record(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
-    """Gate 0: record this host for the way back: driver, kernel, Secure Boot, packages, users.
+    """Gate 0: record driver, kernel, Secure Boot, packages and GPU processes of this host.
 
     Changes nothing. Run it on the GPU host, as root: others do not see every process.
     """

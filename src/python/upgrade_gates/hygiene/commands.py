@@ -33,31 +33,33 @@ NEEDED = ("api_lock", "runtime_lock")
 
 EVERY_STACK = ("7.locks.fresh", "7.locks.hashed", "7.locks.installable", "7.sbom")
 
-app = typer.Typer(no_args_is_help=True, help="Gate 7: clean dependencies.")
+app = typer.Typer(
+    no_args_is_help=True, help="Gate 7: locked, consistent, reproducible dependencies."
+)
 
 
-@app.command()
+@app.command(epilog="Example: `upgrade_gates hygiene verify --second-build OTHER/vllm_runtime.pex`")
 def verify(
     workspace: WorkspaceOption = None,
     install: Annotated[
         bool,
         typer.Option(
-            "--install", help="Also show that each lock installs; needs the package index."
+            "--install", help="Also check that each lock installs; needs the package index."
         ),
     ] = False,
     install_heavy: Annotated[
-        bool, typer.Option("--install-heavy", help="As --install, and really install engines.")
+        bool, typer.Option("--install-heavy", help="Like --install, with the engines' locks.")
     ] = False,
     second_build: Annotated[
         Path | None,
-        typer.Option(metavar="PEX", help="Another build of artefacts.runtime_pex, to compare."),
+        typer.Option(metavar="PEX", help="Second build of artefacts.runtime_pex to compare with."),
     ] = None,
     build: Annotated[
-        bool, typer.Option("--build", help="Make that second build now; many minutes.")
+        bool, typer.Option("--build", help="Make the second build now; takes many minutes.")
     ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Read locks and PEX files, and write bills of materials. What is not asked is not judged."""
+    """Check locks and PEX files, and write bills of materials (CycloneDX)."""
     session = open_session(workspace)
     locks = {
         stack: read_lock(session.artefacts.required_path(f"{stack}_lock"))

@@ -33,24 +33,24 @@ VERDICTS = {
 
 
 def choose_matrix(
-    matrix: Annotated[
-        str | None, typer.Option(metavar="A|B", help="Choose this one, and keep the reasons.")
-    ] = None,
+    matrix: Annotated[str | None, typer.Option(metavar="A|B", help="Matrix to choose.")] = None,
     window: Annotated[
         str | None,
-        typer.Option(metavar="START/END", help=f"When the driver may be changed: {EXAMPLE}"),
+        typer.Option(metavar="START/END", help=f"Maintenance window, ISO 8601, such as {EXAMPLE}"),
     ] = None,
     zone: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Zone of times without one, such as Europe/Berlin."),
+        typer.Option(
+            metavar="NAME", help="Time zone of times without an offset, such as Europe/Berlin."
+        ),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The person who does the driver step.")
+        str | None, typer.Option(metavar="NAME", help="Person who changes the driver.")
     ] = None,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Gate 0: say which matrices this host can have, and why; keep a choice, a window, an owner.
+    """Gate 0: show which matrices fit this host; save the choice, the window, the owner.
 
     Changes nothing on the host. Run it on the GPU host. Without an option it only tells, and ends
     with 1, because nothing was chosen.

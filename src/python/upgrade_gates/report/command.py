@@ -22,12 +22,10 @@ def report(
     workspace: WorkspaceOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Where both files go; else into .upgrade."
-        ),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Output folder (default: .upgrade)."),
     ] = None,
 ) -> None:
-    """Write the state of the upgrade as one HTML page and as Markdown. Both need no network."""
+    """Write the state of the upgrade as a self-contained HTML page and as Markdown."""
     session = open_session(workspace)
     judge = session.judge()
     said = content(session.context, judge.chain, session.artefacts, judge.gates(GATES), judge.now)

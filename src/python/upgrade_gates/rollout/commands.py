@@ -30,18 +30,18 @@ OLD = "6.promote.old-stack"
 app = typer.Typer(no_args_is_help=True, help="Gate 6: smoke tests, canary, promotion, rollback.")
 
 
-@app.command()
+@app.command(epilog="Example: `upgrade_gates rollout verify --smoke-only`")
 def verify(
     workspace: WorkspaceOption = None,
     smoke_only: Annotated[
-        bool, typer.Option("--smoke-only", help="Leave canary, promotion and rollback out.")
+        bool, typer.Option("--smoke-only", help="Run the smoke tests only.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=3600)
+        float, typer.Option(metavar="SECONDS", help="Time limit per request.", min=1, max=3600)
     ] = 60.0,
     json_: JsonOption = False,
 ) -> None:
-    """Ask the API what its clients ask, and read what its rollouts recorded."""
+    """Run smoke tests through the API, and judge the records of its rollouts."""
     session = open_session(workspace)
     api = session.context.api or session.require("api")
     names = upstream_names(session.artefacts.path("api_config"), session.context.serving)

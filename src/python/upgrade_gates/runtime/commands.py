@@ -19,26 +19,29 @@ from upgrade_gates.verification import Verification
 MARGIN_SECONDS = 120.0
 """A PEX that runs for the first time unpacks itself, before its own time limit begins."""
 
-app = typer.Typer(no_args_is_help=True, help="Gate 2: the engine's own environment.")
+app = typer.Typer(no_args_is_help=True, help="Gate 2: an environment for the engine.")
 
 
-@app.command()
+@app.command(
+    epilog="Example: `upgrade_gates runtime verify --pex dist/vllm_runtime.pex "
+    "--lock 3rdparty/python/inference.lock`"
+)
 def verify(
     workspace: WorkspaceOption = None,
     pex: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="The engine's PEX; kept as artefacts.runtime_pex."),
+        typer.Option(metavar="PATH", help="PEX of the engine; saved as artefacts.runtime_pex."),
     ] = None,
     lock: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Its lock; kept as artefacts.runtime_lock."),
+        typer.Option(metavar="FILE", help="Its lock; saved as artefacts.runtime_lock."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="How long the imports may take.", min=1, max=3600)
+        float, typer.Option(metavar="SECONDS", help="Time limit for the imports.", min=1, max=3600)
     ] = 300.0,
     json_: JsonOption = False,
 ) -> None:
-    """Let the engine's PEX check itself, and judge what it says and holds against its lock."""
+    """Compare the engine's PEX with its lock, and run its own `check` (imports, CUDA)."""
     session = open_session(workspace).keeping(
         artefacts={
             "runtime_pex": str(pex.resolve()) if pex else None,

@@ -25,49 +25,56 @@ from upgrade_gates.verification import Verification
 GPU_MEMORY = "3.baseline.gpu-memory"
 BASELINES = (baseline.LATENCY, baseline.THROUGHPUT, GPU_MEMORY)
 
-app = typer.Typer(no_args_is_help=True, help="Gate 3: the engine on its own.")
+app = typer.Typer(no_args_is_help=True, help="Gate 3: the engine serves on its own.")
 
 
-@app.command()
+@app.command(
+    epilog="Example: `upgrade_gates serving verify --url http://127.0.0.1:8011/v1 --model MODEL "
+    "--seconds 120`"
+)
 def verify(
     workspace: WorkspaceOption = None,
     url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The engine, up to and with /v1; kept as serving.url."),
+        typer.Option(metavar="URL", help="Base URL with /v1; saved as serving.url."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Its model; kept as serving.model.")
+        str | None, typer.Option(metavar="NAME", help="Model id; saved as serving.model.")
     ] = None,
     key_env: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The variable with its key; kept as serving.key_env."),
+        typer.Option(
+            metavar="NAME", help="Environment variable with its API key; saved as serving.key_env."
+        ),
     ] = None,
     measure: Annotated[
-        bool, typer.Option(help="Measure the baseline; without it, conformance only.")
+        bool, typer.Option(help="Measure the baseline, besides conformance.")
     ] = True,
-    gpu: Annotated[bool, typer.Option(help="Ask for GPU memory too.")] = True,
+    gpu: Annotated[bool, typer.Option(help="Measure GPU memory with nvidia-smi.")] = True,
     seconds: Annotated[
-        float, typer.Option(help="How long to measure, in all.", min=1, max=3600)
+        float,
+        typer.Option(metavar="SECONDS", help="Total time of the measurement.", min=1, max=3600),
     ] = 60.0,
     timeout: Annotated[
-        float, typer.Option(help="How long one request may take, in seconds.", min=1, max=3600)
+        float, typer.Option(metavar="SECONDS", help="Time limit per request.", min=1, max=3600)
     ] = 60.0,
     margin: Annotated[
-        float, typer.Option(help="More times worse than the last baseline fails.", min=1)
+        float,
+        typer.Option(metavar="RATIO", help="Factor over the last baseline that fails.", min=1),
     ] = baseline.MARGIN,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take a regression as the new baseline.")
+        bool, typer.Option("--accept", help="Accept a regression as the new baseline.")
     ] = False,
     runtime_url: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="Its supervisor, which says what serves; kept as serving.runtime_url.",
+            help="URL of its supervisor (vllm_runtime); saved as serving.runtime_url.",
         ),
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Ask the engine what clients ask, measure it, and compare it with its last baseline."""
+    """Check protocol conformance; measure TTFT, throughput and GPU memory against the baseline."""
     session = open_session(workspace).keeping(
         serving={"url": url, "model": model, "key_env": key_env, "runtime_url": runtime_url}
     )

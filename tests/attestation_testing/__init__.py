@@ -1,0 +1,1 @@
+"""In-toto's own library, for tests of evidence."""
