@@ -92,13 +92,20 @@ def run(
     name: str, *arguments: str, cwd: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a built program to its end."""
+    return run_within(START_SECONDS, name, *arguments, cwd=cwd, **environment)
+
+
+def run_within(
+    seconds: float, name: str, *arguments: str, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a built program to its end, which must come in time."""
     return subprocess.run(
         [sys.executable, str(pex(name)), *arguments],
         cwd=cwd,
         env={**_plain_environment(), **environment},
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=seconds,
         check=False,
     )
 

@@ -224,6 +224,17 @@ def test_before_the_reboot_every_mismatch_is_named(upgrade: Upgrade, tmp_path: P
     assert "shows CUDA 12.2, and the matrix has 12.9" in found["1.validate.cuda"][1]
 
 
+def test_a_reboot_before_the_window_is_none_after_the_change(upgrade: Upgrade) -> None:
+    upgrade.planned()
+    upgrade.bench.boot()
+    done = upgrade.walk.run("--yes")
+    assert done.ok, done.said
+    verdict, why = upgrade.verified(None)["1.reboot"]
+    assert (verdict, why) == (Verdict.FAIL, "the machine was not rebooted since the change")
+    upgrade.bench.boot()
+    assert upgrade.verified(None)["1.reboot"][0] is Verdict.PASS
+
+
 def test_a_module_that_differs_from_the_libraries(upgrade: Upgrade, tmp_path: Path) -> None:
     upgrade.planned()
     upgrade.carried_out()
@@ -289,6 +300,14 @@ def test_after_the_way_back(upgrade: Upgrade) -> None:
     assert upgrade.states()["1.install"] is State.DONE
     done = upgrade.walk.run_back("--yes")
     assert done.ok, done.said
+    # The machine was started anew since the record, but not since the way back.
+    back = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
+    assert {line: verdict for line, (verdict, _) in back.items()} == {
+        "1.rolled-back.packages": Verdict.PASS,
+        "1.rolled-back.reboot": Verdict.FAIL,
+        "1.rolled-back.driver": Verdict.FAIL,
+    }
+    assert upgrade.states()["1.rolled-back"] is State.FAILING
     upgrade.bench.boot()
     back = upgrade.kept(verify_rollback(upgrade.session, upgrade.machine))
     assert {verdict for verdict, _ in back.values()} == {Verdict.PASS}, back

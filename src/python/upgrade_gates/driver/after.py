@@ -27,13 +27,14 @@ class Expected:
     Attributes:
         driver: None for no driver at all.
         gpus: None if it is not known how many there were.
-        boot_id: of the start before the reboot; None if no reboot is expected.
+        starts: ids of the machine's starts before the reboot, at the record and when the script
+            changed packages; None if no reboot is expected, empty if none of them is known.
         packages: versions by name; None for a package that must not be installed.
     """
 
     driver: str | None
     gpus: int | None
-    boot_id: str | None
+    starts: frozenset[str] | None
     packages: dict[str, str | None]
 
 
@@ -46,17 +47,30 @@ class Verified:
     reason: str
 
 
-def after_upgrade(plan: DriverPlan) -> Expected:
-    """Return what is expected once the plan was carried out."""
+def after_upgrade(plan: DriverPlan, changed_in: str | None) -> Expected:
+    """Return what is expected once the plan was carried out.
+
+    Args:
+        changed_in: id of the machine's start in which the script changed packages, if it is known.
+            The machine may have been rebooted between the record and the window.
+    """
     packages = {change.name: change.after for change in plan.changes}
-    return Expected(plan.driver_after, plan.gpus, plan.boot_id, packages)
+    return Expected(plan.driver_after, plan.gpus, _starts(plan, changed_in), packages)
 
 
-def after_rollback(plan: DriverPlan) -> Expected:
-    """Return what is expected once it was undone."""
+def after_rollback(plan: DriverPlan, changed_in: str | None) -> Expected:
+    """Return what is expected once it was undone.
+
+    Args:
+        changed_in: id of the machine's start in which `rollback.sh` ran, if it is known.
+    """
     packages = {change.name: change.before for change in plan.changes}
     gpus = plan.gpus if plan.driver_before else None
-    return Expected(plan.driver_before, gpus, plan.boot_id, packages)
+    return Expected(plan.driver_before, gpus, _starts(plan, changed_in), packages)
+
+
+def _starts(plan: DriverPlan, changed_in: str | None) -> frozenset[str]:
+    return frozenset(each for each in (plan.boot_id, changed_in) if each is not None)
 
 
 def without_change(recorded: HostFacts) -> Expected:
@@ -100,12 +114,15 @@ def _install(expected: Expected, facts: HostFacts) -> Verified:
 
 def _reboot(expected: Expected, facts: HostFacts) -> Verified:
     line = "1.reboot"
-    if expected.boot_id is None:
+    if expected.starts is None:
         return Verified(line, Verdict.PASS, "no driver was changed, so no reboot was needed")
     if facts.boot_id is None:
         return Verified(line, Verdict.FAIL, "this start of the machine has no id to compare")
-    if facts.boot_id == expected.boot_id:
-        return Verified(line, Verdict.FAIL, "the machine was not rebooted since the record")
+    if not expected.starts:
+        reason = "which start of the machine the driver was changed in is not known"
+        return Verified(line, Verdict.FAIL, reason)
+    if facts.boot_id in expected.starts:
+        return Verified(line, Verdict.FAIL, "the machine was not rebooted since the change")
     return Verified(line, Verdict.PASS, f"the machine was started anew ({facts.boot_id})")
 
 

@@ -32,6 +32,7 @@ from upgrade_gates.driver.script import (
 from upgrade_gates.driver.torch_check import torch_check
 from upgrade_gates.errors import PlanRefused
 from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.host.boot import parse_boot_id
 from upgrade_gates.host.facts import HostFacts, understand
 from upgrade_gates.host.machine import Machine
 from upgrade_gates.host.snapshot import take_snapshot
@@ -199,7 +200,7 @@ def verify_driver(session: Session, machine: Machine, runtime: Path | None) -> V
     chain = session.judge().chain
     made = planned(chain, machine).plan
     expected = (
-        after_upgrade(made)
+        after_upgrade(made, _changed_in(session, made, UPGRADE))
         if made is not None
         else without_change(understand(recorded_snapshot(chain, machine)))
     )
@@ -225,7 +226,8 @@ def verify_rollback(session: Session, machine: Machine) -> Verification:
     verification = Verification(session)
     snapshot = take_snapshot(machine, now=utc_now(), also=(each.name for each in made.changes))
     raw = snapshot.model_dump_json(indent=1)
-    for each in verify_host(after_rollback(made), understand(snapshot), None):
+    expected = after_rollback(made, _changed_in(session, made, ROLLBACK))
+    for each in verify_host(expected, understand(snapshot), None):
         if each.line in _UNDONE:
             verification.add(_UNDONE[each.line], each.verdict, each.reason, output=raw)
     return verification
@@ -272,6 +274,15 @@ def _users(made: DriverPlan) -> str:
     if not made.others:
         return stops
     return f"{stops}; these must be ended by their owners before it runs: {'; '.join(made.others)}"
+
+
+def _changed_in(session: Session, made: DriverPlan, script: str) -> str | None:
+    """Return the id of the machine's start in which a script changed packages, as it noted it."""
+    note = _folder(session, made) / f"{Path(script).stem}.boot_id"
+    try:
+        return parse_boot_id(note.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _folder(session: Session, made: DriverPlan) -> Path:

@@ -90,6 +90,11 @@ require_this_host() {
   say "this is $host"
 }
 
+# Note in which start of this machine packages were changed, so that a reboot after it can be seen.
+note_start() {
+  cat "$root/proc/sys/kernel/random/boot_id" >"$here/$1.boot_id" 2>/dev/null || true
+}
+
 # Ask apt what it would do, and keep it in a file. Holds are released later by name, so they are
 # ignored here: apt would rather fail than remove a held package.
 simulate() {

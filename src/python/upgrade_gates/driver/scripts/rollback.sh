@@ -52,7 +52,10 @@ step "Stop what uses the GPUs"
 stop_gpu_users
 
 step "Install driver ${driver_before:-none}"
-[ "$dry" = yes ] || date >"$here/rollback.started"
+if [ "$dry" = no ]; then
+  date >"$here/rollback.started"
+  note_start rollback
+fi
 change apt-mark unhold "${hold_after[@]}" || say "some were not on hold"
 change apt-get --yes --no-install-recommends --allow-downgrades --ignore-hold --allow-change-held-packages install "${requests[@]}"
 [ -z "$installer" ] || change sh "$run_file" --silent

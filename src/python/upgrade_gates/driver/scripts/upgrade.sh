@@ -92,7 +92,10 @@ step "Stop what uses the GPUs"
 stop_gpu_users
 
 step "Install driver $driver_after"
-[ "$dry" = yes ] || date >"$here/upgrade.started"
+if [ "$dry" = no ]; then
+  date >"$here/upgrade.started"
+  note_start upgrade
+fi
 [ "${#held_before[@]}" -eq 0 ] || change apt-mark unhold "${held_before[@]}"
 [ -z "$installer" ] || change "$root$installer" --silent
 change apt-get --yes install "${selection[@]}"
