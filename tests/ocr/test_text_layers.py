@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 from ocr.conversion.assembly import DocumentResult, assemble
 from ocr.conversion.convert import convert
@@ -20,7 +24,7 @@ from ocr_testing.minimal_pdfs import (
     text,
     with_picture,
 )
-from ocr_testing.pages import drawn, lines, scan
+from ocr_testing.pages import HEIGHT, WIDTH, drawn, lines, scan
 
 WHITE = bytes([255]) * (200 * 260)
 FULL_PAGE = "q 612 0 0 792 0 0 cm /I0 Do Q "
@@ -133,6 +137,33 @@ def test_text_under_a_picture_that_covers_it_is_not_trusted(engine: RapidEngine)
     # What is printed after the picture lies on it, and is seen.
     before = with_picture(FULL_PAGE + paragraph(72, 700), WHITE, 200, 260)
     assert prose() in converted(before, engine).markdown
+
+
+@pytest.mark.parametrize("strips", [4, 40])
+def test_text_under_a_scan_in_strips_is_not_trusted(strips: int, engine: RapidEngine) -> None:
+    image = scan(drawn(lines("The harbour was", "restored in spring.", size=30))).convert("L")
+    edges = [image.height * strip // strips for strip in range(strips + 1)]
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "Tbe barbour vvas rest0red lll spring")
+        for top, bottom in pairwise(edges):
+            strip = ImageReader(image.crop((0, top, image.width, bottom)))
+            height = HEIGHT * (bottom - top) / image.height
+            canvas.drawImage(strip, 0, HEIGHT * (1 - bottom / image.height), WIDTH, height)
+
+    result = converted(drawn(draw), engine)
+    assert "The harbour was" in result.markdown
+    assert "barbour" not in result.markdown
+
+
+def test_vertical_text_that_pdfium_cannot_read_is_not_passed_over(engine: RapidEngine) -> None:
+    content = composite([(520, 740, "日本語の文章は"), (496, 740, "二行目は左に")], width=1000)
+    content = content.replace(b"/Identity-H", b"/Identity-V")
+    # PDFium reads such text, unless the font that it is set in is not in the file.
+    assert "日本語の文章は" in converted(content, engine).markdown
+    result = converted(content.replace(b"/FontFile2", b"/NoneAtAll"), engine)
+    assert result.status == "partial"
+    assert [warning.code for warning in result.warnings] == ["text_unreadable"]
 
 
 def test_lettering_drawn_as_shapes_is_read(engine: RapidEngine) -> None:

@@ -107,7 +107,9 @@ class PdfPage:
             layer = read_text_layer(self._page, _placing(self._page))
         except pypdfium2.PdfiumError as error:
             raise PageBroken(f"PDFium cannot read its content: {error}") from None
-        return replace(layer, warnings=self._warnings) if self._warnings else layer
+        if not self._warnings:
+            return layer
+        return replace(layer, warnings=(*self._warnings, *layer.warnings))
 
     def image(self) -> PageImage:
         """Render the page, as it is to be read: with the rotation that it asks for.

@@ -19,6 +19,7 @@ from ocr.text_layer.annotations import annotations_of, turned_annotations
 from ocr.text_layer.character import Character
 from ocr.text_layer.hidden_content import is_optional, switched_off
 from ocr.text_layer.layer import TextLayer
+from ocr.text_layer.lost_text import FEW, lost_text
 from ocr.text_layer.placing import Placing, turned
 from ocr.text_layer.shapes import printed_before_covers, shapes_of
 from ocr.text_layer.vertical import with_columns_turned
@@ -57,14 +58,14 @@ class _Style:
     invisible: bool
     quarters: int
     slanted: bool
-    cover: Box | None
+    covers: tuple[Box, ...]
     optional: bool
 
 
 def read_text_layer(page: pypdfium2.PdfPage, placing: Placing) -> TextLayer:
     """Return the text, pictures and lines of a page."""
     shapes = shapes_of(page, placing)
-    covered = printed_before_covers(page, placing) if shapes.covers else {}
+    covered = printed_before_covers(page, placing) if shapes.covered else {}
     text = page.get_textpage()
     styles: dict[int, _Style] = {}
     try:
@@ -101,19 +102,20 @@ def read_text_layer(page: pypdfium2.PdfPage, placing: Placing) -> TextLayer:
         paths=shapes.paths,
         over=over,
         watermarks=tuple(watermarks),
+        warnings=lost_text(page) if len(characters) < FEW else (),
     )
 
 
 def _characters(
     text: pypdfium2.PdfTextPage,
     placing: Placing,
-    covered: Mapping[int, Box],
+    covered: Mapping[int, tuple[Box, ...]],
     styles: dict[int, _Style],
 ) -> Iterator[Character]:
     """Yield what is printed, in the order in which the page prints it.
 
     Args:
-        covered: text objects that a picture lies over.
+        covered: text objects, each with the pictures that lie over it.
         styles: filled with those of all text objects.
     """
     raw = text.raw
@@ -132,14 +134,14 @@ def _characters(
         key = ctypes.addressof(handle.contents)
         style = styles.get(key)
         if style is None:
-            style = styles[key] = _style(raw, index, handle, placing, covered.get(key))
+            style = styles[key] = _style(raw, index, handle, placing, covered.get(key, ()))
         if not pdfium.FPDFText_GetLooseCharBox(raw, index, rectangle):
             continue
         box = placing.box(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
         if not (0 <= box.centre <= page.right and 0 <= box.middle <= page.bottom):
             continue
         character = "-" if code == _LINE_END_HYPHEN else _character(code)
-        under = style.cover is not None and box.within(style.cover)
+        under = any(box.within(cover) for cover in style.covers)
         yield Character(
             text=_LIGATURES.get(character, character),
             box=box,
@@ -173,7 +175,9 @@ def _stands_for_nothing(code: int) -> bool:
     )
 
 
-def _style(raw: object, index: int, handle: object, placing: Placing, cover: Box | None) -> _Style:
+def _style(
+    raw: object, index: int, handle: object, placing: Placing, covers: tuple[Box, ...]
+) -> _Style:
     matrix = pdfium.FS_MATRIX()
     pdfium.FPDFText_GetMatrix(raw, index, matrix)
     right, down = placing.direction(matrix.a, matrix.b)
@@ -190,7 +194,7 @@ def _style(raw: object, index: int, handle: object, placing: Placing, cover: Box
         invisible=pdfium.FPDFTextObj_GetTextRenderMode(handle) == _INVISIBLE,
         quarters=nearest % 4,
         slanted=abs(angle - nearest * math.pi / 2) > _SLANTED,
-        cover=cover,
+        covers=covers,
         optional=is_optional(handle),
     )
 
