@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -18,6 +19,12 @@ from parity_benchmark.report import markdown
 from parity_benchmark.trials import compared, full_plan, short_plan
 
 app = typer.Typer(no_args_is_help=True, help="What answer parity finds, on real engines.")
+
+@app.callback()
+def options() -> None:
+    """End engines on SIGTERM as on Ctrl-C: `timeout` sends it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 StableOption = Annotated[Path, typer.Option(help="What build-support/vllm-cpu made of 0.13.")]
 EdgeOption = Annotated[
