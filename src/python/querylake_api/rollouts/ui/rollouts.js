@@ -29,14 +29,14 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-async function ask(path, body) {
+async function ask(path, body, base = "/admin/rollouts") {
   const options = { headers: { authorization: `Bearer ${sessionStorage.getItem(KEY)}` } };
   if (body !== undefined) {
     options.method = "POST";
     options.body = JSON.stringify(body);
     options.headers["content-type"] = "application/json";
   }
-  const answer = await fetch(`/admin/rollouts${path}`, options);
+  const answer = await fetch(base + path, options);
   const document_ = await answer.json();
   if (answer.ok) return document_;
   const failure = new Error(document_.error?.message ?? `status ${answer.status}`);
@@ -63,11 +63,13 @@ async function refresh() {
     const { data } = await ask("");
     if (!data.some((each) => each.id === chosen)) chosen = data[0]?.id ?? null;
     const events = chosen ? (await ask(`/${chosen}/events`)).data : [];
+    const paired = data.find((each) => each.id === chosen)?.plan.parity;
+    const parity = paired ? await ask(`/${chosen}`, undefined, "/admin/parity/rollouts") : null;
     byId("login").hidden = true;
     byId("content").hidden = byId("leave").hidden = false;
     byId("connection").className = "";
     byId("connection").textContent = `as of ${new Date().toLocaleTimeString()}`;
-    show(data, events);
+    show(data, events, parity);
   } catch (failure) {
     if (failure.status === 401 || failure.status === 403) return forget(failure.message);
     byId("connection").className = "lost";
@@ -78,15 +80,15 @@ async function refresh() {
 }
 
 /** Draws again only what has changed, so that neither focus nor an open detail is lost. */
-function show(rollouts, events) {
-  const now = JSON.stringify([rollouts, events, chosen]);
+function show(rollouts, events, parity) {
+  const now = JSON.stringify([rollouts, events, parity, chosen]);
   if (now === shown) return;
   shown = now;
   const focused = document.activeElement?.id;
   const open = new Set([...document.querySelectorAll("details[open]")].map((each) => each.id));
   byId("list").replaceChildren(...rollouts.map(listed));
   const rollout = rollouts.find((each) => each.id === chosen);
-  byId("detail").replaceChildren(...(rollout ? detail(rollout, events) : [none()]));
+  byId("detail").replaceChildren(...(rollout ? detail(rollout, events, parity) : [none()]));
   for (const id of open) if (byId(id)) byId(id).open = true;
   if (focused) byId(focused)?.focus();
 }
@@ -104,7 +106,7 @@ function listed(rollout) {
   return make("li", {}, button);
 }
 
-function detail(rollout, events) {
+function detail(rollout, events, parity) {
   const parts = [
     make("div", { className: "title" }, make("h2", {}, rollout.model),
       make("span", { className: `word ${rollout.status}` }, words(rollout.status)),
@@ -116,6 +118,7 @@ function detail(rollout, events) {
   if (said) parts.push(said);
   parts.push(make("h3", {}, "Course"), steps(rollout));
   if (rollout.judgement) parts.push(make("h3", {}, "Both stacks, this step"), arms(rollout.judgement.signals));
+  if (parity) parts.push(make("h3", {}, "Same answers?"), ...answers(parity));
   parts.push(make("h3", {}, "What happened"), history(events));
   return parts;
 }
@@ -209,6 +212,33 @@ function intervals(signal) {
       draw("line", { class: `${which}-mark`, x1: x(each.rate), y1: y - 5, x2: x(each.rate), y2: y + 5, "stroke-width": 3, "vector-effect": "non-scaling-stroke" }));
   }
   return make("div", {}, svg, ...label.split(", ").map((line) => make("div", { className: "hint" }, line)));
+}
+
+/** What pairs of responses have shown: the verdict, each signal, and requests that were answered differently. */
+function answers({ verdict: told, examples }) {
+  const tone = { equivalent: "good", different: "bad" }[told.standing] ?? "";
+  const seen = told.signals.filter((each) => each.both || each.only_old || each.only_new || each.noise);
+  const rows = seen.map((each) => make("tr", {}, make("th", { scope: "row" }, each.name),
+    make("td", { "data-name": "Candidate only" }, String(each.only_new)), make("td", { "data-name": "Stable only" }, String(each.only_old)),
+    make("td", { "data-name": "Both" }, String(each.both)), make("td", { "data-name": "Stable against itself" }, String(each.noise))));
+  const head = ["Signal", "Candidate only", "Stable only", "Both", "Stable against itself"];
+  return [make("p", { className: `verdict ${tone}` }, told.sentence),
+    make("p", { className: "hint" }, `${told.pairs} pairs, and ${told.own_pairs} of the stable stack with itself`),
+    rows.length ? make("table", {}, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows)) : "",
+    ...examples.map((each, index) => make("details", { id: `example-${index}` },
+      make("summary", {}, `Answered differently: ${each.pair.new.filter((name) => !each.pair.old.includes(name)).join(", ")}`),
+      make("pre", { tabIndex: 0 }, each.request), make("div", { className: "beside" }, ...beside(each.old, each.new))))];
+}
+
+/** Two texts, with what lies between their common beginning and their common end marked. */
+function beside(old, now) {
+  const least = Math.min(old.length, now.length);
+  let front = 0;
+  while (front < least && old[front] === now[front]) front++;
+  let back = 0;
+  while (back < least - front && old.at(-1 - back) === now.at(-1 - back)) back++;
+  return [["Stable", old], ["Candidate", now]].map(([name, text]) => make("div", {}, make("h4", {}, name),
+    make("pre", { tabIndex: 0 }, text.slice(0, front), make("mark", {}, text.slice(front, text.length - back)), text.slice(text.length - back))));
 }
 
 function draw(tag, attributes, text = "") {
