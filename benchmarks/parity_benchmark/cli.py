@@ -20,6 +20,7 @@ from parity_benchmark.trials import compared, full_plan, short_plan
 
 app = typer.Typer(no_args_is_help=True, help="What answer parity finds, on real engines.")
 
+
 @app.callback()
 def options() -> None:
     """End engines on SIGTERM as on Ctrl-C: `timeout` sends it."""
