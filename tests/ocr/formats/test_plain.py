@@ -48,7 +48,7 @@ def test_markdown() -> None:
         "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nx  y\n```\n"
     )
     assert read(text.encode(), said="markdown").markdown == (
-        "# Title\n\nA word and a line.\n\n1. one\n2. two\n   - in\n\n"
+        "# Title\n\nA *word* and a line.\n\n1. one\n2. two\n   - in\n\n"
         "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n```\nx  y\n```"
     )
 

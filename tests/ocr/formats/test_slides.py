@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
+from pptx import Presentation
+
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.engines.settings import RapidSettings
 from ocr_testing.office import part, repacked, slides
@@ -18,6 +22,22 @@ def test_slides_as_markdown() -> None:
     )
     assert result.page_count == 3
     assert (result.pages[0].width, result.pages[0].height) == (720, 540)
+
+
+def test_links_and_stress_on_slides() -> None:
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[1])
+    frame = slide.placeholders[1].text_frame
+    frame.text = "First"
+    paragraph = frame.add_paragraph()
+    for words, bold, address in (("Two", True, None), (" and ", None, None), ("a", None, "x")):
+        run = paragraph.add_run()
+        run.text, run.font.bold = words, bold
+        if address:
+            run.hyperlink.address = "https://example.org/"
+    file = io.BytesIO()
+    presentation.save(file)
+    assert read(file.getvalue()).markdown == ("- First\n- **Two** and [a](https://example.org/)")
 
 
 def test_notes_and_hidden_slides_are_told_apart() -> None:

@@ -19,6 +19,21 @@ def html(body: str) -> bytes:
     return f"<!DOCTYPE html><html><head><title>T</title></head><body>{body}</body></html>".encode()
 
 
+def test_links_and_stress() -> None:
+    result = read(
+        html(
+            '<p>See <a href="https://example.org/a?b=(1)">the manual</a>, <em>please</em>, or '
+            '<a href="#top">the top</a>. <b>Total:</b> 12 <b>Sum:</b>13</p>'
+            '<ul><li><strong>One</strong> more</li></ul><a href="javascript:x">no</a>'
+        )
+    )
+    assert result.markdown == (
+        "See [the manual](https://example.org/a?b=%281%29), *please*, or the top. **Total:** 12 "
+        # Stars between a sign and a letter would mean themselves.
+        "Sum:13\n\n- **One** more\n\nno"
+    )
+
+
 def test_structure() -> None:
     result = read(
         html(

@@ -167,3 +167,26 @@ def test_a_text_box_is_read_once() -> None:
         + "</w:txbxContent></mc:Fallback></mc:AlternateContent></w:r>"
     )
     assert read(with_body(p(box))).markdown.count("boxed") == 1
+
+
+def test_links_and_stress() -> None:
+    relation = (
+        '<Relationship Id="rL" Type="http://x/hyperlink" Target="https://example.org/manual"'
+        ' TargetMode="External"/></Relationships>'
+    )
+    content = with_body(
+        '<w:p><w:r><w:t xml:space="preserve">See </w:t></w:r><w:hyperlink r:id="rL"><w:r><w:t>the '
+        'manual</w:t></w:r></w:hyperlink><w:r><w:t xml:space="preserve">, </w:t></w:r>'
+        '<w:r><w:rPr><w:b/></w:rPr><w:t>never</w:t></w:r><w:r><w:t xml:space="preserve"> </w:t>'
+        '</w:r><w:r><w:rPr><w:i/></w:rPr><w:t>this</w:t></w:r><w:r><w:rPr><w:b w:val="0"/></w:rPr>'
+        '<w:t xml:space="preserve"> or </w:t></w:r><w:r><w:fldChar w:fldCharType="begin"/></w:r>'
+        '<w:r><w:instrText> HYPERLINK "https://example.org/field" </w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>a field</w:t></w:r>'
+        '<w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:t>.</w:t></w:r></w:p>'
+    )
+    name = "word/_rels/document.xml.rels"
+    relations = part(content, name).replace(b"</Relationships>", relation.encode())
+    assert read(repacked(content, {name: relations})).markdown.endswith(
+        "See [the manual](https://example.org/manual), **never** *this* or "
+        "[a field](https://example.org/field)."
+    )

@@ -5,21 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ocr.conversion.escaping import escaped
+from ocr.conversion.marks import with_marks
 from ocr.layout.block import Block
 
-_SPECIAL = re.compile(
-    r"[\\`*<~]|\[(?!(?:x| )\])|(?<!\[(?:x| ))\]|(?<=\[(?:x| ))\](?=[(\[:])|"
-    r"(?<![^\W_])_|_(?![^\W_])|&(?=#|[A-Za-z])|!(?=\[)"
-)
-"""Signs that mean something to Markdown. Boxes, [x] and [ ], do not unless an address follows."""
-_AT_LINE_START = re.compile(r"(?:#{1,6}(?=\s|$)|[-+](?=\s|$)|=+\s*$|-{2,}\s*$|>)")
-_NUMBERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 _NUMBER_MARKER = re.compile(r"\(?(\d{1,3})[.)]")
 _INDENT = 3
 _HARD_BREAK = "  \n"
-_BRACKET = re.compile(r"[\[\]]")
-_NOT_IN_ADDRESS = re.compile(r"[\x00-\x20()<>\\\x7f]")
-"""What would end an address early."""
 _UNREAD = ("header", "footer")
 _LEFT_OUT = ("comment", "deleted", "hidden")
 _FENCE = re.compile(r"`{3,}")
@@ -43,14 +35,6 @@ def markdown_of(blocks: Iterable[Block]) -> str:
     return "".join(parts)
 
 
-def escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is, at the start of a line or within one."""
-    text = _SPECIAL.sub(lambda match: "\\" + match.group(), " ".join(text.split()))
-    if _AT_LINE_START.match(text):
-        return "\\" + text
-    return _NUMBERED.sub(r"\1\\\2", text, count=1) if _NUMBERED.match(text) else text
-
-
 def _block(block: Block) -> str:
     text = _marked_up(block)
     if block.part == "speaker_notes":
@@ -61,30 +45,18 @@ def _block(block: Block) -> str:
 def _marked_up(block: Block) -> str:
     match block.type:
         case "heading":
-            return f"{'#' * max(block.level, 1)} {_heading(block.text)}"
+            return f"{'#' * max(block.level, 1)} {with_marks(_heading(block.text), block.spans)}"
         case "list_item":
-            return _item(block)
+            return with_marks(_item(block), block.spans)
         case "table":
-            return _table(block.rows)
+            return with_marks(_table(block.rows), block.spans)
         case "code":
             return _fenced(block.text)
         case "markdown":
             return block.text
     # A line end within a paragraph is one that whoever wrote it meant.
     lines = [escaped(line) for line in block.text.split("\n")]
-    return _linked(_HARD_BREAK.join(lines), block)
-
-
-def _linked(text: str, block: Block) -> str:
-    """Return a text, the parts that lead elsewhere as links."""
-    done = ""
-    for shown, target in block.links:
-        label = escaped(shown)
-        before, found, after = text.partition(label)
-        if found and not _BRACKET.search(shown):
-            address = _NOT_IN_ADDRESS.sub(lambda match: f"%{ord(match[0]):02X}", target)
-            done, text = f"{done}{before}[{label}]({address})", after
-    return done + text
+    return with_marks(_HARD_BREAK.join(lines), block.spans)
 
 
 def _fenced(text: str) -> str:

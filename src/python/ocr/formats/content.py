@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal
 
 from ocr.errors import PageTooLarge
-from ocr.layout.block import Block, Part
+from ocr.layout.block import Block, Part, Span, marked_spans
 
 MAX_CHARACTERS = 20_000_000
 """Of one page: what a page has is held by several processes, and sent as one response."""
@@ -66,18 +66,35 @@ class StructuredPage:
     _characters: int = 0
     _cells: int = 0
 
-    def heading(self, text: str, level: int, part: Part = "body") -> None:
+    def heading(
+        self, text: str, level: int, part: Part = "body", spans: Sequence[Span] = ()
+    ) -> None:
         """Add a heading."""
-        self._add(Block("heading", text, None, "document", level=min(max(level, 1), 6), part=part))
-
-    def paragraph(self, text: str, part: Part = "body") -> None:
-        """Add a paragraph."""
-        self._add(Block("paragraph", text, None, "document", part=part))
-
-    def item(self, text: str, level: int, marker: str = "\u2022", part: Part = "body") -> None:
-        """Add an item of a list; the outermost level is 1."""
+        # What is stressed in a heading is so by its style.
+        links = marked_spans(Span(span.text, span.link) for span in spans)
         level = min(max(level, 1), 6)
-        self._add(Block("list_item", text, None, "document", level=level, marker=marker, part=part))
+        self._add(Block("heading", text, None, "document", level=level, part=part, spans=links))
+
+    def paragraph(self, text: str, part: Part = "body", spans: Sequence[Span] = ()) -> None:
+        """Add a paragraph.
+
+        Args:
+            spans: its text in pieces, of which some are marked.
+        """
+        marked = marked_spans(spans)
+        self._add(Block("paragraph", text, None, "document", part=part, spans=marked))
+
+    def item(
+        self,
+        text: str,
+        level: int,
+        marker: str = "\u2022",
+        part: Part = "body",
+        spans: Sequence[Span] = (),
+    ) -> None:
+        """Add an item of a list; the outermost level is 1."""
+        block = Block("list_item", text, None, "document", level=min(max(level, 1), 6))
+        self._add(replace(block, marker=marker, part=part, spans=marked_spans(spans)))
 
     def code(self, text: str, part: Part = "body") -> None:
         """Add text whose spaces and line ends count."""

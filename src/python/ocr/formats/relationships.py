@@ -58,6 +58,13 @@ class Relationships:
         return next(self.of_kind(kind), None)
 
 
+def is_address(reference: Relationship) -> bool:
+    """Return whether a reference leads to a page of the web, or to somebody's mail."""
+    return reference.external and reference.target.lower().startswith(
+        ("http://", "https://", "mailto:")
+    )
+
+
 def main_part(package: Package) -> str:
     """Return the name of the part that is the document itself.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ocr.geometry import Box
@@ -20,6 +21,36 @@ are among the blocks, and not in the Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a text that leads elsewhere, or is stressed, or neither.
+
+    Attributes:
+        link: its address; empty if it leads nowhere.
+    """
+
+    text: str
+    link: str = ""
+    bold: bool = False
+    italic: bool = False
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it is more than plain text."""
+        return bool(self.link) or self.bold or self.italic
+
+
+def marked_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return spans, those alike that follow each other as one; nothing if none is marked."""
+    merged: list[Span] = []
+    for span in spans:
+        if merged and replace(merged[-1], text="") == replace(span, text=""):
+            merged[-1] = replace(span, text=merged[-1].text + span.text)
+        else:
+            merged.append(span)
+    return tuple(merged) if any(span.is_marked for span in merged) else ()
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A piece of a page that is read as one.
 
@@ -34,7 +65,7 @@ class Block:
         marker: of a list item, as printed.
         rows: the cells of a table.
         part: of the document; pages that are read from an image are all body.
-        links: parts of the text that lead elsewhere, each with its address.
+        spans: the text in pieces, if any of it is marked; else empty.
     """
 
     type: BlockType
@@ -48,4 +79,4 @@ class Block:
     marker: str = ""
     rows: tuple[tuple[str, ...], ...] = ()
     part: Part = "body"
-    links: tuple[tuple[str, str], ...] = ()
+    spans: tuple[Span, ...] = ()

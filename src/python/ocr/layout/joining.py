@@ -88,7 +88,7 @@ def _whole(block: Block, known: set[str]) -> Block:
         block,
         text=of(block.text),
         rows=tuple(tuple(of(cell) for cell in row) for row in block.rows),
-        links=tuple((of(shown), target) for shown, target in block.links),
+        spans=tuple(replace(span, text=of(span.text)) for span in block.spans),
     )
 
 

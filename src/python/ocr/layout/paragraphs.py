@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from ocr.direction import runs_from_right
 from ocr.geometry import Box, around
-from ocr.layout.block import Block
+from ocr.layout.block import Block, Span, marked_spans
 from ocr.layout.contents import leads_on
 from ocr.layout.headings import (
     HEADING_LETTERS,
@@ -19,7 +19,6 @@ from ocr.layout.headings import (
 from ocr.layout.joining import ends_in_hyphen, joined
 from ocr.layout.lines import Line, confidence_of, usual_gap
 from ocr.layout.list_markers import BULLETS, marker_of
-from ocr.text import Word
 
 _MORE_SPACE = 0.4
 """Of the type's size: this much more than usual between two lines separates paragraphs."""
@@ -148,14 +147,15 @@ def _block(paragraph: Sequence[Line], body: float, left: float, right: float) ->
         bold=bold,
         confidence=confidence_of(words),
         marker="" if heading else marker,
-        links=_links(words),
+        spans=_spans(paragraph),
     )
 
 
-def _links(words: Sequence[Word]) -> tuple[tuple[str, str], ...]:
-    """Return texts that lead elsewhere, each with its address."""
-    groups = groupby(words, key=lambda word: word.link)
-    return tuple((" ".join(word.text for word in group), link) for link, group in groups if link)
+def _spans(paragraph: Sequence[Line]) -> tuple[Span, ...]:
+    """Return the text in pieces, if any of them leads elsewhere."""
+    return marked_spans(
+        Span(f"{word.text} ", word.link) for line in paragraph for word in line.words
+    )
 
 
 def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from ocr.formats.content import StructuredPage
 from ocr.formats.package import Package
 from ocr.formats.pictures import PartPictures
-from ocr.formats.relationships import Relationships
+from ocr.formats.relationships import Relationships, is_address
 from ocr.formats.slides.charts import chart_rows, chart_title
 from ocr.formats.xml import Element, attribute, child, children, descendants, local, parsed
-from ocr.layout.block import Part
+from ocr.layout.block import Part, Span
 
 _TITLES = ("title", "ctrTitle")
 _LISTED = ("", "body", "obj")
@@ -78,10 +78,22 @@ class ShapeReader:
                 count += 1
                 level = attribute(properties, "lvl", "0")
                 marker = f"{count}." if numbered else "\u2022"
-                self._page.item(text, int(level) + 1 if level.isdecimal() else 1, marker, part)
+                depth = int(level) + 1 if level.isdecimal() else 1
+                self._page.item(text, depth, marker, part, self._spans(found))
             else:
                 count = 0
-                self._page.paragraph(text, part)
+                self._page.paragraph(text, part, self._spans(found))
+
+    def _spans(self, paragraph: Element) -> list[Span]:
+        spans = []
+        for run in descendants(paragraph, "r", "br", "fld"):
+            text = "\n" if local(run) == "br" else text_of(run)
+            properties = child(run, "rPr")
+            found = self._links.get(attribute(child(properties, "hlinkClick"), "id"))
+            address = found.target if found is not None and is_address(found) else ""
+            bold, italic = (attribute(properties, name) in ("1", "true") for name in ("b", "i"))
+            spans.append(Span(text, address, bold, italic))
+        return spans
 
     def _frame(self, frame: Element, part: Part) -> None:
         for data in descendants(frame, "tbl", "chart", "relIds", "blip"):

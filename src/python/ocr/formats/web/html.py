@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 from ocr.formats.content import StructuredPage
 from ocr.formats.web.tables import cells_of, is_hidden, is_layout
 from ocr.formats.xml import Element, attribute, child, local
-from ocr.layout.block import Part
+from ocr.layout.block import Part, Span
 
 _UNREAD = frozenset(
     "head script style template noscript iframe object embed svg canvas audio video map "
@@ -22,6 +23,8 @@ _BLOCKS = frozenset(
     "summary".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BOLD = ("b", "strong")
+_ITALIC = ("i", "em", "cite", "dfn", "var")
 _DEEPEST = 120
 """Elements within one another that are told apart. What is deeper is text."""
 _INLINE_IMAGE = 16 * 1024 * 1024
@@ -53,7 +56,8 @@ class _Walker:
     def __init__(self, page: StructuredPage, resolve: Resolve) -> None:
         self._page = page
         self._resolve = resolve
-        self._text: list[str] = []
+        self._text: list[Span] = []
+        self._style = Span("")
         self._lists: list[int | None] = []
         self._item: str | None = None
 
@@ -63,7 +67,7 @@ class _Walker:
         if name in _UNREAD:
             return
         if depth > _DEEPEST:
-            self._text.append(" ".join(element.itertext()))
+            self._say(" ".join(element.itertext()))
             return
         if part == "body" and is_hidden(element):
             self.flush(part)
@@ -73,7 +77,8 @@ class _Walker:
         if name in _HEADINGS:
             self.flush(part)
             self._inside(element, part, depth)
-            self._page.heading(self._taken(), _HEADINGS[name], part)
+            text, spans = self._taken()
+            self._page.heading(text, _HEADINGS[name], part, spans)
         elif name in ("ul", "ol"):
             self._list(element, name == "ol", part, depth)
         elif name == "li":
@@ -86,38 +91,46 @@ class _Walker:
         elif name == "hr":
             self.flush(part)
         elif name == "br":
-            self._text.append("\n")
+            self._say("\n")
         elif name == "img":
             self._image(element, part)
         elif name in ("input", "textarea"):
-            self._text.append(_field(element))
+            self._say(_field(element))
         elif name in _BLOCKS:
             self.flush(part)
             self._inside(element, part, depth)
             self.flush(part)
         else:
+            before, self._style = self._style, _styled(self._style, element, name)
             self._inside(element, part, depth)
+            self._style = before
 
     def flush(self, part: Part) -> None:
         """End the paragraph, or item of a list, whose text was gathered."""
-        text = self._taken()
+        text, spans = self._taken()
         if not text:
             return
         if self._item is not None:
-            self._page.item(text, len(self._lists), self._item, part)
+            self._page.item(text, len(self._lists), self._item, part, spans)
             self._item = None
         else:
-            self._page.paragraph(text, part)
+            self._page.paragraph(text, part, spans)
 
-    def _taken(self) -> str:
-        text, self._text = "".join(self._text), []
-        return " ".join(text.split())
+    def _say(self, text: str) -> None:
+        self._text.append(replace(self._style, text=text))
+
+    def _taken(self) -> tuple[str, list[Span]]:
+        """Return what was gathered, as one text and in pieces."""
+        spans, self._text = self._text, []
+        # A line end is white space here, and ends no line.
+        spans = [replace(span, text=" ".join(span.text.split("\n"))) for span in spans]
+        return " ".join("".join(span.text for span in spans).split()), spans
 
     def _inside(self, element: Element, part: Part, depth: int) -> None:
-        self._text.append(element.text or "")
+        self._say(element.text or "")
         for inner in element:
             self.walk(inner, part, depth + 1)
-            self._text.append(inner.tail or "")
+            self._say(inner.tail or "")
 
     def _list(self, element: Element, numbered: bool, part: Part, depth: int) -> None:
         self.flush(part)
@@ -145,10 +158,10 @@ class _Walker:
         self.flush(part)
         self._item = None
         if is_layout(element):
-            self._text.append(element.text or "")
+            self._say(element.text or "")
             for inner in element:
                 self._cells(inner, part, depth + 1)
-                self._text.append(inner.tail or "")
+                self._say(inner.tail or "")
             self.flush(part)
             return
         caption = child(element, "caption")
@@ -168,10 +181,10 @@ class _Walker:
             self.flush(part)
             self._inside(element, part, depth)
         elif local(element) in ("tr", "tbody", "thead", "tfoot"):
-            self._text.append(element.text or "")
+            self._say(element.text or "")
             for inner in element:
                 self._cells(inner, part, depth + 1)
-                self._text.append(inner.tail or "")
+                self._say(inner.tail or "")
         else:
             self.walk(element, part, depth)
         self.flush(part)
@@ -179,7 +192,7 @@ class _Walker:
     def _image(self, element: Element, part: Part) -> None:
         alternative = attribute(element, "alt").strip()
         if alternative:
-            self._text.append(f" {alternative} ")
+            self._say(f" {alternative} ")
         source = attribute(element, "src").strip()
         if not source:
             return
@@ -194,6 +207,18 @@ class _Walker:
             self._page.notices["picture_unreadable"] += 1
             return
         self._page.picture(content, part)
+
+
+def _styled(style: Span, element: Element, name: str) -> Span:
+    """Return how text within an element is marked."""
+    if name in _BOLD:
+        return replace(style, bold=True)
+    if name in _ITALIC:
+        return replace(style, italic=True)
+    address = attribute(element, "href").strip()
+    if name == "a" and address.lower().startswith(("http://", "https://", "mailto:")):
+        return replace(style, link=address)
+    return style
 
 
 def _text_of(element: Element) -> str:

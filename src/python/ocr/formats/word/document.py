@@ -67,7 +67,7 @@ class _Document:
         self._styles = Styles(self._part("styles"))
         self._numbering = Numbering(self._part("numbering"))
         self._reading = _Reading()
-        self._runs = RunReader(self._styles, self._reference)
+        self._runs = RunReader(self._styles, self._reference, self._links)
         self._pictures = PartPictures(package, self._links)
         self._noted = {
             kind: _by_id(self._part(relation), kind) for kind, relation in _NOTE_KINDS.items()
@@ -121,13 +121,13 @@ class _Document:
         marker = self._numbering.marker(name, level) if name else None
         if heading and shown.strip():
             numbered = f"{marker} {shown}" if marker and marker != "\u2022" else shown
-            page.heading(numbered, heading, part)
+            page.heading(numbered, heading, part, text.spans)
         elif marker is not None:
-            page.item(shown, level + style.depth + 1, marker or "\u2022", part)
+            page.item(shown, level + style.depth + 1, marker or "\u2022", part, text.spans)
         elif style.code:
             page.code(shown, part)
         else:
-            page.paragraph(shown, part)
+            page.paragraph(shown, part, text.spans)
         self._rest(text, part)
         if (text.breaks and not begins) or _ends_section(properties):
             self._next_page()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from ocr.formats.relationships import Relationships, is_address
 from ocr.formats.word.styles import Styles
 from ocr.formats.xml import Element, attribute, child, contents, is_on, local
+from ocr.layout.block import Span
 
 _DELETED = ("del", "moveFrom")
 _SIGNS = {
@@ -31,6 +34,9 @@ class ParagraphText:
         boxes: text boxes anchored in it.
         notes: kinds and ids of the notes and comments that it refers to.
         breaks: whether a new page begins in it or after it.
+        spans: the text that is shown, in pieces.
+        instruction: of the field whose result is being read.
+        link: where what is being read leads to.
     """
 
     shown: list[str] = field(default_factory=list)
@@ -40,7 +46,12 @@ class ParagraphText:
     boxes: list[Element] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     breaks: bool = False
+    spans: list[Span] = field(default_factory=list)
+    instruction: str = ""
+    link: str = ""
 
+
+_HYPERLINK = re.compile(r'\s*HYPERLINK\s+"((?:https?://|mailto:)[^"]{1,2000})"', re.I)
 
 Reference = Callable[[str, str], str]
 """Returns what stands in the text for a note, by its kind and id."""
@@ -49,9 +60,10 @@ Reference = Callable[[str, str], str]
 class RunReader:
     """Reads paragraphs of one document."""
 
-    def __init__(self, styles: Styles, reference: Reference) -> None:
+    def __init__(self, styles: Styles, reference: Reference, links: Relationships) -> None:
         self._styles = styles
         self._reference = reference
+        self._links = links
 
     def read(self, paragraph: Element, *, hidden: bool = False) -> ParagraphText:
         """Return what a paragraph has.
@@ -67,11 +79,19 @@ class RunReader:
     def _walk(self, element: Element, text: ParagraphText, into: list[str]) -> None:
         name = local(element)
         match name:
-            case "pPr" | "rPr" | "sdtPr" | "sdtEndPr" | "instrText" | "delInstrText" | "rt":
+            case "pPr" | "rPr" | "sdtPr" | "sdtEndPr" | "delInstrText" | "rt":
                 return
-            case "r":
+            case "instrText":
+                text.instruction += element.text or ""
+            case "fldChar":
+                _field(attribute(element, "fldCharType"), text)
+            case "hyperlink":
+                before, text.link = text.link, self._address(element)
                 for inner in element:
-                    self._walk(inner, text, self._target(element, text, into))
+                    self._walk(inner, text, into)
+                text.link = before
+            case "r":
+                self._run(element, text, self._target(element, text, into))
             case "t" | "delText":
                 into.append(element.text or "")
             case "br" if attribute(element, "type") == "page":
@@ -103,6 +123,27 @@ class RunReader:
                 for inner in element:
                     self._walk(inner, text, target)
 
+    def _run(self, run: Element, text: ParagraphText, into: list[str]) -> None:
+        start = len(text.shown)
+        for inner in run:
+            self._walk(inner, text, into)
+        if into is text.shown:
+            properties = child(run, "rPr")
+            style = self._styles.get(attribute(child(properties, "rStyle"), "val"))
+            bold, italic = child(properties, "b"), child(properties, "i")
+            text.spans.append(
+                Span(
+                    "".join(text.shown[start:]),
+                    text.link,
+                    style.bold if bold is None else is_on(bold),
+                    style.italic if italic is None else is_on(italic),
+                )
+            )
+
+    def _address(self, hyperlink: Element) -> str:
+        found = self._links.get(attribute(hyperlink, "id"))
+        return found.target if found is not None and is_address(found) else ""
+
     def _target(self, run: Element, text: ParagraphText, into: list[str]) -> list[str]:
         properties = child(run, "rPr")
         if properties is None or into is text.deleted:
@@ -111,6 +152,16 @@ class RunReader:
         style = self._styles.get(attribute(child(properties, "rStyle"), "val"))
         hidden = style.hidden if vanish is None else is_on(vanish)
         return text.hidden if hidden else into
+
+
+def _field(kind: str, text: ParagraphText) -> None:
+    """Follow a field through its beginning, its result and its end (ISO/IEC 29500-1, 17.16)."""
+    if kind == "separate":
+        match = _HYPERLINK.match(text.instruction)
+        text.link = match[1] if match else text.link
+    else:
+        text.instruction = ""
+        text.link = "" if kind == "end" else text.link
 
 
 def _pictures(element: Element, inside: str, outside: str) -> Iterator[tuple[str, bool]]:

@@ -24,6 +24,8 @@ class Style:
         depth: of its list within others, where the level in the list does not say it.
         hidden: whether its text is not shown.
         code: whether its text is a listing, as far as its name says.
+        bold: whether its text is stressed so; that of character styles alone counts.
+        italic: likewise.
     """
 
     heading: int = 0
@@ -31,6 +33,8 @@ class Style:
     depth: int = 0
     hidden: bool = False
     code: bool = False
+    bold: bool = False
+    italic: bool = False
 
 
 class Styles:
@@ -48,6 +52,7 @@ class Styles:
 
     def _resolved(self, name: str) -> Style:
         heading, numbering, hidden, code, depth = 0, ("", 0), False, False, 0
+        bold = italic = False
         for _ in range(_DEEPEST_CHAIN):
             element = self._elements.get(name)
             if element is None:
@@ -61,9 +66,11 @@ class Styles:
                 if numbering[0] and inner is not None and not numbering[1]:
                     depth = int(inner[1]) - 1
             hidden = hidden or is_on(child(element, "rPr", "vanish"))
+            bold = bold or is_on(child(element, "rPr", "b"))
+            italic = italic or is_on(child(element, "rPr", "i"))
             code = code or _name(element) in ("html preformatted", "source code", "code")
             name = attribute(child(element, "basedOn"), "val")
-        return Style(heading, numbering, depth, hidden, code)
+        return Style(heading, numbering, depth, hidden, code, bold, italic)
 
 
 def numbering_of(properties: Element | None) -> tuple[str, int]:
