@@ -1,4 +1,4 @@
-"""What vLLM has and the CPU engine has not: responses, messages, and calls of tools."""
+"""Responses, messages, and calls of tools by real vLLM."""
 
 from __future__ import annotations
 
