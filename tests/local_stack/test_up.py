@@ -191,6 +191,12 @@ def test_installs_once_and_again_when_a_lock_changes(bare: Checkout, start_up: S
     assert len(runs.read_text().splitlines()) == 6
 
 
+def test_what_was_compiled_is_kept_for_the_next_start(bare: Checkout, start_up: StartUp) -> None:
+    # As many container images and development machines have it.
+    start_up(packaged=False, PYTHONDONTWRITEBYTECODE="1").ready()
+    assert list((bare.root / "src" / "python").rglob("*.pyc"))
+
+
 def test_a_failed_installation_shows_its_end_and_is_made_again(
     bare: Checkout, start_up: StartUp
 ) -> None:
