@@ -295,3 +295,40 @@ def test_answers_that_are_wrong(tmp_path: Path, api: Replay) -> None:
     }
     _, records = verify(tmp_path, api, "--smoke-only")
     assert "ranked first" in said(records, "6.smoke.rerank")[1]
+
+
+@pytest.mark.parametrize(
+    ("standing", "status", "overridden", "verdict"),
+    [
+        ("equivalent", "promoted", False, Verdict.PASS),
+        ("different", "rolled_back", False, Verdict.FAIL),
+        ("not decided", "running", False, Verdict.INCONCLUSIVE),
+        ("not decided", "promoted", True, Verdict.PASS),
+    ],
+)
+def test_pairs_of_answers_are_judged_where_a_rollout_makes_them(
+    api: Replay,
+    tmp_path: Path,
+    standing: str,
+    status: str,
+    overridden: bool,
+    verdict: Verdict,
+) -> None:
+    figures = {"overridden": ["pairs"]} if overridden else {}
+    events = [{"id": 9, "kind": "promoted", "sentence": "A. Person did it.", "figures": figures}]
+    paired = rollout("r3", status, LATER, events)
+    paired["plan"]["parity"] = {"percent": 10}
+    put(api, [*ROLLOUTS, paired])
+    told = {"standing": standing, "sentence": f"the answers are {standing}", "pairs": 120}
+    api.pages["/admin/parity/rollouts/r3"] = {"rollout": "r3", "verdict": told, "examples": []}
+    _, records = verify(tmp_path, api)
+    predicate = records["6.canary.parity"].statement.predicate
+    assert predicate.verdict is verdict
+    assert f"the answers are {standing}" in predicate.reason
+    assert ("A. Person did it" in predicate.reason) == overridden
+    assert predicate.figures["pairs"] == 120
+
+
+def test_a_rollout_without_pairs_has_no_such_evidence(api: Replay, tmp_path: Path) -> None:
+    _, records = verify(tmp_path, api)
+    assert "6.canary.parity" not in records

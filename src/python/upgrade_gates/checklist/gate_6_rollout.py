@@ -67,6 +67,13 @@ GATE = Gate(
                 command=_VERIFY,
                 binds=_ROLLOUT,
             ),
+            Line(
+                id="6.canary.parity",
+                text="Pairs of answers are equivalent, where the plan has `parity`",
+                command=_VERIFY,
+                binds=_ROLLOUT,
+                optional=True,
+            ),
         ),
         *summed_up(
             "6.promote",

@@ -8,6 +8,9 @@ from upgrade_gates.rollout.upgrade import ENGINE_LINE, ThisUpgrade
 from upgrade_gates.serving.outcome import Outcome
 
 LINES = ("6.canary.route", "6.canary.triggers", "6.promote.default", "6.promote.rollback")
+PARITY_LINE = "6.canary.parity"
+"""Judged only where the last rollout's plan makes pairs of answers."""
+
 ROLLED_BACK = "rolled_back"
 FLIPPED = "flipped"
 SHOWN = 3
@@ -24,14 +27,17 @@ def judge_records(records: Records, upgrade: ThisUpgrade) -> dict[str, Outcome]:
     if not begun:
         none = _none(upgrade, others)
         return dict.fromkeys(LINES, Outcome(none.verdict, none.reason, records.raw))
+    found = {
+        "6.canary.route": _route(begun[-1]),
+        "6.canary.triggers": _triggers(begun[-1]),
+        "6.promote.default": _promoted(begun[-1]),
+        "6.promote.rollback": _rolled_back(begun),
+    }
+    if begun[-1].plan.parity is not None:
+        found[PARITY_LINE] = _same_answers(begun[-1])
     return {
-        line: Outcome(found.verdict, found.reason, records.raw, found.figures)
-        for line, found in (
-            ("6.canary.route", _route(begun[-1])),
-            ("6.canary.triggers", _triggers(begun[-1])),
-            ("6.promote.default", _promoted(begun[-1])),
-            ("6.promote.rollback", _rolled_back(begun)),
-        )
+        line: Outcome(outcome.verdict, outcome.reason, records.raw, outcome.figures)
+        for line, outcome in found.items()
     }
 
 
@@ -87,6 +93,26 @@ def _triggers(last: Rollout) -> Outcome:
     return Outcome(
         Verdict.PASS, f"rollout {last.id}: {said}; out of memory and a dead engine always count"
     )
+
+
+def _same_answers(last: Rollout) -> Outcome:
+    """Judge what pairs of answers have shown. A promotion by override names who decided."""
+    told = last.parity
+    if told is None:
+        return Outcome(Verdict.NOT_CHECKABLE, f"rollout {last.id}: nobody says what its pairs show")
+    figures: dict[str, Figure] = {
+        "standing": told.standing,
+        "pairs": told.pairs,
+        "own_pairs": told.own_pairs,
+    }
+    said = f"rollout {last.id}: {told.sentence}"
+    if told.standing == "equivalent":
+        return Outcome(Verdict.PASS, said, figures=figures)
+    overridden = _override(last) if last.status == PROMOTED else ""
+    if overridden:
+        return Outcome(Verdict.PASS, f"{said}{overridden}", figures=figures)
+    verdict = Verdict.FAIL if told.standing == "different" else Verdict.INCONCLUSIVE
+    return Outcome(verdict, said, figures=figures)
 
 
 def _promoted(last: Rollout) -> Outcome:

@@ -17,6 +17,7 @@ from upgrade_gates.engine import secret
 
 PATH = "/admin/rollouts"
 USAGE = "/admin/usage"
+PARITY = "/admin/parity/rollouts"
 PROMOTED = "promoted"
 MANY_KEYS = 20
 
@@ -53,6 +54,16 @@ class Plan(_Model):
     steps: tuple[Step, ...] = ()
     allow: tuple[str, ...] = ()
     judging: Mapping[str, Any] = {}
+    parity: Mapping[str, Any] | None = None
+
+
+class PairVerdict(_Model):
+    """What pairs of answers have shown."""
+
+    standing: str
+    sentence: str
+    pairs: int = 0
+    own_pairs: int = 0
 
 
 class Rollout(_Model):
@@ -64,6 +75,7 @@ class Rollout(_Model):
         served: requests that the candidate served, as the API's ledger counts them from its start
             to its end; None where the ledger cannot be read.
         failed: those of them that an engine or the API is to blame for.
+        parity: what its pairs have shown; None if it made none, or the API does not tell.
     """
 
     id: str
@@ -75,6 +87,7 @@ class Rollout(_Model):
     ended_at: datetime.datetime | None = None
     served: int | None = None
     failed: int = 0
+    parity: PairVerdict | None = None
     plan: Plan = Plan()
     events: tuple[Event, ...] = ()
 
@@ -111,7 +124,7 @@ def read_records(api: Api, *, seconds: float) -> Records:
             for entry in _entries(listed):
                 events = _entries(_get(client, f"{PATH}/{entry['id']}/events", raw))
                 rollout = Rollout.model_validate({**entry, "events": events})
-                found.append(_with_served(client, rollout, raw))
+                found.append(_with_parity(client, _with_served(client, rollout, raw), raw))
         except httpx.HTTPStatusError as error:
             return _refused(error.response, "\n".join(raw))
         except httpx.HTTPError as error:
@@ -142,6 +155,20 @@ def _with_served(client: httpx.Client, rollout: Rollout, raw: list[str]) -> Roll
         served += sum(int(group["requests"]) - int(group["failures"]) for group in groups)
         failed += sum(int(group["failures"]) for group in groups)
     return rollout.model_copy(update={"served": served, "failed": failed})
+
+
+def _with_parity(client: httpx.Client, rollout: Rollout, raw: list[str]) -> Rollout:
+    """Return a rollout with what its pairs of answers have shown. Texts are left where they are."""
+    if rollout.plan.parity is None:
+        return rollout
+    path = f"{PARITY}/{rollout.id}"
+    answer = client.get(path)
+    if answer.is_error:
+        raw.append(f"> GET {path}\n< {answer.status_code}")
+        return rollout
+    verdict = PairVerdict.model_validate(answer.json()["verdict"])
+    raw.append(f"> GET {path}\n< {answer.status_code}\n{verdict.model_dump_json()}")
+    return rollout.model_copy(update={"parity": verdict})
 
 
 def _of_others(
