@@ -14,6 +14,7 @@ import pytest
 from upgrade_gates.boundary.live import own_words
 from upgrade_gates.boundary.report import Judged, judge_pex, judge_sources, parse_report
 from upgrade_gates.boundary.routing_table import judge_configuration
+from upgrade_gates.candidate.key_route import MARK
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
@@ -183,6 +184,13 @@ def test_a_live_rollout_or_no_admin_key_is_named(
     verdict, why = said(records, "4.provider.chat")
     assert (verdict, "rollout made_1 of smollm2 is running" in why) == (Verdict.FAIL, True), why
     assert not api.admin.aborted
+    api.admin.rollouts.clear()
+    api.admin.answer("POST", "/admin/rollouts", b'{"model": "smollm2"}')
+    api.admin.answer("POST", "/admin/rollouts/made_1/start", json.dumps({"reason": MARK}).encode())
+    _, records = verify(tmp_path, engine, api)
+    assert "if it was killed, end it: POST /admin/rollouts/made_1/abort" in (
+        said(records, "4.provider.chat")[1]
+    )
     api.pages["/admin/keys"] = 403
     _, records = verify(tmp_path, engine, api)
     verdict, why = said(records, "4.routing.chat")

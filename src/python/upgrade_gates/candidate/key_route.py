@@ -127,6 +127,12 @@ async def _standing(admin: Admin, model: str) -> str | None:
         if each.get("model") in names and each.get("started_at")
     ]
     live = next((each for each in ours if each.get("status") in _LIVE), None)
+    if live is not None and await _is_a_check_s(admin, str(live.get("id"))):
+        return (
+            f"rollout {live.get('id')} of {model} was made by another check like this one, which "
+            "runs now or was killed; if it was killed, end it: POST "
+            f"{ROLLOUTS}/{live.get('id')}/abort"
+        )
     if live is not None:
         return (
             f"rollout {live.get('id')} of {model} is {live.get('status')}, so the key is drawn by "
@@ -136,6 +142,12 @@ async def _standing(admin: Admin, model: str) -> str | None:
     if last is not None and last.get("status") == "promoted":
         return f"rollout {last.get('id')} is promoted, so every key is routed to the candidate"
     return None
+
+
+async def _is_a_check_s(admin: Admin, rollout: str) -> bool:
+    """Return whether a rollout was made by a check: what it does is no canary of the operator's."""
+    events = await admin.entries(f"{ROLLOUTS}/{rollout}/events")
+    return any(MARK in str(event.get("sentence")) for event in events)
 
 
 async def names_of(admin: Admin, model: str) -> set[str]:
