@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attestation_testing.records import attested
+from upgrade_gates.rehearse_command import BASELINE_SECONDS, STEPS, Step
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.admin_double import AdminDouble
 from upgrade_gates_testing.process import run
@@ -33,10 +35,16 @@ def engine() -> Iterator[Replay]:
         yield replay
 
 
+def shortened(step: Step) -> Step:
+    """Return a step whose baseline, if it measures one, takes a second."""
+    words = ("1" if word == BASELINE_SECONDS else word for word in step.arguments)
+    return replace(step, arguments=tuple(words))
+
+
 def test_a_rehearsal_leaves_the_evidence_alone(
     tmp_path: Path, engine: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upgrade_gates.rehearse_command.BASELINE_SECONDS", "1")
+    monkeypatch.setattr("upgrade_gates.rehearse_command.STEPS", tuple(map(shortened, STEPS)))
     with replaying("vllm-0.13.0") as api:
         api.admin, api.candidate = AdminDouble(), engine
         session = make_workspace(tmp_path, CONTEXT.format(engine=engine, api=api))
