@@ -156,6 +156,48 @@ def tests_of(stack, fixtures=(), dependencies=(), engine=False, host=False, comp
         )
 
 
+def tests_of_programs(
+    stack,
+    programs,
+    name="tests",
+    files=(),
+    fixtures=(),
+    dependencies=(),
+    environment=(),
+    engine=False,
+    batch=None,
+    timeout=600,
+):
+    """Declare tests that run built programs, which lie beside them as a user finds them in dist/.
+
+    Args:
+        stack: the resolve of the tests; each program has its own inside.
+        programs: packages below src/python whose PEX is built first.
+        name: of the target.
+        files: which files are meant; all tests of the folder if none is named.
+        fixtures: the files that are no tests, such as conftest.py.
+        dependencies: what the tests need and do not import, e.g. files.
+        environment: variables that they get besides, as `NAME` or `NAME=value`.
+        engine: whether they run only by `./pants test-engine`.
+        batch: tests with the same word here may share a process.
+        timeout: seconds for one file; the first one to run unpacks the programs.
+    """
+    python_tests(
+        name=name,
+        resolve=stack,
+        dependencies=[*([":fixtures"] if fixtures else []), *dependencies],
+        runtime_package_dependencies=[f"//src/python/{package}:pex" for package in programs],
+        # A PEX unpacks itself once; without this it would do so for every run.
+        extra_env_vars=["PEX_ROOT", *environment],
+        tags=["engine"] if engine else [],
+        timeout=timeout,
+        **({"sources": files} if files else {}),
+        **({"batch_compatibility_tag": batch} if batch else {}),
+    )
+    if fixtures:
+        python_test_utils(name="fixtures", sources=fixtures, resolve=stack)
+
+
 def testing_library(stacks):
     """Declare a package of test doubles that the tests of several folders import."""
     python_test_utils(
