@@ -9,8 +9,8 @@ from typing import Any
 from llm_provider.config import Timeouts, UpstreamConfig
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
+from waiting_testing.waiting import PATIENCE
 
-PATIENCE = 60.0
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 

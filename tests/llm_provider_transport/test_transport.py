@@ -27,7 +27,8 @@ from llm_provider.errors import (
 from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from llm_provider_testing.upstream_calls import PATIENCE, Run, ask, whole, with_engine
+from llm_provider_testing.upstream_calls import Run, ask, whole, with_engine
+from waiting_testing.waiting import PATIENCE
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -16,7 +16,8 @@ from llm_provider.errors import (
 )
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
-from llm_provider_testing.upstream_calls import PATIENCE, Run, ask, until_full, whole, with_engine
+from llm_provider_testing.upstream_calls import Run, ask, until_full, whole, with_engine
+from waiting_testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 

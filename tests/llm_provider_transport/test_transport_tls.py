@@ -15,8 +15,7 @@ from llm_provider.config import Timeouts, UpstreamConfig
 from llm_provider.errors import UpstreamUnavailable
 from llm_provider.transport import HTTPTransport
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, scripted_engine
-
-PATIENCE = 60.0
+from waiting_testing.waiting import PATIENCE
 
 
 @pytest.fixture

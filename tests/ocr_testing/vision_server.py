@@ -20,6 +20,7 @@ from ocr.conversion.convert import convert
 from ocr.conversion_options import ConversionOptions
 from ocr.documents.images import ImageDocument
 from ocr.engines.opening import open_engine
+from waiting_testing.waiting import PATIENCE
 
 Answer = Callable[[dict[str, Any], dict[str, str]], tuple[int, object]]
 """From the body of a request and its headers to status and document; status 0 hangs up."""
@@ -60,9 +61,6 @@ def completion(text: str | None, reason: str = "stop") -> tuple[int, object]:
     """Return a chat completion."""
     message = {"role": "assistant", "content": text}
     return 200, {"choices": [{"index": 0, "message": message, "finish_reason": reason}]}
-
-
-PATIENCE = 60.0
 
 
 @dataclass

@@ -21,8 +21,9 @@ from querylake_api.rollouts.records.repository import RolloutRepository
 from querylake_api_testing.commands import Run
 from querylake_api_testing.connections import App, Connection, Serve, server_of
 from querylake_api_testing.databases import TestPostgres, database_folder
-from querylake_api_testing.ocr import LIMIT, PATIENCE, SERVICE_KEY, VIEW, ConfigureOcr
+from querylake_api_testing.ocr import LIMIT, SERVICE_KEY, VIEW, ConfigureOcr
 from querylake_api_testing.running import RunningApi, running_api, write_config
+from waiting_testing.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,9 @@ from querylake_api.ray_serve.replica import Replica
 from querylake_api_testing.replicas import replicas
 from querylake_api_testing.running import create_key, write_config
 from request_replay.agreement import APPLICATION
+from waiting_testing.waiting import PATIENCE
 
 CHATS = "/v1/chat/completions"
-PATIENCE = 150
 STREAM = {"model": "chatty", "stream": True, "messages": []}
 TWO = Scale(min_replicas=2, max_replicas=2, cpus=0.1)
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import httpx
 
 from querylake_api_testing.running import RunningApi
+from waiting_testing.waiting import PATIENCE
 
-PATIENCE = 60.0
 SERVICE_KEY = "ocr-service-secret"
 JOB = "/v1/ocr/jobs/ocrjob_1"
 LIMIT = 200_000

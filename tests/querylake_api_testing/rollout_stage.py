@@ -21,9 +21,7 @@ from llm_provider_testing.scripted_engine import (
     scripted_engine,
 )
 from querylake_api_testing.running import RunningApi, running_api, write_config
-
-PATIENCE = 150
-"""Seconds that a rollout may take on a busy machine; on an idle one it is a matter of a few."""
+from waiting_testing.waiting import PATIENCE
 
 PLAN: dict[str, Any] = {
     "model": "chatty",

@@ -11,11 +11,10 @@ import httpx
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
 from querylake_api_testing.running import RunningApi, running_api, write_config
+from waiting_testing.waiting import PATIENCE
 
 PATH = "/v1/chat/completions"
 CHAT = {"model": "m", "messages": []}
-PATIENCE = 60.0
-"""Seconds that the API waits for an engine, unless it is hurried."""
 
 
 class Replicas:

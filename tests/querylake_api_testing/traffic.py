@@ -13,6 +13,8 @@ from itertools import count
 import asyncpg  # type: ignore[import-untyped]  # ships none
 import httpx
 
+from waiting_testing.waiting import eventually
+
 Record = dict[str, object]
 
 
@@ -82,21 +84,9 @@ async def records(url: str) -> list[Record]:
     return [dict(row) for row in rows]
 
 
-async def eventually(
-    url: str, holds: Callable[[list[Record]], bool], *, seconds: float = 120
-) -> list[Record]:
+async def recorded(url: str, holds: Callable[[list[Record]], bool]) -> list[Record]:
     """Return the ledger once something holds of it."""
-    found: list[Record] = []
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                found = await records(url)
-                if holds(found):
-                    return found
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        outcomes = Counter(str(record["outcome"]) for record in found)
-        raise AssertionError(f"the ledger has {len(found)} records: {outcomes}") from None
+    return await eventually(lambda: records(url), holds, pause=0.1)
 
 
 def ids(found: list[Record]) -> list[str]:

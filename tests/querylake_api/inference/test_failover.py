@@ -28,7 +28,8 @@ from querylake_api_testing.engine_faults import (
     say_nothing,
     talk_nonsense,
 )
-from querylake_api_testing.several_engines import CHAT, PATH, PATIENCE, Replicas, replicas
+from querylake_api_testing.several_engines import CHAT, PATH, Replicas, replicas
+from waiting_testing.waiting import PATIENCE, eventually
 
 PATIENT: dict[str, object] = {"reserve": 1000.0}
 """Retries, for tests that are about something else."""
@@ -185,13 +186,10 @@ async def test_a_client_that_leaves_between_two_attempts(pair: Replicas) -> None
     client = Client(pair.api)
     await client.connect()
     await client.send(CHAT)
-    async with asyncio.timeout(PATIENCE):
-        while pair.asked() != [1, 1]:
-            await asyncio.sleep(0.005)
-        client.leave()
-        await gone.wait()
-        while (await pair.upstream("e1"))["outstanding"]:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: pair.asked() == [1, 1], pause=0.005)
+    client.leave()
+    await asyncio.wait_for(gone.wait(), PATIENCE)
+    await eventually(lambda: pair.upstream("e1"), lambda state: not state["outstanding"])
     [record] = [line for line in pair.api.log_lines() if line.get("path") == PATH]
     assert (record["outcome"], record["attempts"]) == ("client_abort", 2)
 

@@ -12,8 +12,8 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, completion
 from querylake_api_testing.client import Client
 from querylake_api_testing.running import RunningApi, running_api, write_config
+from waiting_testing.waiting import eventually
 
-PATIENCE = 60.0
 CHAT: dict[str, object] = {"model": "m", "messages": []}
 
 
@@ -43,17 +43,13 @@ class Held:
 
     async def has(self, count: int) -> None:
         """Wait until that many requests have come to it."""
-        async with asyncio.timeout(PATIENCE):
-            while len(self.engine.requests) < count:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: len(self.engine.requests) >= count, pause=0.005)
 
 
 async def waiting(api: RunningApi, count: int) -> None:
     """Wait until that many requests are in the API, whether with the engine or in the line."""
     wanted = f"querylake_requests_in_flight {count + 1}.0"  # with the one that asks
-    async with asyncio.timeout(PATIENCE):
-        while wanted not in (await api.client.get("/metrics")).text:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: api.client.get("/metrics"), lambda told: wanted in told.text)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from querylake_api.limits.estimate import ANSWER_TOKENS, MEDIA_TOKENS, estimated
 from querylake_api.limits.headers import duration
 from querylake_api_testing.running import RunningApi
 from querylake_api_testing.streams import whole_stream
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "default", "messages": []}
 
@@ -219,10 +220,9 @@ async def test_every_ending_gives_the_place_back(api: RunningApi, engine: Script
 
 async def until_admitted(api: RunningApi, key: dict[str, Any], **fields: object) -> httpx.Response:
     """Ask until the previous request, whose client has its answer, is over for the server too."""
-    async with asyncio.timeout(60):
-        while (response := await chat(api, key, **fields)).status_code == 429:
-            await asyncio.sleep(0.01)
-    return response
+    return await eventually(
+        lambda: chat(api, key, **fields), lambda response: response.status_code != 429
+    )
 
 
 async def test_a_key_can_be_changed(api: RunningApi) -> None:

@@ -19,6 +19,7 @@ from querylake_api.configuration.loading import load_configuration
 from querylake_api.keys.models import Scope
 from querylake_api_testing.process import ServeProcess, fresh_connections, serve_process
 from querylake_api_testing.running import create_key
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "default", "messages": []}
 
@@ -162,9 +163,9 @@ async def test_concurrency_is_counted_together_and_a_killed_process_gives_its_pa
     victim = (await keys.pids())[0]
     os.kill(victim, signal.SIGKILL)
     await server.logged(f"worker process {victim} ended")
-    async with asyncio.timeout(60):
-        while (lost := sum(_broken(task) for task in tasks)) + streams.at_engine != 6:
-            await asyncio.sleep(0.02)
+    lost = await eventually(
+        lambda: sum(_broken(task) for task in tasks), lambda lost: lost + streams.at_engine == 6
+    )
     # What the dead process held can be had again, and not one more.
     more: list[asyncio.Task[bytes]] = []
     async with asyncio.timeout(60):

@@ -21,6 +21,7 @@ from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.record import RequestRecord
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key
+from waiting_testing.waiting import eventually
 
 PLACE = {"route": "/v1/x", "model": "m", "upstream": "u", "stack": "stable"}
 CHAT = {"model": "default", "messages": []}
@@ -170,19 +171,21 @@ async def test_any_worker_tells_the_sum_also_after_one_was_killed(config_file: P
     async def left_on_disk(count: int) -> None:
         """Wait until that many requests are counted where a killed worker cannot lose them."""
         folder = config_file.parent / ".querylake" / "state" / "metrics"
-        async with asyncio.timeout(60):
-            while True:
-                counts = [read_snapshot(path, {}).counters for path in folder.glob("*.json")]
-                each = [counters.get("querylake_attempts", {}) for counters in counts]
-                if sum(sum(numbers.values()) for numbers in each) == count:
-                    return
-                await asyncio.sleep(0.1)
+
+        def attempts() -> float:
+            counts = [read_snapshot(path, {}).counters for path in folder.glob("*.json")]
+            each = [counters.get("querylake_attempts", {}) for counters in counts]
+            return sum(sum(numbers.values()) for numbers in each)
+
+        await eventually(attempts, lambda seen: seen == count)
 
     async def reaches(count: int) -> None:
         """Wait until every worker that may answer has heard of every request."""
-        async with asyncio.timeout(60):
-            while [await counted() for _ in range(4)] != [count] * 4:
-                await asyncio.sleep(0.1)
+
+        async def seen() -> list[float]:
+            return [await counted() for _ in range(4)]
+
+        await eventually(seen, lambda numbers: numbers == [count] * 4)
 
     async with serve_process(config_file, "--port", "0", "--workers", "2") as server:
         workers = [

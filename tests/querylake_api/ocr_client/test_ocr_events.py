@@ -11,12 +11,12 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api_testing.ocr import (
     JOB,
-    PATIENCE,
     connect,
     event,
     head,
 )
 from querylake_api_testing.running import RunningApi
+from waiting_testing.waiting import PATIENCE
 
 
 async def test_events_are_passed_on_one_by_one(

@@ -10,7 +10,6 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine
 from querylake_api_testing.ocr import (
     JOB,
-    PATIENCE,
     SERVICE_KEY,
     VIEW,
     ConfigureOcr,
@@ -20,6 +19,7 @@ from querylake_api_testing.ocr import (
     upload,
 )
 from querylake_api_testing.running import RunningApi, running_api
+from waiting_testing.waiting import PATIENCE
 
 
 async def test_the_service_learns_whose_it_is_and_nothing_of_the_clients_key(

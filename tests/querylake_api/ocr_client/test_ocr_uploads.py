@@ -11,7 +11,6 @@ import httpx
 from llm_provider_testing.scripted_engine import ScriptedEngine
 from querylake_api_testing.ocr import (
     LIMIT,
-    PATIENCE,
     ConfigureOcr,
     connect,
     head,
@@ -19,6 +18,7 @@ from querylake_api_testing.ocr import (
     upload,
 )
 from querylake_api_testing.running import RunningApi, running_api
+from waiting_testing.waiting import PATIENCE
 
 
 async def test_an_upload_arrives_byte_for_byte(

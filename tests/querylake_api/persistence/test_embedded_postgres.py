@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from querylake_api.persistence.keeper import ensure_keeper
 from querylake_api.persistence.postmaster import Postmaster, find_postmaster
 from querylake_api_testing.databases import database_folder
 from querylake_api_testing.process import environment
+from waiting_testing.waiting import eventually
 
-PATIENCE = 90.0
 PSQL = POSTGRES_VERSIONS[18] / "psql"
 
 needs_root = pytest.mark.skipif(
@@ -72,12 +72,6 @@ async def answer(url: str) -> int:
         return value
     finally:
         await connection.close()
-
-
-async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not what():
-            await asyncio.sleep(0.05)
 
 
 def as_nobody(server: Postmaster) -> str:
@@ -126,7 +120,7 @@ async def test_a_folder_of_an_older_version_is_closed_at_once(short_folder: Path
             assert "trust" not in (short_folder / "pg_hba.conf").read_text()
             assert await answer(url) == 1
             log = short_folder / "log"
-            await until(lambda: log.read_text().count("received SIGHUP") == 2)
+            await eventually(lambda: log.read_text().count("received SIGHUP") == 2)
     (short_folder / "pg_hba.conf").write_text(trusting)
     async with running(short_folder) as again:
         assert "trust" not in (short_folder / "pg_hba.conf").read_text()
@@ -160,7 +154,7 @@ async def test_it_is_started_again_by_one_of_those_who_use_it(
         before = found(folder)
         keeping = [asyncio.create_task(each.keep_running()) for each in (one, other)]
         os.kill(before.pid, signal.SIGKILL)
-        await until(lambda: "runs again" in caplog.text)
+        await eventually(lambda: "runs again" in caplog.text)
         after = found(folder)
         assert after.pid != before.pid
         assert after.socket_dir == before.socket_dir
@@ -181,12 +175,12 @@ async def test_attempts_become_fewer_while_it_cannot_start(
         version = short_folder / "PG_VERSION"
         version.write_text("17\n")
         keeping = asyncio.create_task(server.keep_running())
-        await until(lambda: "the next attempt is in 0.04 s" in caplog.text)
+        await eventually(lambda: "the next attempt is in 0.04 s" in caplog.text)
         assert "holds data of PostgreSQL 17, and this version of QueryLake works with 18" in (
             caplog.text
         )
         version.write_text("18\n")
-        await until(lambda: "runs again" in caplog.text)
+        await eventually(lambda: "runs again" in caplog.text)
         keeping.cancel()
 
 
@@ -228,7 +222,7 @@ async def test_it_ends_when_all_who_used_it_were_killed(short_folder: Path) -> N
         assert found(short_folder) == server, "somebody still uses it"
         other.kill()
         other.wait()
-        await until(lambda: find_postmaster(short_folder) is None)
+        await eventually(lambda: find_postmaster(short_folder) is None)
     assert "received fast shutdown request" in (short_folder / "log").read_text()
 
 
@@ -237,9 +231,9 @@ async def test_one_that_even_its_keeper_left_is_taken_over_and_ended(
 ) -> None:
     with user_process(short_folder) as user:
         server = found(short_folder)
-        await until(lambda: len(keepers(short_folder)) == 1)
+        await eventually(lambda: len(keepers(short_folder)) == 1)
         os.kill(keepers(short_folder)[0], signal.SIGKILL)
-        await until(lambda: not keepers(short_folder))
+        await eventually(lambda: not keepers(short_folder))
         user.kill()
         user.wait()
     assert found(short_folder) == server
@@ -280,7 +274,7 @@ async def test_it_stays_for_a_living_process_of_an_older_version(short_folder: P
         server = found(short_folder)
     assert found(short_folder) == server
     (short_folder / ".handle_pids.json").write_text("[]")
-    await until(lambda: find_postmaster(short_folder) is None)
+    await eventually(lambda: find_postmaster(short_folder) is None)
 
 
 async def test_a_folder_whose_making_was_cut_short_is_made_anew(short_folder: Path) -> None:
@@ -307,5 +301,5 @@ async def test_a_folder_has_one_keeper(short_folder: Path) -> None:
         for _ in range(3):
             ensure_keeper(short_folder)
         # One that finds another ends.
-        await until(lambda: len(keepers(short_folder)) == 1)
-    await until(lambda: not keepers(short_folder))
+        await eventually(lambda: len(keepers(short_folder)) == 1)
+    await eventually(lambda: not keepers(short_folder))

@@ -20,8 +20,7 @@ from querylake_api_testing.databases import database_folder
 from querylake_api_testing.full_disk import fill, needs_mounts, on_small_disk
 from querylake_api_testing.process import ServeProcess
 from querylake_api_testing.running import write_config
-
-PATIENCE = 120.0
+from waiting_testing.waiting import PATIENCE, eventually
 
 pytestmark = needs_mounts
 
@@ -73,9 +72,7 @@ async def test_a_disk_that_fills_up_later_takes_nothing_from_callers(
                     "/v1/chat/completions", json={"model": "m", "messages": []}, timeout=60
                 )
                 assert response.status_code == 200, response.text
-            async with asyncio.timeout(PATIENCE):
-                while await recorded(database) < 50:
-                    await asyncio.sleep(0.1)
+            await eventually(lambda: recorded(database), lambda count: count >= 50)
         assert await running.end(signal.SIGTERM) == 0
     finally:
         await running.kill()

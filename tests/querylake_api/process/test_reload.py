@@ -24,6 +24,7 @@ from querylake_api.keys.models import Scope
 from querylake_api_testing.process import fresh_connections, serve_process
 from querylake_api_testing.running import RunningApi, create_key
 from querylake_api_testing.streams import whole_stream
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "default", "messages": []}
 
@@ -160,12 +161,10 @@ async def test_one_request_or_signal_reloads_every_worker(
 
         async def settled(generation: int) -> dict[str, Any]:
             """Wait until whoever is asked has heard that both workers run a generation."""
-            async with asyncio.timeout(60):
-                while True:
-                    document = await config()
-                    if [each["generation"] for each in document["workers"]] == [generation] * 2:
-                        return document
-                    await asyncio.sleep(0.05)
+            return await eventually(
+                config,
+                lambda told: [each["generation"] for each in told["workers"]] == [generation] * 2,
+            )
 
         before = await settled(1)
         assert {worker["digest"] for worker in before["workers"]} == {before["digest"]}

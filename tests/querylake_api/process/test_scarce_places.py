@@ -20,8 +20,8 @@ from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, running_api, write_config
+from waiting_testing.waiting import PATIENCE
 
-PATIENCE = 120.0
 OPEN_FILES = 256
 IDLE = 400
 CHATS = 20

@@ -15,6 +15,7 @@ from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, in_tw
 from querylake_api.persistence.postmaster import find_postmaster
 from querylake_api_testing.process import accepts, environment, serve_process
 from querylake_api_testing.running import write_config
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "m", "messages": []}
 
@@ -76,8 +77,7 @@ async def test_a_life_with_an_embedded_database(
             pieces = response.aiter_bytes()
             assert b"one" in await anext(pieces)
             ending = asyncio.create_task(server.end(signal.SIGTERM))
-            while await accepts(server.url):
-                await asyncio.sleep(0.02)
+            await eventually(lambda: accepts(server.url), lambda accepting: not accepting)
             finish.set()
             rest = b"".join([piece async for piece in pieces])
         assert b" two" in rest
@@ -89,9 +89,7 @@ async def test_a_life_with_an_embedded_database(
     async with serve_process(config) as server:
         await keys(config, "list")
         assert await server.end(signal.SIGKILL) == -signal.SIGKILL
-    async with asyncio.timeout(60):
-        while postgres_running(config):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not postgres_running(config))
     async with serve_process(config) as server:
         assert await server.end(signal.SIGINT) == 0
     assert not postgres_running(config)
@@ -126,9 +124,7 @@ async def test_postgres_is_started_again_under_several_workers_and_ends_with_the
                 assert response.status_code == 200, response.text
         # Workers whose parent is killed drain and end; so does the database that they shared.
         assert await server.end(signal.SIGKILL) == -signal.SIGKILL
-        async with asyncio.timeout(60):
-            while find_postmaster(folder) is not None:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: find_postmaster(folder) is None)
 
 
 async def test_what_the_drain_timeout_cuts_is_told_so(

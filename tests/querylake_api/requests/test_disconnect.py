@@ -9,11 +9,9 @@ import pytest
 from llm_provider_testing.scripted_engine import Exchange, ScriptedEngine, answer_chat
 from querylake_api_testing.client import Client
 from querylake_api_testing.running import RunningApi
+from waiting_testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("_any_server")
-
-PATIENCE = 30.0
-"""Seconds; sooner than any timeout of the API."""
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from llm_provider_testing.scripted_engine import (
 from querylake_api.rollouts.control.sentinel import CANDIDATE_TIMEOUT, LOOK_INTERVAL
 from querylake_api.upstreams.monitor import MIN_PAUSE_SECONDS
 from querylake_api_testing.databases import TestPostgres
-from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, hung_up, stage_config
+from querylake_api_testing.rollout_stage import GATES_HOLD, Stage, hung_up, stage_config
 from querylake_api_testing.running import running_api
+from waiting_testing.waiting import PATIENCE
 
 SECONDS = 5.0
 """From the moment that a fault can be seen to the end of the rollout.

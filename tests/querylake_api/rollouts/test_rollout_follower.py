@@ -14,8 +14,7 @@ from querylake_api.rollouts.records.transition import transition
 from querylake_api.rollouts.routing.assignment import RolloutAssignment
 from querylake_api.rollouts.routing.follower import POLL_SECONDS, Follower
 from querylake_api_testing.rollout_database import started
-
-PATIENCE = 60.0
+from waiting_testing.waiting import PATIENCE
 
 
 async def test_one_look_is_enough_and_there_are_several_in_a_second(

@@ -14,8 +14,9 @@ import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine, scripted_engine
 from querylake_api.rollouts.routing.follower import Follower
-from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, stage_config
+from querylake_api_testing.rollout_stage import GATES_HOLD, Stage, stage_config
 from querylake_api_testing.running import running_api
+from waiting_testing.waiting import PATIENCE
 
 
 @dataclass(frozen=True)

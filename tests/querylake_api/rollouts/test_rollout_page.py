@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from querylake_api_testing.browser import Page, browser_page, chromium
-from querylake_api_testing.rollout_stage import PATIENCE, Stage, every, refused, rollout_stage
+from querylake_api_testing.rollout_stage import Stage, every, refused, rollout_stage
+from waiting_testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
     chromium() is None, reason="no Chromium here; Debian's package `chromium` is enough"

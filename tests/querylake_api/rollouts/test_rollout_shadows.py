@@ -10,8 +10,9 @@ import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, answer_chat, scripted_engine
 from querylake_api.rollouts.routing.shadows import MAX_COPIES
-from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, Stage, stage_config
+from querylake_api_testing.rollout_stage import GATES_HOLD, Stage, stage_config
 from querylake_api_testing.running import running_api
+from waiting_testing.waiting import PATIENCE
 
 COPIED = [{"percent": 0, "shadow_percent": 99.9, "bake_seconds": 0}]
 FOREVER = 3600

@@ -17,7 +17,8 @@ from llm_provider_testing.scripted_engine import Exchange, scripted_engine
 from querylake_api.cli import app
 from querylake_api.rollouts.control.webhooks import signature
 from querylake_api_testing.databases import TestPostgres
-from querylake_api_testing.rollout_stage import PATIENCE, PLAN, Stage, rollout_stage
+from querylake_api_testing.rollout_stage import PLAN, Stage, rollout_stage
+from waiting_testing.waiting import PATIENCE
 
 SLOWLY = {"steps": [{"percent": 50, "bake_seconds": 600}]}
 SECRET = "s3cret"

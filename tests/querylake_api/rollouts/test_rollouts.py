@@ -18,7 +18,6 @@ from llm_provider_testing.scripted_engine import (
 )
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.rollout_stage import (
-    PATIENCE,
     PLAN,
     Stage,
     every,
@@ -29,6 +28,7 @@ from querylake_api_testing.rollout_stage import (
     truncated,
 )
 from querylake_api_testing.running import RunningApi, running_api
+from waiting_testing.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 from llm_provider_testing.scripted_engine import Exchange, answer_chat, answering
-from querylake_api_testing.several_engines import PATIENCE, replicas
+from querylake_api_testing.several_engines import replicas
+from waiting_testing.waiting import PATIENCE, eventually
 
 
 async def test_an_engine_that_fails_is_spared_and_comes_back(
@@ -60,9 +61,7 @@ async def test_a_stream_that_begins_closes_the_breaker(tmp_path: Path, database_
             await exchange.end_stream()
 
         engine.script = script
-        async with asyncio.timeout(PATIENCE):
-            while (await running.upstream("e0"))["breaker"] == "open":
-                await asyncio.sleep(0.02)
+        await eventually(lambda: running.upstream("e0"), lambda state: state["breaker"] != "open")
         async with running.streaming() as pieces:
             assert b"one" in await anext(pieces)
             state = await running.upstream("e0")
@@ -91,13 +90,11 @@ async def test_clients_that_leave_never_open_a_breaker(tmp_path: Path, database_
         engine.script = script
         for _ in range(4):
             asking = asyncio.create_task(running.ask())
-            async with asyncio.timeout(PATIENCE):
-                before = len(engine.requests)
-                while len(engine.requests) == before:
-                    await asyncio.sleep(0.005)
+            before = len(engine.requests)
+            await eventually(lambda: len(engine.requests), before.__lt__, pause=0.005)
             asking.cancel()
             await asyncio.wait_for(gone.acquire(), PATIENCE)
-        async with asyncio.timeout(PATIENCE):
-            while (state := await running.upstream("e0"))["outstanding"]:
-                await asyncio.sleep(0.01)
+        state = await eventually(
+            lambda: running.upstream("e0"), lambda state: not state["outstanding"]
+        )
         assert state["breaker"] == "closed"

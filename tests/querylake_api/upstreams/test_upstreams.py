@@ -16,8 +16,8 @@ from llm_provider_testing.scripted_engine import (
     scripted_engine,
 )
 from querylake_api_testing.running import RunningApi, running_api, write_config
+from waiting_testing.waiting import eventually
 
-PATIENCE = 60.0
 CHAT = {"model": "m", "messages": []}
 
 
@@ -109,10 +109,7 @@ async def upstream(api: RunningApi, name: str = "engine") -> dict[str, Any]:
 
 async def becomes(api: RunningApi, condition: str) -> dict[str, Any]:
     """Wait until the engine is in a condition."""
-    async with asyncio.timeout(PATIENCE):
-        while (state := await upstream(api))["condition"] != condition:
-            await asyncio.sleep(0.02)
-    return state
+    return await eventually(lambda: upstream(api), lambda state: state["condition"] == condition)
 
 
 async def status_of_a_chat(api: RunningApi) -> tuple[int, str | None]:
@@ -176,12 +173,9 @@ async def test_an_engine_that_is_well_and_does_nothing(api: RunningApi, watched:
 
 async def test_an_engine_that_was_started_anew(api: RunningApi, watched: Watched) -> None:
     watched.metrics = vllm_metrics(running=0, tokens=7)
-    async with asyncio.timeout(PATIENCE):
-        while (await upstream(api))["tokens_total"] != 7:
-            await asyncio.sleep(0.02)
-        watched.metrics = vllm_metrics(running=0, tokens=0, started=2000.0)
-        while (state := await upstream(api))["restarts"] != 1:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: upstream(api), lambda state: state["tokens_total"] == 7)
+    watched.metrics = vllm_metrics(running=0, tokens=0, started=2000.0)
+    state = await eventually(lambda: upstream(api), lambda state: state["restarts"] == 1)
     assert state["last_restart_at"] is not None
 
 

@@ -24,14 +24,15 @@ from querylake_api.usage.ledger import Ledger
 from querylake_api_testing.databases import TestPostgres
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key, running_api
-from querylake_api_testing.traffic import Traffic, eventually, ids, records
+from querylake_api_testing.traffic import Traffic, ids, recorded, records
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "default", "messages": []}
 
 
 async def ledger(url: str, count: int) -> dict[str, dict[str, object]]:
     """Return the records by request id, once there are so many."""
-    found = await eventually(url, lambda found: len(found) >= count)
+    found = await recorded(url, lambda found: len(found) >= count)
     assert len(found) == count
     return {str(record["request_id"]): record for record in found}
 
@@ -157,9 +158,7 @@ async def test_what_comes_while_records_are_shipped_is_shipped_the_next_time(
 
 async def told(api: RunningApi, words: bytes) -> None:
     """Wait until the log says something."""
-    async with asyncio.timeout(60):
-        while words not in api.log.getvalue():
-            await asyncio.sleep(0.05)
+    await eventually(lambda: words in api.log.getvalue())
 
 
 async def test_the_database_goes_away_under_load(
@@ -177,7 +176,7 @@ async def test_the_database_goes_away_under_load(
             await traffic.reaches(away + 150)
         assert traffic.other == {}, "no client notices"
         served = {request.headers["x-request-id"] for request in engine.requests}
-        found = await eventually(database_url, lambda found: served <= set(ids(found)))
+        found = await recorded(database_url, lambda found: served <= set(ids(found)))
     assert len(found) == len(set(ids(found)))
     # Those whose clients left before an engine was asked are in the ledger all the same.
     unserved = [record for record in found if record["request_id"] not in served]

@@ -18,7 +18,8 @@ from querylake_api.keys.models import Scope
 from querylake_api_testing.databases import TestPostgres, database_folder
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import create_key, write_config
-from querylake_api_testing.traffic import Record, Traffic, eventually, ids, records
+from querylake_api_testing.traffic import Record, Traffic, ids, recorded, records
+from waiting_testing.waiting import eventually
 
 KILLS = int(os.environ.get("QUERYLAKE_KILLS", "2"))
 """More of them for a series that takes minutes; see docs/operations/usage.md."""
@@ -49,9 +50,7 @@ class Served:
 
     async def waited_for(self, name: str) -> None:
         """Wait until the engine has a request that it never answers."""
-        async with asyncio.timeout(60):
-            while not any(each.startswith(name) for each in self.asked):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: any(each.startswith(name) for each in self.asked))
 
 
 async def traffic_to(config_file: Path) -> Traffic:
@@ -96,7 +95,7 @@ async def test_the_process_is_killed_again_and_again(
                 server.process.kill()
                 await server.process.wait()
     async with serve_process(config_file, "--port", "0") as server:
-        found = await eventually(
+        found = await recorded(
             database_url,
             lambda found: served.asked <= {str(record["request_id"]) for record in found},
         )
@@ -127,7 +126,7 @@ async def test_the_others_take_over_what_a_killed_worker_left(
             await traffic.reaches(40)
             os.kill(random.choice(workers), signal.SIGKILL)
             await traffic.reaches(len(traffic.answered) + 40)
-        found = await eventually(
+        found = await recorded(
             database_url,
             lambda found: served.asked <= {str(record["request_id"]) for record in found},
         )
@@ -173,7 +172,7 @@ async def test_postgres_is_killed_under_load(
                 await asyncio.to_thread(own_postgres.restart)
                 await traffic.reaches(len(traffic.answered) + 40)
             assert traffic.other == {}, "no client notices"
-            found = await eventually(
+            found = await recorded(
                 url,
                 lambda found: served.asked <= {str(record["request_id"]) for record in found},
             )

@@ -21,6 +21,7 @@ from querylake_api_testing.process import (
 )
 from querylake_api_testing.running import create_key
 from querylake_api_testing.streams import whole_stream
+from waiting_testing.waiting import eventually
 
 CHAT = {"model": "default", "messages": []}
 
@@ -85,8 +86,7 @@ async def test_streams_finish_on_every_worker_before_the_end(
         for _ in streams:
             await begun.acquire()
         ending = asyncio.create_task(server.end(signal.SIGTERM))
-        while await accepts(server.url):
-            await asyncio.sleep(0.02)
+        await eventually(lambda: accepts(server.url), lambda accepting: not accepting)
         finish.set()
         for answer in await asyncio.gather(*streams):
             assert answer.endswith(b"data: [DONE]\n\n")
@@ -122,8 +122,7 @@ async def test_a_second_signal_ends_the_drain(config_file: Path, engine: Scripte
             pieces = response.aiter_bytes()
             assert b"one" in await anext(pieces)
             server.process.send_signal(signal.SIGTERM)
-            while await accepts(server.url):
-                await asyncio.sleep(0.02)
+            await eventually(lambda: accepts(server.url), lambda accepting: not accepting)
             assert await server.end(signal.SIGTERM) == 0
             rest = b"".join([piece async for piece in pieces])
             assert b'"code":"shutting_down"' in rest
@@ -133,9 +132,7 @@ async def test_workers_end_with_their_parent(config_file: Path) -> None:
     async with serve_process(config_file, "--port", "0", "--workers", "2") as server:
         pids = worker_pids(server)
         server.process.kill()
-        async with asyncio.timeout(60):
-            while any(Path(f"/proc/{pid}").exists() for pid in pids):
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 async def test_workers_that_cannot_start_are_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Waiting in tests: for what is to come, and how long at most."""
