@@ -70,7 +70,8 @@ async def test_no_module_of_the_request_path_is_left_out(
             await api.requests_logged(3)
     assert (whole.status_code, streamed.status_code) == (200, 200)
     assert ran
-    assert silent(ran) == [], "say `# compiled: ` or `# interpreted: ` there, with the reason"
+    unsaid = "\n".join(silent(ran))
+    assert not unsaid, f"say `# compiled: ` or `# interpreted: ` there, with the reason:\n{unsaid}"
 
 
 def test_a_module_that_says_nothing_is_found(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Bridges on the way of a request to its engine, and of the response back."""
 
+# interpreted: a model without bridges costs a look-up here.
+
 from __future__ import annotations
 
 import json

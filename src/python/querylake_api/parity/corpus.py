@@ -1,5 +1,7 @@
 """Recording requests of those who agreed, beside the requests and never in their way."""
 
+# interpreted: a request that is not recorded costs a comparison here.
+
 from __future__ import annotations
 
 import asyncio

@@ -4,6 +4,8 @@ The caller's own response is not touched, and nobody waits for a pair. There are
 a time in each worker, so many in a rollout, and none while another copy of the model would wait.
 """
 
+# interpreted: a request that makes no pair costs a look-up here; pairs have no caller who waits.
+
 from __future__ import annotations
 
 import asyncio

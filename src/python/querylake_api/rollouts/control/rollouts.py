@@ -1,5 +1,7 @@
 """Everything about rollouts in one worker, made once and kept while configurations come and go."""
 
+# interpreted: a request asks it only which pairs are wanted.
+
 from __future__ import annotations
 
 import secrets
