@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from upgrade_gates.api.contents import judge_environment
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
+from upgrade_gates.lock_file import read_lock
+from upgrade_gates.pex_file import read_pex
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import zipped_pex
 from upgrade_gates_testing.process import run
@@ -107,6 +111,16 @@ def test_an_engine_strangers_and_tools_inside(tmp_path: Path, around: Replay) ->
         "not in the lock: pytest, torch; only developers need: pytest"
     )
     assert said(records, "5.no-engine") == (Verdict.FAIL, "api.pex holds torch")
+
+
+def test_a_wheel_that_the_pex_lists_and_does_not_hold(tmp_path: Path) -> None:
+    hollow = read_pex(zipped_pex(tmp_path / "whole.pex", VERSIONS, ""))
+    assert hollow.absent == ()
+    lock = tmp_path / "api.lock"
+    lock.write_text(LOCK)
+    judged = judge_environment(replace(hollow, absent=("ray-2.60.0.whl",)), read_lock(lock))
+    assert judged.verdict is Verdict.FAIL
+    assert "lists 1 distributions that are not in it, such as ray-2.60.0.whl" in judged.reason
 
 
 def test_a_boot_that_fails(tmp_path: Path, around: Replay) -> None:

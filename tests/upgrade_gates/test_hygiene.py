@@ -85,6 +85,7 @@ def write_pexes(folder: Path) -> None:
 
 def write_packed(folder: Path, versions: dict[str, str]) -> None:
     packed = packed_pex(folder, versions, "")
+    shutil.rmtree(packed / ".deps")
     (packed / ".deps").mkdir()
     for package, version in versions.items():
         with zipfile.ZipFile(packed / ".deps" / f"{package}-{version}-py3.whl", "w") as archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,17 @@ def test_a_pex_with_less_than_its_lock_is_no_environment(
     assert judged.verdict is Verdict.FAIL
     assert f"holds {len(held)} of the 2 distributions" in judged.reason
     assert "lacks torch" in judged.reason
+
+
+def test_wheels_that_a_pex_lists_and_does_not_hold(tmp_path: Path) -> None:
+    (tmp_path / "inference.lock").write_text(lock_text())
+    locked = read_lock(tmp_path / "inference.lock")
+    pinned = {"torch": "2.9.0", "vllm": "0.13.0"}
+    pex = packed_pex(tmp_path / "vllm.pex", pinned, "print()")
+    assert judge_environment(read_pex(pex), locked).verdict is Verdict.PASS
+    (pex / ".deps" / "torch-2.9.0-py3-none-any.whl").unlink()
+    judged = judge_environment(read_pex(pex), locked)
+    assert judged.verdict is Verdict.FAIL
+    assert "lists 1 distributions that are not in it, such as torch-2.9.0" in judged.reason
+    shutil.rmtree(pex / ".deps")
+    assert len(read_pex(pex).absent) == 2

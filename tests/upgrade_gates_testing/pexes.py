@@ -66,8 +66,10 @@ def pex_info(versions: Mapping[str, str], entry_point: str | None = None) -> str
 
 
 def packed_pex(folder: Path, versions: Mapping[str, str], program: str) -> Path:
-    """Make a packed PEX, which is a folder, that runs a program."""
-    folder.mkdir(parents=True)
+    """Make a packed PEX, which is a folder, that runs a program. Its wheels are empty."""
+    (folder / ".deps").mkdir(parents=True)
+    for wheel in json.loads(pex_info(versions))["distributions"]:
+        (folder / ".deps" / wheel).touch()
     (folder / "PEX-INFO").write_text(pex_info(versions))
     (folder / "__main__.py").write_text(program)
     return folder
@@ -81,4 +83,6 @@ def zipped_pex(
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in (("PEX-INFO", info), ("__main__.py", program)):
             archive.writestr(zipfile.ZipInfo(name), content)
+        for wheel in json.loads(info)["distributions"]:
+            archive.writestr(zipfile.ZipInfo(f".deps/{wheel}/RECORD"), "")
     return file

@@ -19,6 +19,7 @@ from upgrade_gates.errors import ArtefactUnusable
 from upgrade_gates.lock_file import LockFile, normalised
 
 _INFO = "PEX-INFO"
+_WHEELS = ".deps"
 
 TEST_TOOLS = ("hypothesis", "iniconfig", "pluggy", "pytest", "sortedcontainers")
 """In every lock whose code is tested with it, and in no PEX."""
@@ -33,6 +34,7 @@ class PexFile:
 
     Attributes:
         versions: of its distributions, by name in the form of PEP 503.
+        absent: wheels that its PEX-INFO lists and that are not in it.
         code_hash: what Pex computed over its first-party code.
         interpreters: the interpreters that it accepts.
     """
@@ -41,6 +43,7 @@ class PexFile:
     versions: dict[str, str]
     code_hash: str | None
     interpreters: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     def disagreements(self, lock: LockFile) -> list[str]:
         """Return how its distributions differ from what a lock pins; none if they do not."""
@@ -114,7 +117,20 @@ def read_pex(path: Path) -> PexFile:
         versions=dict(_wheel(wheel) for wheel in wheels),
         code_hash=info.get("code_hash"),
         interpreters=tuple(str(each) for each in constraints),
+        absent=tuple(sorted(set(wheels) - _wheels_in(path))),
     )
+
+
+def _wheels_in(path: Path) -> set[str]:
+    """Return the names of the wheels that lie in a PEX, packed as files or unpacked as folders."""
+    try:
+        if path.is_dir():
+            return {each.name for each in (path / _WHEELS).iterdir()}
+        with zipfile.ZipFile(path) as archive:
+            parts = [name.split("/", 2) for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return set()
+    return {part[1] for part in parts if len(part) > 1 and part[0] == _WHEELS}
 
 
 def read_info(path: Path) -> dict[str, Any]:

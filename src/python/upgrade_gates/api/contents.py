@@ -37,6 +37,12 @@ def judge_environment(pex: PexFile, lock: LockFile) -> Outcome:
             f"{pex.path.name} was not made from {lock.path.name}: it holds "
             f"{'; '.join(differences[:_SHOWN])}; build it again",
         )
+    if pex.absent:
+        return Outcome(
+            Verdict.FAIL,
+            f"{pex.path.name} lists {len(pex.absent)} distributions that are not in it, such as "
+            f"{pex.absent[0]}; build it again",
+        )
     return Outcome(
         Verdict.PASS,
         f"{pex.path.name} holds {len(pex.versions)} distributions, each as {lock.path.name} pins "

@@ -34,6 +34,13 @@ def judge_environment(pex: PexFile, lock: LockFile) -> Judged:
             f"{pex.path.name} was not made from {lock.path.name}: it holds "
             f"{'; '.join(differences[:_SHOWN])}{more}; build it again",
         )
+    if pex.absent:
+        return Judged(
+            "2.environment",
+            Verdict.FAIL,
+            f"{pex.path.name} lists {len(pex.absent)} distributions that are not in it, such as "
+            f"{pex.absent[0]}; build it again",
+        )
     missing = pex.missing(lock)
     if missing:
         more = f", and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
