@@ -58,6 +58,7 @@ def test_a_rehearsal_leaves_the_evidence_alone(
     evidence = tmp_path / ".upgrade/rehearsal/.upgrade/evidence"
     assert attested(evidence) == len(rehearsed.records)
     assert {record.check[0] for record in rehearsed.records} >= {"0", "3", "4", "6", "7"}
+    assert "left out: old is not in upgrade.toml" in done.stdout
     assert "left out: runtime_pex, runtime_lock is not in upgrade.toml" in done.stdout
     assert "s in all. See" in done.stdout
     assert (tmp_path / ".upgrade/rehearsal/.upgrade/report.html").exists()

@@ -28,6 +28,7 @@ FOLDER = "rehearsal"
 """Below `.upgrade`: a workspace whose evidence is nobody's."""
 
 BASELINE_SECONDS = "40"
+PARITY_SECONDS = "30"
 """With everything else, five minutes on a laptop."""
 
 
@@ -57,6 +58,7 @@ STEPS = (
     Step("0", ("record",)),
     Step("2", ("runtime", "verify"), ("runtime_pex", "runtime_lock")),
     Step("3", ("serving", "verify", "--seconds", BASELINE_SECONDS, "--no-gpu"), ("serving",)),
+    Step("3", ("parity", "verify", "--seconds", PARITY_SECONDS, "--fail-fast"), ("serving", "old")),
     Step("4", ("boundary", "verify", "--no-pants"), ("serving", "api")),
     Step("5", ("api", "verify"), ("api_pex", "api_lock")),
     Step("6", ("rollout", "verify"), ("serving", "api")),
