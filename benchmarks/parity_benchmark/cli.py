@@ -15,6 +15,7 @@ import typer
 
 from parity_benchmark.engines import Setup, running
 from parity_benchmark.pairs import OLD, SOUND, Planted, Sound, planted
+from parity_benchmark.power import table
 from parity_benchmark.report import markdown
 from parity_benchmark.trials import compared, full_plan, short_plan
 
@@ -75,6 +76,15 @@ def report(results: Annotated[list[Path], typer.Argument(help="What the runs wro
     """Write the tables of docs/parity-measured.md."""
     rows = [json.loads(line) for file in results for line in file.read_text().splitlines()]
     typer.echo(markdown(rows))
+
+
+@app.command()
+def power(
+    runs: Annotated[int, typer.Option(help="Simulated rollouts for each line.", min=1)] = 200,
+) -> None:
+    """Simulate how many pairs of users' requests a verdict takes."""
+    for line in table(runs):
+        typer.echo(line)
 
 
 async def _sound(pairs: list[Sound], made: dict[str, Path], seeds: range, out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ class Fault:
     Attributes:
         request: changes a request's body; gets its path and how many requests are under way.
         response: changes a response of a chat.
+        gather_seconds: requests that come within this time are in the engine together.
     """
 
     request: Callable[[str, Document, int], None] = lambda path, body, under_way: None
     response: Callable[[Document], None] = lambda document: None
+    gather_seconds: float = 0.0
 
 
 class FaultyTransport(httpx.AsyncBaseTransport):
@@ -43,6 +46,7 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         self._under_way += 1
         try:
             body = json.loads(await request.aread())
+            await asyncio.sleep(self._fault.gather_seconds)
             self._fault.request(request.url.path, body, self._under_way)
             sent = httpx.Request(
                 "POST",
@@ -140,4 +144,4 @@ def corrupt_under_load() -> Fault:
             # Sixteen tokens, a page of the cache, are those of another place.
             body["prompt"] = [*tokens[:4], *tokens[4:20][::-1], *tokens[20:]]
 
-    return Fault(change)
+    return Fault(change, gather_seconds=0.05)

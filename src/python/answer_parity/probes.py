@@ -85,6 +85,7 @@ def probes() -> Iterator[Probe]:
         for name, fields in STRUCTURED_FIELDS.items()
     ]
     yield structured[0]
+    yield Probe("reasoning", {"messages": _COUNT, "max_tokens": 60}, _same_reasoning_field)
     named = {"type": "function", "function": {"name": "get_weather"}}
     yield _forced_tool("named tool, strict", named, STRICT_WEATHER_TOOL)
     yield Probe(
@@ -92,7 +93,6 @@ def probes() -> Iterator[Probe]:
         {"messages": _QUESTION, "tools": [WEATHER_TOOL], "max_tokens": 120},
         _calls_are_parsed,
     )
-    yield Probe("reasoning", {"messages": _COUNT, "max_tokens": 60}, _same_reasoning_field)
     yield Probe("length", {"messages": _COUNT, "max_tokens": 3}, _same_finish, streams=True)
     yield Probe("stop string", {"messages": _COUNT, "max_tokens": 60, "stop": ["e"]}, _same_finish)
     yield Probe("two choices", {"messages": _COUNT, "max_tokens": 2, "n": 2}, _same_choices)
