@@ -27,13 +27,16 @@ def vector(text: str, *, cut: int, noise: float) -> list[float]:
     return [each / math.hypot(*moved) for each in moved]
 
 
-def embedder(*, cut: int = 100_000, noise: float = 0.0) -> Script:
+def embedder(*, cut: int = 100_000, noise: float = 0.0, most: int = 100_000) -> Script:
     async def script(exchange: Exchange) -> None:
         path, body = exchange.request.path, exchange.request.body
         if path == "/v1/models":
             await exchange.whole({"data": [{"id": "m"}]})
         elif path == "/v1/embeddings":
             texts = json.loads(body)["input"]
+            if max(map(len, texts)) > most:
+                await exchange.whole({"error": {"message": "too long"}}, status=400)
+                return
             data = [
                 {"index": at, "embedding": vector(text, cut=cut, noise=noise)}
                 for at, text in enumerate(texts)
@@ -85,6 +88,15 @@ async def test_an_embedder_is_compared_by_its_vectors(tmp_path: Path) -> None:
     assert (done.returncode, told["causes"]) == (1, ["other weights or arithmetic"])
     done, told = await verified(tmp_path, embedder(), embedder(cut=1200))
     assert (done.returncode, told["causes"]) == (1, ["prompt cut or refused for its length"])
+
+
+async def test_texts_that_are_refused_hide_nothing_of_the_others(tmp_path: Path) -> None:
+    done, told = await verified(tmp_path, embedder(most=1200), embedder(most=1200))
+    assert (done.returncode, told["standing"]) == (0, "equivalent")
+    assert told["vectors"]["texts"] > 40
+    done, told = await verified(tmp_path, embedder(), embedder(most=1200))
+    assert (done.returncode, told["causes"]) == (1, ["prompt cut or refused for its length"])
+    assert "3 texts are refused now" in told["sentence"]
 
 
 async def test_stored_vectors_have_to_fit_the_new_engine(tmp_path: Path) -> None:

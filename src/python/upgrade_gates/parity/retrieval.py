@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from answer_parity.causes import Finding
+from answer_parity.causes import Cause, Finding
 from answer_parity.shapes import CONTINUATIONS, PLAIN_TEXTS
 from answer_parity.vectors import TextVectors, findings, measure, order_findings
 from answer_parity.verdict import Measurements
@@ -40,17 +40,14 @@ async def compare_retrieval(
     found: list[Finding] = []
     figures = None
     left, right = await asyncio.gather(_vectors(old, texts), _vectors(new, texts))
-    if left is not None and right is not None:
-        pairs = [TextVectors(*each) for each in zip(texts, left, right, strict=True)]
+    pairs = _both(texts, left, right)
+    if pairs:
         figures = measure(pairs)
-        found += findings(pairs)
+        found += findings(pairs) + _refused(texts, left, right)
     if stored:
         kept = await _vectors(new, [text for text, _ in stored])
-        if kept is not None:
-            of_index = [
-                TextVectors(text, vector, now)
-                for (text, vector), now in zip(stored, kept, strict=True)
-            ]
+        of_index = _both([text for text, _ in stored], [each for _, each in stored], kept)
+        if of_index:
             found += findings(of_index, "vectors against the index")
             figures = figures or measure(of_index)
     rankings = 0
@@ -85,11 +82,46 @@ def stored_vectors(file: Path) -> list[tuple[str, list[float]]]:
         ) from None
 
 
-async def _vectors(engine: Engine, texts: Sequence[str]) -> list[list[float]] | None:
-    found: list[list[float]] = []
+async def _vectors(engine: Engine, texts: Sequence[str]) -> list[list[float] | None]:
+    """Return each text's vector; None for one that the engine refuses."""
+    found: list[list[float] | None] = []
     for start in range(0, len(texts), BATCH):
-        part = await engine.vectors(texts[start : start + BATCH])
-        if part is None:
-            return None
-        found += part
+        batch = texts[start : start + BATCH]
+        together = await engine.vectors(batch)
+        if together is not None:
+            found += together
+            continue
+        # One of them may be too long; the others are to be compared all the same.
+        for text in batch:
+            alone = await engine.vectors([text])
+            found.append(None if alone is None else alone[0])
     return found
+
+
+def _both(
+    texts: Sequence[str],
+    old: Sequence[list[float] | None],
+    new: Sequence[list[float] | None],
+) -> list[TextVectors]:
+    return [
+        TextVectors(text, left, right)
+        for text, left, right in zip(texts, old, new, strict=True)
+        if left is not None and right is not None
+    ]
+
+
+def _refused(
+    texts: Sequence[str],
+    old: Sequence[list[float] | None],
+    new: Sequence[list[float] | None],
+) -> list[Finding]:
+    """Return what is to be said of texts that the new engine alone refuses."""
+    lengths = [
+        len(text)
+        for text, left, right in zip(texts, old, new, strict=True)
+        if left is not None and right is None
+    ]
+    if not lengths:
+        return []
+    says = f"{len(lengths)} texts are refused now, the shortest of {min(lengths)} characters"
+    return [Finding("vectors, refused", Cause.CONTEXT, says)]
