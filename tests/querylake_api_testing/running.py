@@ -138,6 +138,24 @@ def write_config(
     return path
 
 
+def write_config_of_one_model(
+    folder: Path, *, database: str, engine: str, **sections: Mapping[str, object]
+) -> Path:
+    """Write a configuration file with one engine and one model for chat, `m` for everybody.
+
+    Args:
+        engine: its base URL.
+    """
+    target = {"upstream": "engine", "model": "m"}
+    return write_config(
+        folder,
+        database=database,
+        upstreams={"engine": {"base_url": engine}},
+        models={"m": {"capabilities": ["chat"], "targets": [target]}},
+        **sections,
+    )
+
+
 def _pairs(section: Mapping[str, object]) -> list[str]:
     return [f"{key} = {_toml(value)}" for key, value in section.items()]
 

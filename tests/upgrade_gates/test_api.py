@@ -14,9 +14,9 @@ from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.lock_file import read_lock
 from upgrade_gates.pex_file import read_pex
-from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import zipped_pex
 from upgrade_gates_testing.process import run
+from upgrade_gates_testing.records import records_of, said
 from upgrade_gates_testing.replay import Replay, replaying
 from upgrade_gates_testing.workspaces import make_workspace
 
@@ -85,13 +85,7 @@ def verify(
         *("--dashboard", around.base),
     )
     assert done.stderr == ""
-    records = open_session(folder).store.read().records
-    return done.returncode, {record.check: record for record in records}
-
-
-def said(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
-    predicate = records[check].statement.predicate
-    return predicate.verdict, predicate.reason
+    return done.returncode, records_of(folder)
 
 
 def test_everything_holds(tmp_path: Path, around: Replay) -> None:

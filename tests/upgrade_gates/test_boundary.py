@@ -18,9 +18,9 @@ from upgrade_gates.candidate.key_route import MARK
 from upgrade_gates.context import Serving
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
-from upgrade_gates.session import open_session
 from upgrade_gates_testing.admin_double import AdminDouble
 from upgrade_gates_testing.process import run
+from upgrade_gates_testing.records import records_of, said
 from upgrade_gates_testing.replay import MODEL, Replay, replaying
 from upgrade_gates_testing.workspaces import make_workspace
 
@@ -116,13 +116,7 @@ def verify(
     (folder / "api.pex").write_text("a PEX")
     done = run(folder, "boundary", "verify", *options, QUERYLAKE_API_KEY="sk-client")
     assert done.stderr == ""
-    records = open_session(folder).store.read().records
-    return done.returncode, {record.check: record for record in records}
-
-
-def said(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
-    predicate = records[check].statement.predicate
-    return predicate.verdict, predicate.reason
+    return done.returncode, records_of(folder)
 
 
 def test_everything_holds(tmp_path: Path, engine: Replay, api: Replay) -> None:

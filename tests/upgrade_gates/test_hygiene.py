@@ -20,6 +20,7 @@ from upgrade_gates.pex_file import Ran
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.pexes import packed_pex, pex_info
 from upgrade_gates_testing.process import run
+from upgrade_gates_testing.records import records_of, said
 from upgrade_gates_testing.workspaces import make_workspace
 
 CONTEXT = """\
@@ -108,13 +109,7 @@ def workspace(tmp_path: Path) -> Path:
 def verify(folder: Path, *options: str) -> tuple[int, dict[str, Record]]:
     done = run(folder, "hygiene", "verify", *options)
     assert done.stderr == ""
-    records = open_session(folder).store.read().records
-    return done.returncode, {record.check: record for record in records}
-
-
-def said(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
-    predicate = records[check].statement.predicate
-    return predicate.verdict, predicate.reason
+    return done.returncode, records_of(folder)
 
 
 def test_everything_holds(workspace: Path) -> None:

@@ -12,9 +12,9 @@ from upgrade_gates.candidate.key_route import MARK
 from upgrade_gates.checklist.gates import LINES
 from upgrade_gates.evidence.chain import Record
 from upgrade_gates.evidence.statement import Verdict
-from upgrade_gates.session import open_session
 from upgrade_gates_testing.admin_double import AdminDouble
 from upgrade_gates_testing.process import run
+from upgrade_gates_testing.records import records_of, said
 from upgrade_gates_testing.replay import Replay, replaying
 from upgrade_gates_testing.workspaces import finding, make_workspace
 
@@ -119,13 +119,7 @@ def verify(
         session.store.append([finding("3.serve", subjects=bound)], command=["x"])
     done = run(folder, "rollout", "verify", *options, QUERYLAKE_API_KEY="sk-a", ADMIN="sk-b")
     assert done.stderr == ""
-    records = open_session(folder).store.read().records
-    return done.returncode, {record.check: record for record in records}
-
-
-def said(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
-    predicate = records[check].statement.predicate
-    return predicate.verdict, predicate.reason
+    return done.returncode, records_of(folder)
 
 
 def test_everything_holds(tmp_path: Path, api: Replay) -> None:

@@ -30,6 +30,7 @@ from upgrade_gates.serving.streaming import judge_stream
 from upgrade_gates.serving.timing import Load, Timed, percentile
 from upgrade_gates.session import open_session
 from upgrade_gates_testing.process import run
+from upgrade_gates_testing.records import records_of, said
 from upgrade_gates_testing.replay import MODEL, RECORDED, Recorded, Replay, replaying
 from upgrade_gates_testing.workspaces import make_workspace
 
@@ -56,13 +57,7 @@ def verify(folder: Path, replay: Replay, *options: str) -> tuple[int, dict[str, 
         make_workspace(folder)
     done = run(folder, "serving", "verify", "--url", replay.url, "--model", MODEL, *options)
     assert done.stderr == ""
-    records = open_session(folder).store.read().records
-    return done.returncode, {record.check: record for record in records}
-
-
-def reason(records: dict[str, Record], check: str) -> tuple[Verdict, str]:
-    predicate = records[check].statement.predicate
-    return predicate.verdict, predicate.reason
+    return done.returncode, records_of(folder)
 
 
 def test_real_vllm_conforms(tmp_path: Path, engine: Replay) -> None:
@@ -72,10 +67,10 @@ def test_real_vllm_conforms(tmp_path: Path, engine: Replay) -> None:
         *("3.endpoints.chat", "3.endpoints.errors"),
         *("3.endpoints.models", "3.endpoints.stream", "3.serve"),
     ]
-    assert "Paris" in reason(records, "3.endpoints.chat")[1]
+    assert "Paris" in said(records, "3.endpoints.chat")[1]
     assert "data: [DONE]" in (records["3.endpoints.stream"].statement.predicate.output.text or "")
     assert "unknown model 404, bad JSON 400, a bad field 400" in (
-        reason(records, "3.endpoints.errors")[1]
+        said(records, "3.endpoints.errors")[1]
     )
     assert "setting:serving" in records["3.serve"].statement.digests()
 
@@ -101,7 +96,7 @@ def test_an_answer_that_does_not_conform_is_named(
     recorded.changes[recording] = change
     code, records = verify(tmp_path, recorded, "--no-measure")
     assert code == 1
-    verdict, why = reason(records, f"3.endpoints.{check}")
+    verdict, why = said(records, f"3.endpoints.{check}")
     assert (verdict, says in why) == (Verdict.FAIL, True), why
 
 
@@ -168,23 +163,23 @@ def test_a_baseline_is_measured_and_a_regression_is_named(tmp_path: Path, record
     recorded.delay = 0.001
     write_baseline(tmp_path, SLOW)
     code, records = verify(tmp_path, recorded, *options)
-    assert code == 0, reason(records, "3.baseline.ttft")
+    assert code == 0, said(records, "3.baseline.ttft")
     figures = records["3.baseline.ttft"].statement.predicate.figures
     first = figures["ttft_p50_c1_ms"]
     assert isinstance(first, float)
     assert first >= 1
     rates = records["3.baseline.throughput"].statement.predicate.figures
     assert all(rates[f"tokens_per_second_c{level}"] for level in (1, 4, 16))
-    assert "no worse than record 1" in reason(records, "3.baseline.ttft")[1]
+    assert "no worse than record 1" in said(records, "3.baseline.ttft")[1]
 
     write_baseline(tmp_path, FAST)
     code, records = verify(tmp_path, recorded, *options)
     assert code == 1
-    verdict, why = reason(records, "3.baseline.ttft")
+    verdict, why = said(records, "3.baseline.ttft")
     assert verdict is Verdict.FAIL
     assert why.startswith("a regression: ttft_p50_c1_ms")
     assert "--accept" in why
-    assert reason(records, "3.baseline.throughput")[0] is Verdict.FAIL
+    assert said(records, "3.baseline.throughput")[0] is Verdict.FAIL
     # A regression that nobody accepted is not what the next is held against.
     last = last_baseline(open_session(tmp_path).store.read(), "3.baseline.ttft", MODEL)
     assert last is not None
@@ -262,8 +257,8 @@ def test_an_engine_that_is_silent_or_fails_under_load() -> None:
 def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
     code, records = verify(tmp_path, Replay("", url="http://127.0.0.1:1/v1"), "--seconds", "1")
     assert code == 1
-    assert "start the engine" in reason(records, "3.serve")[1]
-    assert reason(records, "3.baseline.ttft")[0] is Verdict.NOT_CHECKABLE
+    assert "start the engine" in said(records, "3.serve")[1]
+    assert said(records, "3.baseline.ttft")[0] is Verdict.NOT_CHECKABLE
 
 
 def test_the_key_comes_from_the_variable_and_is_not_recorded(

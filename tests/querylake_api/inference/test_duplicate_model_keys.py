@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from llm_provider_testing.scripted_engine import ScriptedEngine
-from querylake_api_testing.running import running_api, write_config
+from querylake_api_testing.running import running_api, write_config_of_one_model
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,8 @@ from querylake_api_testing.running import running_api, write_config
 async def test_every_model_key_names_the_target(
     tmp_path: Path, database_url: str, engine: ScriptedEngine, body: bytes
 ) -> None:
-    target = {"capabilities": ["chat"], "targets": [{"upstream": "engine", "model": "m"}]}
-    config = write_config(
-        tmp_path,
-        database=database_url,
-        upstreams={"engine": {"base_url": engine.url}},
-        # The engine's name is the one that clients use, so there seems to be nothing to rewrite.
-        models={"m": target},
-    )
+    # The engine's name is the one that clients use, so there seems to be nothing to rewrite.
+    config = write_config_of_one_model(tmp_path, database=database_url, engine=engine.url)
     async with running_api(config) as api:
         response = await api.client.post(
             "/v1/chat/completions", content=body, headers=api.headers()

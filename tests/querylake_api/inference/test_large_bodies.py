@@ -23,7 +23,7 @@ from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.limits.estimate import STEP_PARTS, PromptEstimate
 from querylake_api.requests.body import MAX_DENSE_BYTES, read_body
 from querylake_api.settings import ServerSettings
-from querylake_api_testing.running import running_api, write_config
+from querylake_api_testing.running import running_api, write_config_of_one_model
 
 SERVER = ServerSettings()
 LARGEST = SERVER.max_body_bytes - 100
@@ -152,13 +152,7 @@ async def test_estimates_are_made_in_steps() -> None:
 async def test_a_large_request_is_changed_as_a_small_one(
     tmp_path: Path, database_url: str, engine: ScriptedEngine, options: bytes
 ) -> None:
-    target = {"capabilities": ["chat"], "targets": [{"upstream": "engine", "model": "m"}]}
-    config = write_config(
-        tmp_path,
-        database=database_url,
-        upstreams={"engine": {"base_url": engine.url}},
-        models={"m": target},
-    )
+    config = write_config_of_one_model(tmp_path, database=database_url, engine=engine.url)
     padding = b"x" * LARGE_BYTES
     form = (
         b'{"mod\\u0065l":"forbidden","messages":[{"role":"user","content":"\\"}%b"}],%b'

@@ -13,11 +13,11 @@ from types import FrameType
 import llm_provider
 import querylake_api
 from llm_provider_testing.scripted_engine import ScriptedEngine
-from querylake_api_testing.running import running_api, write_config
+from querylake_api_testing.running import running_api, write_config_of_one_model
 
 ROOTS = tuple(str(Path(package.__file__).parent) for package in (llm_provider, querylake_api))
 SAID = re.compile(r"^# (compiled|interpreted): \S", re.M)
-CHAT = {"model": "default", "messages": [{"role": "user", "content": "Hello"}]}
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
 
 @contextmanager
@@ -54,13 +54,11 @@ def silent(files: Iterable[Path]) -> list[str]:
 async def test_no_module_of_the_request_path_is_left_out(
     tmp_path: Path, database_url: str, engine: ScriptedEngine
 ) -> None:
-    target = {"upstream": "engine", "model": "Real/Chatty-7B"}
-    config = write_config(
+    config = write_config_of_one_model(
         tmp_path,
         database=database_url,
+        engine=engine.url,
         health={"interval_seconds": 3600.0},  # No probe while a request is traced.
-        upstreams={"engine": {"base_url": engine.url}},
-        models={"default": {"capabilities": ["chat"], "targets": [target]}},
     )
     async with running_api(config) as api:
         await api.post("/v1/chat/completions", CHAT)
