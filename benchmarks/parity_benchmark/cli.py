@@ -17,7 +17,7 @@ from parity_benchmark.engines import Setup, running
 from parity_benchmark.pairs import OLD, SOUND, Planted, Sound, planted
 from parity_benchmark.power import table
 from parity_benchmark.report import markdown
-from parity_benchmark.trials import compared, full_plan, short_plan
+from parity_benchmark.trials import compared, full_plan, scoring_plan, short_plan
 
 app = typer.Typer(no_args_is_help=True, help="What answer parity finds, on real engines.")
 
@@ -64,11 +64,12 @@ def faults(
     out: OutOption,
     variants: Annotated[Path, typer.Option(help="What benchmarks/parity-weights has made.")],
     runs: Annotated[int, typer.Option(help="Runs of each fault.", min=1)] = 2,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
     only: OnlyOption = "",
 ) -> None:
     """Plant each fault, and see whether it is found, how soon, and by which name."""
     chosen = [each for each in planted(stable / "smollm2", variants) if only in each.name]
-    asyncio.run(_faults(chosen, _made(stable, None), range(1, 1 + runs), out))
+    asyncio.run(_faults(chosen, _made(stable, None), range(first_seed, first_seed + runs), out))
 
 
 @app.command()
@@ -112,7 +113,8 @@ async def _faults(chosen: list[Planted], made: dict[str, Path], seeds: range, ou
                 for each in (fault for fault in chosen if fault.new == setup):
                     for seed in _left(out, each.name, seeds):
                         faulty = (each.old_fault, each.fault)
-                        row = await compared((left, right), full_plan(seed), faulty)
+                        plan = scoring_plan(seed) if each.numbers else full_plan(seed)
+                        row = await compared((left, right), plan, faulty)
                         told = {"kind": "fault", "pair": each.name, "expected": each.cause}
                         _write(out, {**told, "exact": each.exact, "seed": seed, **row})
 

@@ -31,6 +31,7 @@ class Planted:
         fault: what happens on the way to it.
         old_fault: what happens on the way to the old engine.
         exact: whether one request is enough to see it.
+        numbers: whether only scored text shows it, so that probes need not be asked first.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Planted:
     fault: Fault | None = None
     old_fault: Fault | None = None
     exact: bool = True
+    numbers: bool = False
 
 
 SOUND = (
@@ -95,15 +97,17 @@ def planted(model: Path, variants: Path) -> tuple[Planted, ...]:
             Cause.KERNEL_UNDER_LOAD,
             fault=faults.corrupt_under_load(),
             exact=False,
+            numbers=True,
         ),
         Planted(
             "processed instead of raw logprobs",
             Cause.LOGPROBS,
             Setup(arguments=("--logprobs-mode", "processed_logprobs")),
+            numbers=True,
         ),
         Planted("another tokenizer", Cause.TOKENIZER, Setup(model=variants / "tokenizer")),
         *(
-            Planted(name, Cause.WEIGHTS, Setup(model=variants / folder), exact=False)
+            Planted(name, Cause.WEIGHTS, Setup(model=variants / folder), exact=False, numbers=True)
             for name, folder in (
                 ("weights in int8 by row", "int8"),
                 ("weights in int4 in groups of 32", "int4"),

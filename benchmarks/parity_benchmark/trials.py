@@ -46,11 +46,18 @@ def _cut(probe: Probe) -> Probe:
 
 
 def full_plan(seed: int) -> Plan:
-    """Return the plan that faults are looked for by: what `parity verify` does, with its end."""
+    """Return the plan that exact faults are looked for by: all that `parity verify` does."""
+    return dataclasses.replace(scoring_plan(seed), probes=tuple(probes()), sampling_answers=24)
+
+
+def scoring_plan(seed: int) -> Plan:
+    """Return the plan for what only numbers show: no probes, and no sampled answers."""
     chance = random.Random(seed)
     return Plan(
         prompts=_chats(chance.sample(CONTINUATIONS, 16)),
-        continuation_tokens=32,
+        probes=(),
+        continuation_tokens=24,
+        sampling_answers=0,
         seed=seed,
         fail_fast=True,
     )
