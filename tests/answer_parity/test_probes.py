@@ -83,6 +83,12 @@ def test_an_old_engine_that_cannot_shows_nothing() -> None:
     assert PROBES["structured by guided_json"].find(answer("text"), answer("text")) is None
 
 
+def test_a_call_that_is_cut_off_says_nothing() -> None:
+    cut = Answer(200, text='<tool_call>{"na', finish_reason="length", choices=1)
+    for name in ("named tool, strict", "required tool, strict", "tool if wanted"):
+        assert PROBES[name].find(answer(tool_calls=(CALL,)), cut) is None
+
+
 def test_what_the_protocol_leaves_open_is_marked() -> None:
     open_ = {name for name, probe in PROBES.items() if not probe.promised}
     assert open_ == {"named tool", "required tool"}

@@ -44,6 +44,7 @@ def answer(**values: object) -> Answer:
         (STRUCTURED, answer(text='{"na', finish_reason="length"), {"cut at its limit"}),
         (TOOLS, answer(text='<tool_call>{"name": "x"}'), {"tool call in the text"}),
         (ASKS, answer(text='<tool_call>{"name": "x"}'), set()),
+        (TOOLS, answer(text='<tool_call>{"na', finish_reason="length"), {"cut at its limit"}),
         (TOOLS, answer(text="", tool_calls=(ToolCall("get_weather", '{"city": "B"}'),)), set()),
         (
             TOOLS,

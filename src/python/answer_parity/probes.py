@@ -168,7 +168,8 @@ def _same_reasoning_field(old: Answer, new: Answer) -> tuple[Cause, str] | None:
 
 
 def _calls_fit(old: Answer, new: Answer) -> tuple[Cause, str] | None:
-    if not _fits(old) or _fits(new):
+    # A call that is cut off at its limit says nothing: engines differ in what they make of it.
+    if not _fits(old) or _fits(new) or new.finish_reason == "length":
         return None
     if new.tool_calls:
         says = f"the arguments do not fit the schema: {_short(new.tool_calls[0].arguments)}"
@@ -177,6 +178,8 @@ def _calls_fit(old: Answer, new: Answer) -> tuple[Cause, str] | None:
 
 
 def _calls_are_parsed(old: Answer, new: Answer) -> tuple[Cause, str] | None:
+    if new.finish_reason == "length":
+        return None
     if new.tool_call_in_text and not old.tool_call_in_text:
         return Cause.TOOL_PARSER, f"the call is in the text: {_short(new.text)}"
     if old.tool_calls and not new.tool_calls:

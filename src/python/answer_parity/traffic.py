@@ -87,12 +87,16 @@ def signals(request: Mapping[str, Any], answer: Answer) -> frozenset[str]:
     """Return what is unwanted of one answer."""
     if not answer.ok:
         return frozenset({FAILED})
+    cut = answer.finish_reason == "length"
     found = {
         "empty": answer.empty,
         "repetitive": answer.repetitive,
-        "cut at its limit": answer.finish_reason == "length",
-        "tool call in the text": bool(request.get("tools")) and answer.tool_call_in_text,
-        "tool arguments broken": not _arguments_fit(request, answer),
+        "cut at its limit": cut,
+        # What was cut off within a call is no call yet, and no fault of a parser.
+        "tool call in the text": bool(request.get("tools"))
+        and not cut
+        and answer.tool_call_in_text,
+        "tool arguments broken": not cut and not _arguments_fit(request, answer),
         "structured output broken": not _keeps_structure(request, answer),
     }
     return frozenset(name for name, holds in found.items() if holds)
