@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -27,7 +28,7 @@ _ADVISORY_LOCK = 0x71756572796C616B
 
 def newest_revision() -> str:
     """Return the revision that this version of the package works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = _scripts().get_current_head()
     if head is None:
         raise RuntimeError(f"no migrations in {MIGRATIONS}: the package was built without them")
     return head
@@ -49,8 +50,10 @@ async def migrate(database: Database) -> str:
     try:
         async with patient.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            await schema_revision(connection)
-            await connection.run_sync(_upgrade)
+            # Asked under the lock: another process may have brought it up just now. Alembic would
+            # find out by itself, and load and run its environment for that at every start.
+            if await schema_revision(connection) != newest:
+                await connection.run_sync(_upgrade)
     finally:
         await patient.close()
     return newest
@@ -67,7 +70,7 @@ async def schema_revision(connection: AsyncConnection) -> str | None:
     )
     if revision is not None:
         try:
-            ScriptDirectory.from_config(_config()).get_revision(revision)
+            _scripts().get_revision(revision)
         except CommandError as error:
             raise SchemaTooNew(shown(connection.engine.url), revision, newest_revision()) from error
     return revision
@@ -81,7 +84,7 @@ async def go_back(database: Database, revision: str) -> None:
         DatabaseUnavailable: the database does not answer.
         SchemaTooNew: a newer QueryLake has been here.
     """
-    known = [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()]
+    known = [each.revision for each in _scripts().walk_revisions()]
     ways_back = [each for each in reversed(known) if each >= OLDEST_WAY_BACK]
     if revision not in ways_back:
         raise NoWayBack(revision, ways_back)
@@ -122,6 +125,12 @@ def _downgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.downgrade(config, revision)
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Return the migrations, which Alembic reads and runs as modules: once for a process."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
