@@ -215,6 +215,7 @@ def test_a_rollout_is_promoted_only_while_the_gates_hold(
     """The API asks the gates' own program; a way back that was gone is told from its records."""
     rollouts = Rollouts(stack.url, admin_key)
     drill = rollouts.started()
+    rollouts.decided(drill)  # so that the candidate has served somebody
     assert rollouts.order(drill, "rollback").status_code == 200
     rollouts.flipped(drill, "rolled_back")
     rollout = rollouts.started()

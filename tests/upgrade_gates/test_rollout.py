@@ -256,6 +256,15 @@ def test_a_ledger_that_cannot_be_read_is_no_pass(tmp_path: Path, api: Replay) ->
     _, records = verify(tmp_path, api)
     assert said(records, "6.canary.route")[0] is Verdict.NOT_CHECKABLE
     assert said(records, "6.promote.default")[0] is Verdict.INCONCLUSIVE
+    assert said(records, "6.promote.rollback")[0] is Verdict.INCONCLUSIVE
+
+
+def test_a_way_back_that_no_request_went_is_none(tmp_path: Path, api: Replay) -> None:
+    assert api.admin is not None
+    api.admin.served["r1"] = (3, 3)
+    _, records = verify(tmp_path, api)
+    verdict, why = said(records, "6.promote.rollback")
+    assert (verdict, "no request is known" in why) == (Verdict.INCONCLUSIVE, True), why
 
 
 @pytest.mark.parametrize(

@@ -156,12 +156,19 @@ def _rolled_back(begun: list[Rollout]) -> Outcome:
         return Outcome(
             Verdict.INCONCLUSIVE, f"rollout {last.id} was rolled back, and no flip time is recorded"
         )
-    served = "an unknown number of" if last.served is None else str(last.served)
+    figures: dict[str, Figure] = {"flip_s": took, "candidate_served": last.served}
+    if not last.served:
+        return Outcome(
+            Verdict.INCONCLUSIVE,
+            f"rollout {last.id} was rolled back, and no request is known that the candidate had "
+            "served: a way back that nobody went shows nothing; roll one back with traffic on it",
+            figures=figures,
+        )
     return Outcome(
         Verdict.PASS,
-        f"rollout {last.id} was rolled back after {served} requests, and every worker followed "
-        f"within {took:g} s",
-        figures={"flip_s": took, "candidate_served": last.served},
+        f"rollout {last.id} was rolled back after {last.served} requests, and every worker "
+        f"followed within {took:g} s",
+        figures=figures,
     )
 
 
