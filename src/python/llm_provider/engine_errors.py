@@ -27,7 +27,12 @@ _STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "http_status_co
 _WORD_FIELDS = ("code", "type", "error_type", "status", "name", "__type")
 _REASON_FIELDS = ("message", "msg", "detail", "error", "text", "reason", "title", "errors")
 
-_ANSWER_FIELDS = frozenset(
+ERROR_FIELDS = frozenset(
+    {"error", "object", "msg", *_STATUS_FIELDS, *_WORD_FIELDS, *_REASON_FIELDS}
+)
+"""What is looked for in a document that may be an error."""
+
+ANSWER_FIELDS = frozenset(
     {"choices", "data", "results", "output", "content", "usage", "embeddings", "input_tokens"}
 )
 """What only an answer has. A document with one of them is no error for a `message` alone."""
@@ -88,7 +93,7 @@ def error_in(document: JsonObject) -> JsonObject | None:
     choices = document.get("choices")
     if choices.__class__ is list and choices:
         return _error_of_choices(choices)
-    if not _ANSWER_FIELDS.isdisjoint(document):
+    if not ANSWER_FIELDS.isdisjoint(document):
         return None
     if document.get("detail") or document.get("errors"):
         return document

@@ -102,12 +102,12 @@ class StreamInterrupted(ProviderError):
 
 
 class EventTooLarge(ProviderError):
-    """An event stream holds an event that does not end within `limit` bytes."""
+    """An event stream holds an event that does not end within `limit` bytes, lines or values."""
 
-    def __init__(self, upstream: str, limit: int) -> None:
+    def __init__(self, upstream: str, limit: int, of: str = "bytes") -> None:
         super().__init__(
             upstream,
-            f"upstream {upstream!r}: an event of the stream is larger than {limit} bytes; "
+            f"upstream {upstream!r}: an event of the stream is larger than {limit} {of}; "
             "this is not an answer of an inference engine",
         )
         self.limit = limit

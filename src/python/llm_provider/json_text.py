@@ -17,7 +17,19 @@ import orjson
 MAX_DEPTH = 1024
 """Levels of arrays and objects that are read, which is orjson's limit. All of them are written."""
 
-_LENIENT_BYTES = 1024 * 1024
+SMALL_BYTES = 256 * 1024
+"""A text up to this size takes some milliseconds to read, whatever it holds."""
+
+MAX_VALUES = 150_000
+"""Commas, colons and opening brackets of a larger text. Reading takes as long as it takes, and the
+event loop stands still meanwhile: with as many marks, some 40 ms."""
+
+MARKS = (b",", b":", b"[", b"{")
+"""What stands before nearly every value or name."""
+
+_SLICE = 1024 * 1024
+
+_LENIENT_BYTES = SMALL_BYTES
 """Texts up to this size are read a second time, leniently: that is ten times slower."""
 
 
@@ -39,8 +51,11 @@ def read_json(text: bytes) -> Any:
     """Return the value of a JSON text from an engine, also of one that orjson is too strict for.
 
     Raises:
-        ValueError: it is no JSON, or deeper than `MAX_DEPTH`.
+        ValueError: it is no JSON, deeper than `MAX_DEPTH`, or larger than `SMALL_BYTES` with more
+            than `MAX_VALUES`.
     """
+    if len(text) > SMALL_BYTES and has_more_values(text, MAX_VALUES):
+        raise ValueError(f"JSON with more than {MAX_VALUES} values")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -50,6 +65,17 @@ def read_json(text: bytes) -> Any:
         return json.loads(text.decode("utf-8", "replace"))
     except RecursionError:
         raise ValueError(f"JSON deeper than {MAX_DEPTH} levels") from None
+
+
+def has_more_values(text: bytes, most: int) -> bool:
+    """Return whether a text has more marks of values than `most`; those in its strings count."""
+    left = most
+    for start in range(0, len(text), _SLICE):
+        for mark in MARKS:
+            left -= text.count(mark, start, start + _SLICE)
+        if left < 0:
+            return True
+    return False
 
 
 def reason(error: orjson.JSONDecodeError) -> str:

@@ -13,9 +13,14 @@ import re
 from dataclasses import dataclass
 
 from llm_provider.errors import EventTooLarge
+from llm_provider.json_text import MAX_VALUES, SMALL_BYTES, has_more_values
 
 DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
 """No engine sends an event of this size; what does is no event stream."""
+
+_FEW_LINES_BYTES = 64 * 1024
+_MAX_LINES = 10_000
+"""Of an event of more than `_FEW_LINES_BYTES`: each is cut off and looked at."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -59,7 +64,8 @@ class EventSplitter:
         """Return the blocks that are now complete, each with the empty line that ends it.
 
         Raises:
-            EventTooLarge: an event does not end within the limit. Nothing can be fed afterwards.
+            EventTooLarge: an event does not end within the limit, or takes long to read. Nothing
+                can be fed afterwards.
         """
         if not self._held and not self._after_cr and b"\r" not in chunk:
             # The usual read: whole events, with LF.
@@ -95,7 +101,10 @@ class EventSplitter:
         start = 0
         while (match := _END_OF_EVENT.search(held, search_from)) is not None:
             search_from = match.end()
-            blocks.append(bytes(held[start:search_from]))
+            block = bytes(held[start:search_from])
+            if len(block) > _FEW_LINES_BYTES:
+                self._check_work(block)
+            blocks.append(block)
             start = search_from
         del held[:start]
         if not held:
@@ -107,6 +116,17 @@ class EventSplitter:
         if len(held) > self._limit:
             raise EventTooLarge(self._upstream, self._limit)
         return blocks
+
+    def _check_work(self, block: bytes) -> None:
+        """See that a large event can be read within the time that others may be held up.
+
+        Raises:
+            EventTooLarge: it has too many lines or values.
+        """
+        if block.count(b"\n") + block.count(b"\r") > _MAX_LINES:
+            raise EventTooLarge(self._upstream, _MAX_LINES, "lines")
+        if len(block) > SMALL_BYTES and has_more_values(block, MAX_VALUES):
+            raise EventTooLarge(self._upstream, MAX_VALUES, "values")
 
 
 def _is_one_line(held: bytearray) -> bool:

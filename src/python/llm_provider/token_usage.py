@@ -15,6 +15,9 @@ _USAGE = b'"usage"'
 _ROOM = 4096
 """More than any usage object takes."""
 
+_MOST_PLACES = 100
+"""Places at which usage is looked for, from the end: an answer tells it once."""
+
 _DECODER = json.JSONDecoder()
 
 
@@ -59,8 +62,11 @@ def usage_in(body: bytes) -> TokenUsage:
 
 def _last_usage(body: bytes) -> object:
     # A quote inside a JSON string is escaped, so these bytes are a whole string: a key, or a value.
-    place = body.rfind(_USAGE)
-    while place >= 0:
+    place = len(body)
+    for _ in range(_MOST_PLACES):
+        place = body.rfind(_USAGE, 0, place)
+        if place < 0:
+            break
         after = body[place + len(_USAGE) : place + _ROOM].decode("utf-8", "replace").lstrip()
         if after.startswith(":"):
             try:
@@ -69,7 +75,6 @@ def _last_usage(body: bytes) -> object:
                 return None
             if isinstance(value, dict):
                 return value
-        place = body.rfind(_USAGE, 0, place)
     return None
 
 

@@ -20,6 +20,8 @@ STEP_MARKS = 5_000
 """Marks of a step at most; each of them is a turn of Python's loop."""
 
 _MARK = re.compile(rb'[{}\[\]":,]')
+_INNER_MARK = re.compile(rb'[{}\[\]"]')
+"""Below the top level, colons and commas mean nothing here: a vector of numbers is one look."""
 
 # The rest of a string, up to its quote or to the end of what is looked at. A backslash that is the
 # last byte there stays for the next look. Possessive, so that hostile input costs linear time.
@@ -40,9 +42,11 @@ class TopLevelScan:
     Args:
         document: a JSON object, well formed; anything else gives any places or none, and no error.
         keys: which ones.
+        list_key: one of them, whose list's commas are wanted, too.
 
     Attributes:
         places: where each value lies, quotes and brackets included, by its key, in order.
+        commas: where commas lie between the elements of `list_key`'s lists.
     """
 
     __slots__ = (
@@ -53,13 +57,17 @@ class TopLevelScan:
         "_in_string",
         "_key",
         "_key_next",
+        "_list_key",
         "_longest",
         "_string_start",
+        "commas",
         "places",
     )
 
-    def __init__(self, document: bytes, keys: Iterable[str]) -> None:
+    def __init__(self, document: bytes, keys: Iterable[str], list_key: str | None = None) -> None:
         self.places: dict[str, list[tuple[int, int]]] = {key: [] for key in keys}
+        self.commas: list[int] = []
+        self._list_key = list_key
         self._document = document
         self._longest = max(map(len, self.places)) * _LONGEST_KEY + 2
         self._at = 0
@@ -70,6 +78,11 @@ class TopLevelScan:
         # The key whose value is being passed now, if it is one of those that are looked for.
         self._key: str | None = None
         self._begun = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every string and bracket so far was closed again, and nothing else."""
+        return self._depth == 0 and not self._in_string
 
     def step(self, most_bytes: int = STEP_BYTES, most_marks: int = STEP_MARKS) -> bool:
         """Go on a little. Return whether anything is left.
@@ -86,13 +99,17 @@ class TopLevelScan:
                 if not self._pass_string(end):
                     break
                 continue
-            mark = _MARK.search(self._document, self._at, end)
+            outer = self._depth < 2 or (self._depth == 2 and self._in_list())
+            mark = (_MARK if outer else _INNER_MARK).search(self._document, self._at, end)
             if mark is None:
                 self._at = end
                 break
             self._at = mark.end()
             self._pass_mark(mark.start())
         return self._at < len(self._document)
+
+    def _in_list(self) -> bool:
+        return self._list_key is not None and self._key == self._list_key
 
     def _pass_mark(self, at: int) -> None:
         byte = self._document[at]
@@ -109,6 +126,8 @@ class TopLevelScan:
             if self._depth == 1:
                 self._end_value(at)
                 self._key_next = True
+            elif self._depth == 2:
+                self.commas.append(at)
         else:
             if self._depth == 1:
                 self._end_value(at)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,41 @@ async def test_gates_that_never_answer_are_a_refusal(
     sleeping = [sys.executable, "-c", "import time; time.sleep(3600)"]
     refusal = (await Gates(sleeping, tmp_path).evidence()).refusal
     assert refusal == "the gates did not answer within 0.2 s"
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["too late", "cancelled"])
+async def test_gates_and_what_they_started_are_ended_and_reaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    monkeypatch.setattr(
+        "querylake_api.rollouts.control.gates.TIMEOUT_SECONDS", 600.0 if cancelled else 5.0
+    )
+    program = (
+        "import os, subprocess, sys, time; child = subprocess.Popen(['sleep', '3600']); "
+        "open('pids', 'w').write(f'{os.getpid()} {child.pid}\\n'); time.sleep(3600)"
+    )
+    asking = asyncio.create_task(Gates([sys.executable, "-c", program], tmp_path).evidence())
+    if cancelled:
+        async with asyncio.timeout(30):
+            while not (tmp_path / "pids").exists() or "\n" not in (tmp_path / "pids").read_text():
+                await asyncio.sleep(0.01)
+        asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    parent, child = map(int, (tmp_path / "pids").read_text().split())
+    with pytest.raises(ProcessLookupError):
+        os.kill(parent, 0)
+    async with asyncio.timeout(10):
+        while _runs(child):
+            await asyncio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process has not ended; one that nobody has reaped yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
 
 
 async def test_a_candidate_that_is_good_enough_waits_for_the_gates(

@@ -15,10 +15,11 @@ from llm_provider.sse import BYTE_ORDER_MARK, EventSplitter, data_of
 from llm_provider.stream_observer import DONE
 from querylake_api.inference.catalog import Target
 from querylake_api.inference.compression import is_compressed, without_compression
+from querylake_api.inference.large_answer import LARGE_BYTES, brief_refusal, overview
 from querylake_api.inference.refusals import honest_status
 
-_LARGE = 32 * 1024
-"""A larger whole answer is mostly vectors. To parse them would keep other requests waiting."""
+_UNREAD_BYTES = 32 * 1024
+"""A larger whole answer is mostly vectors: it is not read unless it may be an error."""
 
 _WHERE_ERRORS_BEGIN = 2048
 """Bytes of a large answer in which an error would be found: nothing large comes before it."""
@@ -92,7 +93,9 @@ async def begun(relay: Relay, target: Target, *, stream: bool) -> Answer:
         return await _begun_stream(relay, target)
     body = await relay.read()
     if compressed:
-        body = without_compression(body, headers["content-encoding"], target.upstream)
+        body = await without_compression(body, headers["content-encoding"], target.upstream)
+    if len(body) > LARGE_BYTES:
+        return await _large(relay, target, body)
     return _whole(relay, target, body)
 
 
@@ -102,7 +105,10 @@ async def _begun_stream(relay: Relay, target: Target) -> Answer:
     # Media types are compared without regard to case (RFC 9110, 8.3.1).
     declared = relay.headers.get("content-type", "").lower().startswith("text/event-stream")
     if not declared and not _begins_like_events(piece):
-        return _whole(relay, target, piece + await relay.read())
+        body = piece + await relay.read()
+        if len(body) > LARGE_BYTES:
+            return await _large(relay, target, body)
+        return _whole(relay, target, body)
     splitter = EventSplitter(target.upstream)
     held: list[bytes] = []
     size = 0
@@ -147,12 +153,33 @@ def _whole(relay: Relay, target: Target, body: bytes) -> Answer:
     status, headers = relay.status, relay.headers
     if not 200 <= status < 300:
         return Answer(target, honest_status(status, body), headers, body)
-    if len(body) > _LARGE and _framed(headers) and not _may_hold_error(body):
+    if len(body) > _UNREAD_BYTES and _framed(headers) and not _may_hold_error(body):
         return Answer(target, status, headers, body, complete=_looks_complete(body))
     try:
         document = read_json(body)
     except ValueError:
         return Answer(target, status, headers, body, complete=False)
+    return _read(relay, target, body, document)
+
+
+async def _large(relay: Relay, target: Target, body: bytes) -> Answer:
+    """Return a whole answer that would hold everybody else up if it were parsed."""
+    status, headers = relay.status, relay.headers
+    if not 200 <= status < 300:
+        brief = await brief_refusal(body)
+        return Answer(target, honest_status(status, brief), headers, brief)
+    if _framed(headers) and not _may_hold_error(body):
+        return Answer(target, status, headers, body, complete=_looks_complete(body))
+    try:
+        document = await overview(body)
+    except ValueError:
+        return Answer(target, status, headers, body, complete=False)
+    return _read(relay, target, body, document)
+
+
+def _read(relay: Relay, target: Target, body: bytes, document: Any) -> Answer:
+    """Return a whole answer that came with 2xx and was read."""
+    status, headers = relay.status, relay.headers
     error = _error_of(document)
     if error is None:
         return Answer(target, status, headers, body, document=document)

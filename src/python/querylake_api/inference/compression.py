@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 
@@ -11,6 +12,9 @@ from llm_provider.errors import AnswerUnfit
 
 _MAX_BYTES = 64 * 1024 * 1024
 """Of an answer without its compression. A small one may unpack to a thousand times its size."""
+
+_SLICE = 256 * 1024
+"""Bytes that are unpacked before others get their turn: half a millisecond's work."""
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
@@ -21,7 +25,7 @@ def is_compressed(headers: Mapping[str, str]) -> bool:
     return encoding is not None and encoding.strip().lower() not in ("", "identity")
 
 
-def without_compression(body: bytes, encoding: str, upstream: str) -> bytes:
+async def without_compression(body: bytes, encoding: str, upstream: str) -> bytes:
     """Return a compressed body as it was before.
 
     Raises:
@@ -32,10 +36,21 @@ def without_compression(body: bytes, encoding: str, upstream: str) -> bytes:
     if bits is None:
         raise AnswerUnfit(upstream, told)
     unpacking = zlib.decompressobj(bits)
+    pieces: list[bytes] = []
+    left = _MAX_BYTES
+    rest = body
     try:
-        unpacked = unpacking.decompress(body, _MAX_BYTES)
+        while not unpacking.eof and rest and left > 0:
+            piece = unpacking.decompress(rest, min(_SLICE, left))
+            left -= len(piece)
+            pieces.append(piece)
+            rest = unpacking.unconsumed_tail
+            await asyncio.sleep(0)
     except zlib.error:
         raise AnswerUnfit(upstream, f"{told}, which cannot be unpacked") from None
-    if unpacking.unconsumed_tail or not unpacking.eof:
+    if not rest:
+        # What is left of a last step that was full; with input left, it would have no bound.
+        pieces.append(unpacking.flush())
+    if not unpacking.eof:
         raise AnswerUnfit(upstream, f"{told}, which is cut short or too large")
-    return unpacked
+    return b"".join(pieces)

@@ -20,6 +20,7 @@ from querylake_api.inference.errors import (
     upstream_nonsense,
 )
 from querylake_api.inference.event_channel import EventChannel
+from querylake_api.inference.large_answer import LARGE_BYTES, shaped, with_model
 from querylake_api.inference.refusals import refusal
 from querylake_api.inference.stream import pass_on_stream
 from querylake_api.requests.record import RequestRecord
@@ -73,10 +74,13 @@ async def _pass_on_whole(
     answer: Answer, call: Call, send: Send, record: RequestRecord, exchange: Exchange | None
 ) -> None:
     body = answer.body
+    large = len(body) > LARGE_BYTES
     if answer.target.model != call.name:
-        body = rewrite_response_model(body, call.name)
+        body = (
+            await with_model(body, call.name) if large else rewrite_response_model(body, call.name)
+        )
     if call.rerank is not None:
-        body = call.rerank.shaped(body)
+        body = await shaped(body, call.rerank) if large else call.rerank.shaped(body)
     record.settle(200, "success")
     try:
         await send_document(

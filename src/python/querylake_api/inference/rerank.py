@@ -48,6 +48,21 @@ class RerankForm:
             return answer
         return write_json({**document, "results": shaped})
 
+    def shaped_some(self, results: bytes, *, bare: bool) -> bytes:
+        """Return some of an answer's results, a JSON list, with as much in them as was asked for.
+
+        Args:
+            bare: whether they are TEI's.
+        """
+        try:
+            found = read_json(results)
+        except ValueError:
+            return results
+        if bare:
+            found = [_renamed(result) for result in found]
+        shaped = [self._result(result) for result in found]
+        return results if shaped == found and not bare else write_json(shaped)
+
     def _result(self, result: Any) -> Any:
         if not isinstance(result, dict) or self.return_documents is None:
             return result

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+from asyncio.subprocess import Process
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +45,10 @@ class Gates:
         self._folder = folder
 
     async def evidence(self) -> GateEvidence:
-        """Ask. Whatever is not a clear yes is a refusal."""
+        """Ask. Whatever is not a clear yes is a refusal.
+
+        However it is left, the program has ended by then.
+        """
         if not self._command:
             return GateEvidence(
                 "no gate evidence is configured (rollouts.gates_command in the configuration)", None
@@ -52,6 +59,7 @@ class Gates:
                 cwd=self._folder,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
         except OSError as error:
             return GateEvidence(f"{self._command[0]} cannot be run: {error.strerror}", None)
@@ -59,9 +67,9 @@ class Gates:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 out, errors = await process.communicate()
         except TimeoutError:
-            process.kill()
-            await process.wait()
             return GateEvidence(f"the gates did not answer within {TIMEOUT_SECONDS:g} s", None)
+        finally:
+            await _end(process)
         try:
             document = json.loads(out)
         except ValueError:
@@ -71,6 +79,17 @@ class Gates:
         if process.returncode == 0 and holds:
             return GateEvidence(None, document)
         return GateEvidence(f"the gates do not hold: {_missing(document)}", document)
+
+
+async def _end(process: Process) -> None:
+    """End the program and what it has started, unless it has ended, and reap it."""
+    if process.returncode is not None:
+        return
+    # Not `process.kill()`: it looks first whether the process has ended, and reaps it if it has.
+    # asyncio, which waits for it as well, then finds no such child.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _missing(document: Any) -> str:
