@@ -44,14 +44,8 @@ class Client:
     """In an engine's place. An exception among the chunks is raised."""
 
     chunks: Sequence[Document | RequestError] = ()
-    document: Document = field(default_factory=dict)
     asked: list[Document] = field(default_factory=list)
     open: int = 0
-
-    async def ask(self, path: str, body: Document) -> Document:
-        self.asked.append(body)
-        document: Document = json.loads(json.dumps(self.document))
-        return document
 
     @asynccontextmanager
     async def stream(self, path: str, body: Document) -> AsyncIterator[AsyncIterator[Document]]:
@@ -143,13 +137,38 @@ async def test_several_responses_come_mixed_and_share_their_prompt() -> None:
     assert counted == [(0, 1)] * 3 + [(7, 6)]
 
 
+async def whole(client: Client, **fields: Any) -> Document:
+    return await document_of(request(stream=False, **fields), served(client), lambda *_: None)
+
+
 async def test_several_whole_responses_are_one_document() -> None:
-    choice = {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}
-    client = Client(document={"choices": [choice], "usage": USAGE})
-    document = await document_of(request(choices=2, stream=False), served(client), lambda *_: None)
+    document = await whole(Client([ROLE, text("a"), text("b"), END, LAST]), choices=2)
 
     assert [each["index"] for each in document["choices"]] == [0, 1]
+    message = {"role": "assistant", "content": "ab"}
+    assert [each["message"] for each in document["choices"]] == [message] * 2
+    assert {each["finish_reason"] for each in document["choices"]} == {"stop"}
     assert document["usage"]["completion_tokens"] == 6
+
+
+async def test_a_whole_response_keeps_what_the_model_thought_and_how_sure_it_was() -> None:
+    thought = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}
+    sure = text("a")
+    sure["choices"][0]["logprobs"] = {"content": [{"token": "a", "logprob": -0.1}]}
+    (choice,) = (await whole(Client([ROLE, thought, sure, END, LAST])))["choices"]
+
+    assert choice["message"]["reasoning_content"] == "hm"
+    assert choice["logprobs"] == {"content": [{"token": "a", "logprob": -0.1}]}
+
+
+async def test_a_long_prompt_is_counted_while_it_is_read() -> None:
+    def progress(processed: int) -> Document:
+        return {**ROLE, "prompt_progress": {"total": 7, "processed": processed}}
+
+    sent, counted = await all_of(Client([progress(2), progress(7), ROLE, text("a"), LAST]))
+
+    assert counted == [(2, 0), (5, 0), (0, 1), (0, 2)]
+    assert [len(chunk["choices"]) for chunk in sent] == [0, 0, 1, 1, 0]
 
 
 async def test_a_failure_of_one_response_ends_all() -> None:
@@ -176,7 +195,7 @@ async def test_held_calls_become_calls() -> None:
     )
 
     deltas = [choice["delta"] for chunk in sent for choice in chunk["choices"]]
-    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert deltas[0] == {"role": "assistant", "content": None}
     calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
     assert calls[0]["function"]["name"] == "f"
     assert "".join(call["function"]["arguments"] for call in calls) == '{"a": 1}'
@@ -186,11 +205,7 @@ async def test_held_calls_become_calls() -> None:
 
 
 async def test_held_calls_of_a_whole_response_become_calls() -> None:
-    choice = {"index": 0, "message": {"content": CALL}, "finish_reason": "stop"}
-    client = Client(document={"choices": [choice], "usage": USAGE})
-    document = await document_of(
-        request(stream=False, holds_calls=True), served(client), lambda *_: None
-    )
+    document = await whole(Client([ROLE, text(CALL), END, LAST]), holds_calls=True)
 
     (choice,) = document["choices"]
     assert choice["finish_reason"] == "tool_calls"
@@ -213,10 +228,9 @@ async def test_what_the_engine_refuses_is_blamed_on_the_caller_s_field(
     assert refused.value.param == param
 
 
-def test_completions_have_ids_of_their_own() -> None:
-    choice = {"index": 0, "text": "a"}
-    document = {"object": "text_completion", "id": "chatcmpl-1", "choices": [choice]}
-    client = Client(document={**document, "usage": USAGE})
-    answer = asyncio.run(document_of(request(stream=False), served(client), lambda *_: None))
+async def test_completions_have_ids_of_their_own() -> None:
+    chunk = {"object": "text_completion", "choices": [{"index": 0, "text": "a"}]}
+    document = await whole(Client([chunk, {**LAST, "object": "text_completion"}]))
 
-    assert (answer["id"], answer["model"]) == ("cmpl-1", "small")
+    assert (document["id"], document["model"]) == ("cmpl-1", "small")
+    assert document["choices"][0]["text"] == "a"

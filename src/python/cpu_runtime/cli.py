@@ -19,28 +19,53 @@ from querylake_version import VERSION
 
 KEY_VARIABLE = "CPU_RUNTIME_API_KEY"
 
+_EXAMPLES = """\
+\b
+Examples:
+  {program} serve
+  {program} serve --chat-model qwen3-4b.gguf --context 32768
+  {program} models
+"""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Small models on a CPU, behind an OpenAI-compatible API.",
+    # Otherwise what is in brackets, such as defaults, would be taken for markup.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Serve small models on the CPU: OpenAI's chat, completions, responses, embeddings and "
+    "rerank, and Anthropic's messages.",
+    epilog=_EXAMPLES,
 )
 
 ChatModel = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.gguf", help="Chat with this instead of SmolLM2-135M-Instruct."),
+    typer.Option(
+        metavar="FILE.gguf", help="Chat model file. Default: the built-in SmolLM2-135M-Instruct."
+    ),
 ]
 ChatModelName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What clients call it; else the file's name.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Name of the chat model for clients. Default: the file's name."
+    ),
 ]
 EmbeddingModel = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.gguf", help="Embed with this instead of all-MiniLM-L6-v2."),
+    typer.Option(
+        metavar="FILE.gguf", help="Embedding model file. Default: the built-in all-MiniLM-L6-v2."
+    ),
 ]
 EmbeddingModelName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What clients call it; else the file's name.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Name of the embedding model for clients. Default: the file's name."
+    ),
 ]
-NoEmbeddings = Annotated[bool, typer.Option("--no-embeddings", help="Serve the chat model only.")]
+NoEmbeddings = Annotated[
+    bool, typer.Option("--no-embeddings", help="Do not load an embedding model.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,7 +79,7 @@ def options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and leave."
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
 ) -> None:
@@ -63,32 +88,62 @@ def options(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 picks one.", min=0, max=65535)] = 8100,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT", help="Port to listen on; 0 picks a free one.", min=0, max=65535
+        ),
+    ] = 8100,
     chat_model: ChatModel = None,
     chat_model_name: ChatModelName = None,
     embedding_model: EmbeddingModel = None,
     embedding_model_name: EmbeddingModelName = None,
     no_embeddings: NoEmbeddings = False,
     context: Annotated[
-        int, typer.Option(help="Tokens of one chat, prompt and answer together.", min=256)
+        int,
+        typer.Option(
+            metavar="TOKENS",
+            help="Maximum length of one chat, prompt and response, in tokens. Limited by the model.",
+            min=256,
+        ),
     ] = 8192,
     parallel: Annotated[
-        int, typer.Option(help="Requests per model at the same time; others wait.", min=1, max=64)
+        int,
+        typer.Option(
+            metavar="N",
+            help="Concurrent requests per model; others wait in a queue.",
+            min=1,
+            max=64,
+        ),
     ] = 4,
     threads: Annotated[
-        int | None, typer.Option(help="Per model; else all processors but one.", min=1, max=512)
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Threads per model. Default: one less than there are processors.",
+            min=1,
+            max=512,
+        ),
     ] = None,
     drain_seconds: Annotated[
-        float, typer.Option(help="How soon after SIGTERM everything has ended.", min=0, max=3600)
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time limit for running requests after SIGTERM, in seconds.",
+            min=0,
+            max=3600,
+        ),
     ] = 5.0,
     allow_unauthenticated: Annotated[
         bool,
-        typer.Option("--allow-unauthenticated", help="Let other machines in without a key."),
+        typer.Option("--allow-unauthenticated", help="Accept other machines without an API key."),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show llama.cpp's log.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print llama.cpp's log.")] = False,
 ) -> None:
-    """Serve until SIGTERM. Clients have to show the key in CPU_RUNTIME_API_KEY, if it is set."""
+    """Serve the models until SIGTERM, with the API key in CPU_RUNTIME_API_KEY, if it is set."""
     key = _key()
 
     def models() -> tuple[Model, ...]:
@@ -121,7 +176,7 @@ def list_models(
     embedding_model_name: EmbeddingModelName = None,
     no_embeddings: NoEmbeddings = False,
 ) -> None:
-    """List the models that `serve` would serve with the same options."""
+    """List the models that `serve` loads with the same options."""
     for model in _models(
         chat_model, chat_model_name, embedding_model, embedding_model_name, no_embeddings
     ):
@@ -169,10 +224,18 @@ def _say_ready(url: str) -> None:
     print(f"cpu_runtime ready on {url}", flush=True)
 
 
+def _program() -> str:
+    """Return what this program was started as, for its usage line."""
+    name = Path(os.environ.get("PEX", sys.argv[0])).name
+    return "python -m cpu_runtime" if name == "__main__.py" else name
+
+
 def main() -> None:
     """Run a command. Faults that an operator can mend are one sentence and an exit code."""
+    program = _program()
+    app.info.epilog = _EXAMPLES.format(program=program)
     try:
-        app()
+        app(prog_name=program)
     except OperatorError as error:
         typer.echo(f"cpu_runtime: {error}", err=True)
         sys.exit(error.exit_code)

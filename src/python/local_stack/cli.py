@@ -15,11 +15,11 @@ from local_stack.api_commands import API_COMMANDS, become_api_command
 from local_stack.demo import DemoOptions, become_demo, prepare_demo
 from local_stack.errors import LocalStackError, OutputGone
 from local_stack.layout import DATA_DIR, DataDir, Repository
+from local_stack.parser import parser_of
 from local_stack.running_stack import show_status, stop
 from local_stack.stack import Options, up
 from local_stack.supervision import Children
 from local_stack.terminal import Terminal, lead_to_nowhere
-from querylake_version import VERSION
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and words[0] in API_COMMANDS:
             folder, rest = _data_dir_first(words[1:], repository)
             become_api_command(words[0], rest, repository, DataDir(folder.resolve()))
-        parser = _parser(repository)
+        parser = parser_of(repository)
         given = parser.parse_args(words)
         if given.command is None:
             parser.print_help()
@@ -78,6 +78,7 @@ def _up_options(given: argparse.Namespace) -> Options:
         packaged=given.packaged,
         config=given.config,
         chat_model=given.chat_model,
+        context=given.context,
         open_console=given.open,
     )
 
@@ -142,98 +143,3 @@ def _report(message: str, evidence: Sequence[str] = ()) -> None:
         print(*lines, f"error: {message}", sep="\n", file=sys.stderr, flush=True)
     except BrokenPipeError:
         lead_to_nowhere(sys.stderr)  # nobody reads it; the exit code still tells
-
-
-def _parser(repository: Repository) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="querylake", description="Runs QueryLake on this machine, with a small real model."
-    )
-    parser.add_argument("--version", action="version", version=f"querylake {VERSION}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    start = commands.add_parser(
-        "up",
-        help="install what is needed, start everything, print a key; Ctrl-C stops it",
-        description="Installs what the API and the CPU engine need if that has changed, starts "
-        "them from their sources with an embedded PostgreSQL, and prints a key and a curl line "
-        "that works. Ctrl-C stops everything.",
-    )
-    start.add_argument(
-        "--port",
-        type=_port,
-        metavar="N",
-        help="where the API listens; 0 picks a free port (default: the configuration's, 8000)",
-    )
-    start.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="FOLDER",
-        default=repository.root / DATA_DIR,
-        help="database, keys, logs, configuration (default: .querylake beside this command)",
-    )
-    start.add_argument("--open", action="store_true", help="open the console in a browser")
-    start.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="a configuration of your own, used as it is (default: one is generated)",
-    )
-    start.add_argument(
-        "--chat-model",
-        type=Path,
-        metavar="FILE.gguf",
-        help="the model that chats (default: the small one that is built in)",
-    )
-    for name, says in (
-        ("status", "say whether it runs, and print the key and the curl line again"),
-        ("stop", "stop what `up` has started"),
-    ):
-        command = commands.add_parser(name, help=says, description=says.capitalize() + ".")
-        command.add_argument(
-            "--data-dir",
-            type=Path,
-            metavar="FOLDER",
-            default=repository.root / DATA_DIR,
-            help="the folder that `up` runs on (default: .querylake beside this command)",
-        )
-    for name, says in API_COMMANDS.items():
-        # Only for the list of commands: the API's program has its own help.
-        commands.add_parser(name, help=f"{says} (`./querylake {name} --help`)", add_help=False)
-    demo = commands.add_parser(
-        "demo-rollout",
-        help="show rollouts on two real engines: a healthy one, and some that are rolled back",
-        description="Runs two real engines and 200 users, rolls a healthy new stack out, then "
-        "faulty ones, and says in plain words what happened. Takes less than three minutes on a "
-        "machine that has two cores to itself.",
-    )
-    demo.add_argument(
-        "--port",
-        type=_port,
-        metavar="N",
-        default=0,
-        help="where the API listens, and its page /ui/rollouts (default: a free port)",
-    )
-    demo.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="FOLDER",
-        default=repository.root / DATA_DIR / "demo",
-        help="database and logs, emptied first (default: .querylake/demo beside this command)",
-    )
-    demo.add_argument(
-        "--stay",
-        action="store_true",
-        help="leave everything running at the end, until Ctrl-C",
-    )
-    for command in (start, demo):
-        command.add_argument(
-            "--packaged",
-            action="store_true",
-            help="run the programs that `./pants package` has written to dist/",
-        )
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; name a number from 0 to 65535")
-    return int(text)

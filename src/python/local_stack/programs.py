@@ -43,13 +43,19 @@ class Programs:
         program = self._files.api
         return self._program("keys", title, program, arguments, _API_STOP_SECONDS)
 
-    def runtime(self, port: int, chat_model: Path | None) -> Program:
-        """Return the CPU engine, which calls its model as the configuration does."""
+    def runtime(self, port: int, chat_model: Path | None, context: int | None = None) -> Program:
+        """Return the CPU engine, which calls its model as the configuration does.
+
+        Args:
+            context: the length of one chat, in tokens; None leaves it to the engine.
+        """
         model: tuple[str, ...] = ()
         if chat_model is not None:
             model = ("--chat-model", str(chat_model))
             if self._config.engine_model is not None:
                 model += ("--chat-model-name", self._config.engine_model)
+        if context is not None:
+            model += ("--context", str(context))
         arguments = ("serve", "--host", "127.0.0.1", "--port", str(port), *model)
         program = self._files.runtime
         return self._program("runtime", "the CPU engine", program, arguments, _RUNTIME_STOP_SECONDS)

@@ -48,6 +48,7 @@ class Options:
         packaged: run the programs that `./pants package` has written, and not the sources.
         config: a configuration that is used as it is, instead of the generated one.
         chat_model: a GGUF file for the CPU engine, instead of the model that it brings along.
+        context: the length of one chat on the CPU engine, in tokens; None leaves it to the engine.
         start_seconds: how long everything may take until it is ready.
         open_console: open the console in a browser, if this machine has a desktop.
     """
@@ -57,6 +58,7 @@ class Options:
     packaged: bool = False
     config: Path | None = None
     chat_model: Path | None = None
+    context: int | None = None
     start_seconds: float = START_SECONDS
     open_console: bool = False
 
@@ -108,7 +110,9 @@ async def _run(
         children.show = lambda program, line: starting.note(_entry(program, line))
         if config.runtime_port is not None:
             await children.serve(
-                programs.runtime(config.runtime_port, None if model is None else model.file)
+                programs.runtime(
+                    config.runtime_port, None if model is None else model.file, options.context
+                )
             )
         api = await children.serve(programs.api())
         answers = _until_ready(data, config, programs, children, starting, options.start_seconds)

@@ -17,6 +17,7 @@ async def events(
 ) -> AsyncGenerator[bytes, None]:
     """Give the events of a stream: the usage comes alone, at the end, for those who want it."""
     async for chunk in chunks:
-        if chunk["choices"] or include_usage:
+        chunk.pop("prompt_progress", None)
+        if chunk["choices"] or (include_usage and "usage" in chunk):
             yield b"data: " + orjson.dumps(chunk) + b"\n\n"
     yield DONE

@@ -79,7 +79,7 @@ def generation(
         raise invalid("'stream_options' is only allowed when 'stream' is true.", "stream_options")
     return Generation(
         path=path,
-        body=_for_engine(body, stream),
+        body=_for_engine(body),
         prompt_field=prompt_field,
         stream=stream,
         include_usage=_include_usage(options),
@@ -132,8 +132,8 @@ def _include_usage(options: Body) -> bool:
     return bool(told.get("include_usage"))
 
 
-def _for_engine(body: Body, stream: bool) -> Body:
-    """Say the same to llama.cpp."""
+def _for_engine(body: Body) -> Body:
+    """Say the same to llama.cpp, which always streams and tells how far it has read."""
     if "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
     if "seed" in body:
@@ -142,6 +142,9 @@ def _for_engine(body: Body, stream: bool) -> Body:
         # A prompt that is read from the cache and one that is computed differ in the last bits,
         # which is enough to tip a token: who wants the same answer twice gets no cache.
         body.setdefault("cache_prompt", False)
-    if stream:
-        body["stream_options"] = {"include_usage": True}  # ours, for the metrics
-    return body
+    return {
+        **body,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+    }

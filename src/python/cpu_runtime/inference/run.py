@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from cpu_runtime.engine.served import Served
 from cpu_runtime.errors import RequestError
+from cpu_runtime.inference.assembly import Assembly
 from cpu_runtime.inference.calls.reader import ResponseReader
 from cpu_runtime.inference.generation import Generation
 
@@ -30,19 +31,16 @@ _WAITING_CHUNKS = 16
 
 
 async def document_of(request: Generation, served: Served, count: Count) -> Document:
-    """Return the whole response.
+    """Return the whole response, put together from its chunks.
 
     Raises:
         RequestError: the engine refuses, fails, or breaks off.
     """
-    documents = await _all_of(
-        [_document(request, served, choice) for choice in range(request.choices)]
-    )
-    first = documents[0]
-    first["choices"] = [document["choices"][0] for document in documents]
-    first["usage"] = _sum([document.get("usage") or {} for document in documents])
-    count(first["usage"]["prompt_tokens"], first["usage"]["completion_tokens"])
-    return first
+    assembly = Assembly()
+    async with aclosing(chunks_of(request, served, count)) as chunks:
+        async for chunk in chunks:
+            assembly.add(chunk)
+    return assembly.document()
 
 
 async def chunks_of(
@@ -50,11 +48,13 @@ async def chunks_of(
 ) -> AsyncGenerator[Document, None]:
     """Give the chunks of a response as they come, and at the end one with the usage and no choice.
 
+    While the prompt is being read, there are chunks with `prompt_progress` and no choice.
+
     To be closed: the engine works until then.
 
     Args:
-        count: is told of each token when it comes, and at the end of what was not seen coming:
-            tokens that ended in the middle of a character, or of a word to stop at.
+        count: is told of each token when it is read or comes, and at the end of what was not seen
+            coming: tokens that ended in the middle of a character, or of a word to stop at.
 
     Raises:
         RequestError: the engine refuses, fails, or breaks off, now or in the middle.
@@ -66,6 +66,7 @@ async def chunks_of(
         seen += 1
         count(0, 1)
 
+    read = 0
     usages: list[Document] = []
     envelope: Document = {}
     async with aclosing(_merged(request, served, count_one)) as chunks:
@@ -75,24 +76,15 @@ async def chunks_of(
             if not envelope:
                 envelope = {name: value for name, value in chunk.items() if name != "choices"}
                 envelope.pop("prompt_progress", None)
-            if chunk.get("choices"):
+            if progress := chunk.get("prompt_progress"):
+                count(max(0, progress["processed"] - read), 0)
+                read = max(read, progress["processed"])
+            if chunk.get("choices") or progress:
                 # All chunks have one id and one time, whichever choice they are of.
                 yield {**chunk, **envelope}
     usage = _sum(usages)
-    count(usage["prompt_tokens"], max(0, usage["completion_tokens"] - seen))
+    count(max(0, usage["prompt_tokens"] - read), max(0, usage["completion_tokens"] - seen))
     yield {**envelope, "choices": [], "usage": usage}
-
-
-async def _document(request: Generation, served: Served, choice: int) -> Document:
-    try:
-        async with served.gate.slot():
-            document = await served.client.ask(request.path, request.body_of(choice))
-    except RequestError as error:
-        raise _blamed(error, request) from None
-    document = _tidy(document, served.model.name, choice)
-    if request.holds_calls:
-        _read_whole(document["choices"][0])
-    return document
 
 
 async def _merged(
@@ -151,6 +143,8 @@ def _tidy(document: Document, name: str, choice: int) -> Document:
     if document.get("object") == "text_completion":
         # llama.cpp gives completions the ids of chats.
         document["id"] = str(document.get("id", "")).replace("chatcmpl-", "cmpl-", 1)
+    if "prompt_progress" in document:
+        document["choices"] = []  # the role, which comes again
     for each in document.get("choices", ()):
         each["index"] = choice
         delta = each.get("delta", {})
@@ -170,7 +164,7 @@ def _read(chunk: Document, reader: ResponseReader) -> list[Document]:
     if delta or reason:
         # The role comes before, and the reason after what the text means.
         if "role" in delta:
-            delta["content"] = ""
+            delta["content"] = None  # an empty text would be the begin of one
         deltas.insert(0 if delta else len(deltas), delta)
     read = [
         {**chunk, "choices": [{**choice, "delta": each, "finish_reason": None}]} for each in deltas
@@ -178,24 +172,6 @@ def _read(chunk: Document, reader: ResponseReader) -> list[Document]:
     if reason:
         read[-1]["choices"][0]["finish_reason"] = reader.finish_reason(reason)
     return read
-
-
-def _read_whole(choice: Document) -> None:
-    """Put calls in the place of the text that means them."""
-    reader = ResponseReader()
-    message = choice["message"]
-    deltas = reader.feed(message.get("content") or "")
-    calls: list[Document] = []
-    for delta in deltas:
-        for call in delta.get("tool_calls", ()):
-            if "id" in call:
-                calls.append({name: value for name, value in call.items() if name != "index"})
-            else:
-                calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
-    message["content"] = "".join(delta.get("content", "") for delta in deltas) or None
-    if calls:
-        message["tool_calls"] = calls
-    choice["finish_reason"] = reader.finish_reason(str(choice.get("finish_reason")))
 
 
 def _sum(usages: Sequence[Document]) -> Document:

@@ -59,7 +59,7 @@ class Boundary:
                 shown = shown or value.strip()
         if not hmac.compare_digest(shown, self._key):
             raise RequestError(
-                "Send the key of this server: `Authorization: Bearer …`. "
+                "Send the key of this server: `Authorization: Bearer …`, or `x-api-key: …`. "
                 + ("This one is wrong." if shown else "None was sent."),
                 status=401,
                 type="authentication_error",

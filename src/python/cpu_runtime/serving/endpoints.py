@@ -80,8 +80,6 @@ async def answer_message(body: Body, served: Served, exchange: Exchange, count: 
         document = await document_of(request, served, count)
         await exchange.answer(anthropic_response.message_of(document))
         return
-    # With the first progress comes the length of the prompt, which the first event tells.
-    request.body["return_progress"] = True
     async with aclosing(chunks_of(request, served, count)) as chunks:
         await _send(anthropic_stream.events(chunks, served.model.name), exchange)
 
