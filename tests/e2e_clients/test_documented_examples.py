@@ -29,7 +29,7 @@ def examples(language: str) -> dict[str, str]:
     found: dict[str, str] = {}
     heading = ""
     for title, name, code in re.findall(
-        r"^## (.+)$|^```(\w+)\n(.*?)^```$", document(), re.MULTILINE | re.DOTALL
+        r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", document(), re.MULTILINE | re.DOTALL
     ):
         heading = title or heading
         if name == language:

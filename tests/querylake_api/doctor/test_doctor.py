@@ -153,11 +153,16 @@ def test_the_machine_is_looked_at(configuration: Configuration) -> None:
     assert subjects == ["state folder", "open files", "request path"]
 
 
-def test_a_program_that_was_not_compiled_is_no_secret() -> None:
-    compiled, interpreted = request_path("exchange.cpython-311.so"), request_path("exchange.py")
+def test_a_program_that_was_not_compiled_is_no_secret(tmp_path: Path) -> None:
+    compiled = request_path(str(tmp_path / "src" / "exchange.cpython-311.so"))
+    packaged = request_path(str(tmp_path / "src" / "exchange.py"))
+    (tmp_path / "pants.toml").touch()
+    checkout = request_path(str(tmp_path / "src" / "exchange.py"))
 
-    assert (compiled.verdict, interpreted.verdict) == ("good", "warning")
-    assert "C compiler" in interpreted.remedy
+    assert (compiled.verdict, packaged.verdict) == ("good", "warning")
+    assert "C compiler" in packaged.remedy
+    assert checkout.verdict == "good", "nothing is wrong with a laptop"
+    assert "interpreted" in checkout.detail
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 5))

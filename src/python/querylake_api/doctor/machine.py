@@ -51,6 +51,10 @@ def _open_files() -> Finding:
     )
 
 
+_CHECKOUT = "pants.toml"
+"""What a folder holds that sources are run from, as `./querylake up` does on a laptop."""
+
+
 def request_path(file: str) -> Finding:
     """Look at what runs for each request: compiled, or what takes longer.
 
@@ -60,6 +64,8 @@ def request_path(file: str) -> Finding:
     subject = "request path"
     if not file.endswith(".py"):
         return good(subject, "compiled")
+    if any((folder / _CHECKOUT).is_file() for folder in Path(file).parents):
+        return good(subject, "interpreted, from a checkout; `./pants package-light` compiles it")
     return warning(
         subject,
         "interpreted, so a request takes some 40 to 70% more processor time",
