@@ -231,6 +231,11 @@ def test_a_model_of_ones_own_answers_under_its_name(checkout: Checkout, start_up
     assert "smollm2-135m-instruct" in config["models"]
 
 
+def test_the_length_of_a_chat_goes_to_the_engine(checkout: Checkout, start_up: StartUp) -> None:
+    start_up("--context", "16384").ready()
+    assert engine_arguments(checkout).endswith(",--context,16384")
+
+
 def test_an_edited_configuration_names_the_model_of_ones_own(
     checkout: Checkout, start_up: StartUp
 ) -> None:
