@@ -106,7 +106,7 @@ def serve(
         int,
         typer.Option(
             metavar="TOKENS",
-            help="Maximum length of one chat, prompt and response, in tokens. Limited by the model.",
+            help="Maximum length of a chat, prompt and response, in tokens; at most the model's.",
             min=256,
         ),
     ] = 8192,
