@@ -142,3 +142,70 @@ async def test_a_whole_response_is_bounded() -> None:
             async with asyncio.timeout(20):
                 await call(transport, engine.url + "/x")
         await transport.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"content-length: 2\r\n\r\nok"
+CHUNKS = b"\r\n2\r\nok\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        OK + b"transfer-encoding: gzip, chunked\r\n" + CHUNKS,
+        OK + b"transfer-encoding: chunked, gzip\r\n" + CHUNKS,
+        OK + b"transfer-encoding: identity\r\n\r\nok",
+        OK + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n" + CHUNKS,
+        OK + b"transfer-encoding: chunked\r\ncontent-length: 2\r\n" + CHUNKS,
+        OK + b"content-length: 2\r\n" + LENGTH,
+        OK + b"content-length: +2\r\n\r\nok",
+        OK + b"x: a\r\n b\r\n" + LENGTH,
+        b"HTTP/2.0 200 OK\r\n" + LENGTH,
+        b"HTTP/0.9 200 OK\r\n" + LENGTH,
+        b"RTSP/1.0 200 OK\r\n" + LENGTH,
+        b"ICE/1.0 200 OK\r\n" + LENGTH,
+        b"HTTP/1.1 000 OK\r\n" + LENGTH,
+        b"HTTP/1.1 600 OK\r\n" + LENGTH,
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "byte by byte"])
+async def test_only_what_http_allows_is_framed(response: bytes, cut: bool) -> None:
+    async def odd(exchange: Exchange) -> None:
+        with suppress(OSError):
+            for start in range(0, len(response), 1 if cut else len(response)):
+                await exchange.raw(response[start : start + (1 if cut else len(response))])
+                await asyncio.sleep(0)
+
+    async with scripted_engine() as engine:
+        engine.script = odd
+        transport = HTTPTransport(UpstreamConfig("e", engine.url))
+        with pytest.raises(UpstreamFailed, match="not HTTP"):
+            async with asyncio.timeout(20):
+                await call(transport, engine.url + "/x")
+        engine.script = answer
+        assert await call(transport, engine.url + "/x") == b"ok"
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        OK + b"transfer-encoding: Chunked\r\n" + CHUNKS,
+        OK + b"upgrade: h2c\r\nconnection: upgrade\r\n" + LENGTH,
+        b"\r\n" + OK + LENGTH,
+        b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK + LENGTH,
+    ],
+)
+async def test_what_http_allows_is_read(response: bytes) -> None:
+    async def byte_by_byte(exchange: Exchange) -> None:
+        for at in range(len(response)):
+            await exchange.raw(response[at : at + 1])
+            await asyncio.sleep(0)
+
+    async with scripted_engine() as engine:
+        engine.script = byte_by_byte
+        transport = HTTPTransport(UpstreamConfig("e", engine.url))
+        for _ in range(2):
+            assert await call(transport, engine.url + "/x") == b"ok"
+        await transport.close()

@@ -25,6 +25,8 @@ _MAX_HEAD = 64 * 1024
 _MAX_FRAMING = 64 * 1024
 """Bytes between two pieces of a body in chunks, and of the trailers: the parser keeps those."""
 
+_VERSIONS = ("1.1", "1.0")
+
 _LINE_COST = 32
 """Bytes that a header counts beside its own: the memory of two strings and a place in a table."""
 
@@ -217,6 +219,9 @@ class HTTPConnection(asyncio.Protocol):
         try:
             if self._head is None or self._complete:
                 raise NotHttp("more came than was asked for")
+            if not (self.status or self._framing) and data.lstrip(b"\r\n")[:1] not in (b"H", b""):
+                # The parser knows other protocols, too.
+                raise NotHttp("it does not begin with HTTP/")
             self._framing += len(data)
             self._parser.feed_data(data)
             self._check_framing()
@@ -270,11 +275,19 @@ class HTTPConnection(asyncio.Protocol):
         self._head_size += len(name) + len(value) + _LINE_COST
         if self._head_size > _MAX_HEAD:
             raise NotHttp(f"its head is larger than {_MAX_HEAD} bytes")
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        key = name.decode("latin-1").lower()
+        if key == "transfer-encoding" and (key in self.headers or value.lower() != b"chunked"):
+            # Other codings would reach the client unseen; lines of several, nobody reads alike.
+            raise NotHttp("its Transfer-Encoding is not `chunked`, alone")
+        self.headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Give out the head, unless it is an interim one."""
         status: int = self._parser.get_status_code()
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise NotHttp("its version is neither HTTP/1.1 nor HTTP/1.0")
+        if not 100 <= status < 600:
+            raise NotHttp(f"there is no status {status}")
         if status < 200:
             return
         self.status = status

@@ -44,6 +44,12 @@ BODIES = {
     "many lists": EMBED % b",".join([b"[1]"] * (VALUES // 2)),
     "many names": b'{%b,"model":"m"}' % b",".join([b'"%d":1' % i for i in range(VALUES // 2)]),
     "model many times": b"{%b}" % b",".join([b'"model":"m"'] * (VALUES // 2)),
+    "all at once": b'{"model":"m","input":[%b],"text":"%b","file":"%b"}'
+    % (
+        b",".join([b"[" * 500 + b"]" * 500] * (VALUES // 501 - 1)),
+        rb"\n" * (MAX_DENSE_BYTES // 2 - 700_000),
+        b"A" * (LARGEST - MAX_DENSE_BYTES + 1_000_000),
+    ),
     "blanks": b'{"model":"m",' + b" " * (LARGEST - 30) + b'"a":1}',
 }
 
