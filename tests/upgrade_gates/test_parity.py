@@ -109,6 +109,13 @@ async def test_engines_that_tell_little_are_compared_by_what_they_tell() -> None
     assert "scored text: an engine has no prompt_logprobs" in verdict.not_measured
 
 
+async def test_an_engine_that_has_crashed_is_not_equivalent() -> None:
+    with pytest.raises(EngineUnusable, match="the old engine .* with status 500"):
+        await compared(Faults(), Faults(crashed=True))
+    with pytest.raises(EngineUnusable, match="the new engine .* with status 500"):
+        await compared(Faults(crashed=True))
+
+
 async def test_an_engine_that_is_away_is_one_sentence() -> None:
     engine = Engine("new", "http://127.0.0.1:9/v1", None, None, 5)
     with pytest.raises(

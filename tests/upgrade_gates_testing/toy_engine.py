@@ -41,6 +41,7 @@ class Faults:
         temperature: of answers whose request names none.
         processed: whether its logprobs are those after temperature.
         noise: added to each logit: rounded weights, another arithmetic.
+        crashed: its API server goes on, and whatever computes is gone.
         noise_in_batch: the same while it has several requests at once.
     """
 
@@ -56,6 +57,7 @@ class Faults:
     processed: bool = False
     noise: float = 0.0
     noise_in_batch: float = 0.0
+    crashed: bool = False
 
 
 @dataclass
@@ -78,6 +80,8 @@ class ToyEngine:
             loaded = self.running > 1
             if path == "/v1/models":
                 await exchange.whole({"data": [{"id": "toy"}]})
+            elif self.faults.crashed and path.endswith("/completions"):
+                await exchange.whole({"error": {"message": "EngineDeadError"}}, status=500)
             elif path == "/tokenize":
                 await exchange.whole({"tokens": self._tokenized(body)})
             elif path == "/v1/completions":

@@ -26,6 +26,6 @@ class ParityPlan(BaseModel):
 
     percent: Annotated[float, Field(gt=0, le=100)] = 10
     own_percent: Annotated[float, Field(ge=0, le=50)] = 20
-    max_pairs: Annotated[int, Field(ge=50, le=10_000)] = 1000
+    max_pairs: Annotated[int, Field(ge=50, le=10_000)] = 2000
     margin: Annotated[float, Field(gt=0, lt=0.5)] = MARGIN
     required: bool = True

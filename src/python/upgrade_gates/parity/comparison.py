@@ -273,6 +273,7 @@ class Comparison:
             "max_tokens": self._plan.continuation_tokens,
         }
         answer = await self._old.answer(body)
+        self._old.require_sound(answer.status, "a plain chat")
         made = await self._old.tokens(answer.text) if answer.text else None
         return ((*rendered, *made), len(rendered)) if made else None
 

@@ -126,6 +126,7 @@ class Engine:
         """Return each token's score, None for the first; None if the engine cannot score."""
         wanted = {"prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}
         response = await self._post(f"{self.base_url}/completions", wanted)
+        self.require_sound(response.status_code, "a text to score")
         if response.status_code != httpx.codes.OK:
             return None
         choice = (_document(response).get("choices") or [{}])[0]
@@ -154,6 +155,20 @@ class Engine:
         for result in results:
             scores[int(result["index"])] = float(result["relevance_score"])
         return scores
+
+    def require_sound(self, status: int, what: str) -> None:
+        """Refuse to go on with an engine that fails where nothing asks for it: it has crashed.
+
+        Its API server may still answer everything else, and comparisons would find no difference.
+
+        Raises:
+            EngineUnusable: the status is 500 or above.
+        """
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise EngineUnusable(
+                f"the {self.name} engine at {self.base_url} answers {what} with status {status}; "
+                "see its log, start it again, and compare again"
+            )
 
     @property
     def _root(self) -> str:
