@@ -108,6 +108,18 @@ def test_logprobs_before_and_after_temperature() -> None:
     assert logprob_mode(cool, answer("x", logprobs=(-2.9,))) == "processed"
     assert logprob_mode(cool, answer("y", logprobs=(-1.8,))) is None
     assert logprob_mode(answer("x", logprobs=(-0.001,)), answer("x", logprobs=(0.0,))) is None
+    # With alternatives, it does not matter what was drawn.
+    assert logprob_mode(answer("x", likeliest=-1.8), answer("y", likeliest=-1.8)) == "raw"
+    assert logprob_mode(answer("x", likeliest=-0.9), answer("y", likeliest=-2.6)) == "processed"
+    assert logprob_mode(answer("x", likeliest=-0.001), answer("y", likeliest=-0.1)) is None
+
+
+def test_the_likeliest_token_is_read_from_alternatives() -> None:
+    first = {"logprob": -3.0, "top_logprobs": [{"logprob": -0.5}, {"logprob": -3.0}]}
+    choice = {"message": {"content": "x"}, "logprobs": {"content": [first]}}
+    assert answer_of(200, {"choices": [choice]}).likeliest == -0.5
+    choice["logprobs"] = {"content": [{"logprob": -3.0}]}
+    assert answer_of(200, {"choices": [choice]}).likeliest is None
 
 
 def test_a_stream_is_put_together_to_the_document_that_it_is() -> None:

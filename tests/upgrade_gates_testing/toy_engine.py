@@ -142,7 +142,7 @@ class ToyEngine:
 
     def _answered(self, body: Mapping[str, Any]) -> dict[str, Any]:
         prompt = self._prompt(body)[-self.faults.reads :]
-        text, logprobs = self._drawn(prompt, body)
+        text, logprobs, likeliest = self._drawn(prompt, body)
         message: dict[str, Any] = {"content": text, self.faults.reasoning_field: "I think."}
         finish = "length"
         if body.get("tools") and _wants_weather(body):
@@ -157,18 +157,25 @@ class ToyEngine:
         choice = {
             "message": message,
             "finish_reason": finish,
-            "logprobs": {"content": [{"logprob": each} for each in logprobs]},
+            "logprobs": {
+                "content": [
+                    {"logprob": each, "top_logprobs": [{"logprob": best}]}
+                    for each, best in zip(logprobs, likeliest, strict=True)
+                ]
+            },
         }
         return {
             "choices": [choice] * body.get("n", 1),
             "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(text)},
         }
 
-    def _drawn(self, prompt: list[int], body: Mapping[str, Any]) -> tuple[str, list[float]]:
+    def _drawn(
+        self, prompt: list[int], body: Mapping[str, Any]
+    ) -> tuple[str, list[float], list[float]]:
         temperature = body.get("temperature", self.faults.temperature)
         chance = random.Random(body["seed"]) if "seed" in body else self.chance
         text, last = "", chr(prompt[-1] % 0x110000)
-        logprobs = []
+        logprobs, likeliest = [], []
         for _ in range(body.get("max_tokens", 16)):
             row = _row(last, self.faults.noise)
             hot = _normalized({each: value / max(temperature, 0.01) for each, value in row.items()})
@@ -177,8 +184,10 @@ class ToyEngine:
             else:
                 last = max(row, key=lambda each: row[each])
             text += last
-            logprobs.append((hot if self.faults.processed else row)[last])
-        return text, logprobs
+            told = hot if self.faults.processed else row
+            logprobs.append(told[last])
+            likeliest.append(max(told.values()))
+        return text, logprobs, likeliest
 
 
 @asynccontextmanager

@@ -51,6 +51,8 @@ class Answer:
         choices: how many there are.
         filled: the dotted names of the response's fields that hold something.
         logprobs: of the made tokens, if they were asked for.
+        likeliest: the logprob of the token that was most likely at the first place, if alternatives
+            were asked for; it does not depend on what was drawn.
     """
 
     status: int
@@ -66,6 +68,7 @@ class Answer:
     choices: int = 0
     filled: frozenset[str] = field(default_factory=frozenset)
     logprobs: tuple[float, ...] = ()
+    likeliest: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -121,6 +124,7 @@ def answer_of(status: int, document: Mapping[str, Any]) -> Answer:
         choices=len(choices),
         filled=frozenset(_filled(document)),
         logprobs=_logprobs(first.get("logprobs")),
+        likeliest=_likeliest(first.get("logprobs")),
     )
 
 
@@ -202,6 +206,12 @@ def _logprobs(said: object) -> tuple[float, ...]:
     if isinstance(said.get("content"), list):
         return tuple(float(each["logprob"]) for each in said["content"])
     return tuple(float(each) for each in said.get("token_logprobs") or () if each is not None)
+
+
+def _likeliest(said: object) -> float | None:
+    content = said.get("content") if isinstance(said, Mapping) else None
+    alternatives = content[0].get("top_logprobs") if isinstance(content, list) and content else None
+    return max((float(each["logprob"]) for each in alternatives or ()), default=None)
 
 
 def _count(value: object) -> int | None:

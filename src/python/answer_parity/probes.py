@@ -130,16 +130,18 @@ def logprob_mode(cool: Answer, hot: Answer) -> str | None:
     """Tell whether an engine's logprobs are those before or after temperature.
 
     Args:
-        cool: a greedy answer of one token at temperature 0.5, with logprobs.
-        hot: the same at temperature 1.5, forced to the same token by its seed or by chance.
+        cool: an answer of one token at temperature 0.5, with logprobs and alternatives.
+        hot: the same at temperature 1.5.
 
     Returns:
         `raw` if the temperature does not show, `processed` if it does, None if that cannot be told:
-        the tokens differ, or one of them is nearly certain.
+        there are no alternatives and the tokens differ, or one token is nearly certain.
     """
-    if not (cool.logprobs and hot.logprobs) or cool.text != hot.text:
-        return None
-    left, right = cool.logprobs[0], hot.logprobs[0]
+    left, right = cool.likeliest, hot.likeliest
+    if left is None or right is None:
+        if not (cool.logprobs and hot.logprobs) or cool.text != hot.text:
+            return None
+        left, right = cool.logprobs[0], hot.logprobs[0]
     if max(left, right) > -0.02:
         return None
     return "raw" if math.isclose(left, right, abs_tol=LOGPROB_TOLERANCE) else "processed"

@@ -35,6 +35,7 @@ class Measurements:
         probes: how many were judged.
         shapes: how many prompts were compared.
         vectors: figures of embedders; None for engines that are none.
+        logprobs: whether both tell which kind of logprobs they give.
         rankings: how many lists of documents were ranked by both.
     """
 
@@ -47,6 +48,7 @@ class Measurements:
     probes: int = 0
     shapes: int = 0
     vectors: VectorFigures | None = None
+    logprobs: bool = True
     rankings: int = 0
 
     @property
@@ -168,6 +170,7 @@ def _not_measured(measured: Measurements) -> tuple[str, ...]:
         "request fields: an engine has no /openapi.json": measured.changes is None,
         "tokens of prompts: an engine tells neither tokens nor counts": not measured.shapes,
         "scored text: an engine has no prompt_logprobs": measured.alone is None,
+        "whether logprobs are raw or processed": not measured.logprobs,
         "arithmetic under load": measured.in_batch is None,
         "the old engine's own noise": measured.noise is None,
     }

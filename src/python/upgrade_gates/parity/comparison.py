@@ -85,11 +85,19 @@ class Comparison:
         if not self._enough(findings):
             self._say("asking probes")
             asked = await self._probes(findings, notices)
+        modes: list[Finding] | None = []
         if not self._enough(findings):
-            findings += await self._logprob_modes()
+            modes = await self._logprob_modes()
+            findings += modes or []
         if not self._enough(findings):
             findings += await self._sampling_defaults()
-        measured = Measurements(findings=findings, notices=notices, probes=asked, shapes=shapes)
+        measured = Measurements(
+            findings=findings,
+            notices=notices,
+            probes=asked,
+            shapes=shapes,
+            logprobs=modes is not None,
+        )
         if self._enough(findings):
             return measured
         alone, in_batch, noise = await self._scores()
@@ -209,20 +217,26 @@ class Comparison:
             sum(answer.logprobs) / len(answer.logprobs) for answer in answers if answer.logprobs
         ]
 
-    async def _logprob_modes(self) -> list[Finding]:
+    async def _logprob_modes(self) -> list[Finding] | None:
+        """Return whether both give the same kind of logprobs; None if that cannot be told."""
         modes = [await self._logprob_mode(engine) for engine in (self._old, self._new)]
-        if None in modes or modes[0] == modes[1]:
+        if None in modes:
+            return None
+        if modes[0] == modes[1]:
             return []
         says = f"{modes[0]} logprobs, and {modes[1]} now"
         return [Finding("logprobs at two temperatures", Cause.LOGPROBS, says)]
 
     async def _logprob_mode(self, engine: Engine) -> str | None:
-        """Ask for one token at two temperatures; seeds until both draw the same token."""
+        """Ask for one token at two temperatures, until the likeliest one is not nearly certain."""
         for seed in range(12):
             body: dict[str, Any] = {
-                "messages": [{"role": "user", "content": "Say any word."}],
+                "messages": [
+                    {"role": "user", "content": f"Say any word that has {seed + 3} letters."}
+                ],
                 "max_tokens": 1,
                 "logprobs": True,
+                "top_logprobs": 2,
                 "seed": seed,
             }
             cool = await engine.answer({**body, "temperature": 0.5})
