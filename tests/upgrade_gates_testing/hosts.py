@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,8 +134,3 @@ def driver(host: Host, version: str, cuda: str, module: str, *, smi: str | None 
             "*": "4242, 75012, GPU-0f6e1c9a-0000-4d2e-9d51-000000000007, VLLM::EngineCore\n",
         },
     )
-
-
-def path_with(host: Host) -> str:
-    """Return a PATH on which a host's tools go before the real ones."""
-    return os.pathsep.join([str(host.tools), os.environ["PATH"]])

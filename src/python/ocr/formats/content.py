@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Literal
@@ -195,10 +195,3 @@ class WholeDocument(StructuredDocument):
     def page(self, number: int) -> StructuredPage:
         """Return one page."""
         return self._pages[number - 1]
-
-
-def blocks_in(page: StructuredPage) -> Iterator[Block]:
-    """Yield the blocks of a page, without its pictures."""
-    for piece in page.content:
-        if isinstance(piece, Block):
-            yield piece

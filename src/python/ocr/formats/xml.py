@@ -16,9 +16,6 @@ from ocr.errors import DocumentBroken
 Element = Any
 """An element of lxml, which has no types of its own."""
 
-DEEPEST = 200
-"""Elements within one another; libxml2 itself stops at 256."""
-
 
 def parsed(content: bytes, name: str) -> Element:
     """Return the root of a document.

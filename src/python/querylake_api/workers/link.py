@@ -79,12 +79,12 @@ class ParentLink:
     def _read(self) -> None:
         try:
             while self._connection.poll():
-                self._heard(self._connection.recv())
+                self._take_message(self._connection.recv())
         except (EOFError, OSError):
             asyncio.get_running_loop().remove_reader(self._connection.fileno())
             self._obey(Stop(now=False))
 
-    def _heard(self, message: FromParent) -> None:
+    def _take_message(self, message: FromParent) -> None:
         match message:
             case Fleet(workers):
                 self._fleet = workers

@@ -126,13 +126,14 @@ class Supervisor:
         with _signals() as signals:
             while not self._finished():
                 self._start_due(signals)
-                for ready in wait(self._sources(signals), self._patience()):
+                for ready in wait(self._sources(signals), self._seconds_to_wait()):
                     if ready is signals:
-                        self._obey(signals)
-                self._hear()
-                self._bury()
-                self._go_on_with_reloads()
-                self._kill_the_late()
+                        self._handle_signals(signals)
+                self._read_pipes()
+                # After the pipes: a worker that has said why it cannot start is not replaced.
+                self._reap()
+                self._continue_reloads()
+                self._kill_overdue()
         if self._failure is not None:
             raise self._failure
         _log.info("every worker has ended")
@@ -149,7 +150,7 @@ class Supervisor:
                 sources.append(place.connection)
         return sources
 
-    def _patience(self) -> float | None:
+    def _seconds_to_wait(self) -> float | None:
         """Return how long there is nothing to do unless something happens."""
         moments = [self._kill_at] if self._stops else []
         moments += [self._round.deadline] if self._round is not None else []
@@ -178,6 +179,7 @@ class Supervisor:
 
     def _be_worker(self, connection: Connection, signals: socket.socket) -> None:
         """Run in the child. What is the parent's must go, or its end would not be noticed."""
+        # Inherited: signals that reach the child must not wake the parent.
         signal.set_wakeup_fd(-1)
         signals.close()
         for place in self._places:
@@ -190,7 +192,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._main(connection, self._generation, self._configuration)
 
-    def _obey(self, signals: socket.socket) -> None:
+    def _handle_signals(self, signals: socket.socket) -> None:
         for number in signals.recv(64):
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
@@ -209,7 +211,7 @@ class Supervisor:
         for place in self._places:
             place.tell(Stop(now=self._stops > 1))
 
-    def _kill_the_late(self) -> None:
+    def _kill_overdue(self) -> None:
         if time.monotonic() < self._kill_at:
             return
         for place in self._places:
@@ -218,25 +220,25 @@ class Supervisor:
                 place.process.kill()
         self._kill_at = float("inf")
 
-    def _hear(self) -> None:
+    def _read_pipes(self) -> None:
         for place in self._places:
-            if place.connection is not None and not self._hear_out(place, place.connection):
+            if place.connection is not None and not self._drain_messages(place, place.connection):
                 place.connection.close()
                 place.connection = None
 
-    def _hear_out(self, place: _Place, connection: Connection) -> bool:
+    def _drain_messages(self, place: _Place, connection: Connection) -> bool:
         """Take in everything that a worker has said. Returns whether it may say more."""
         try:
             while connection.poll():
-                self._heard(place, connection.recv())
+                self._take_message(place, connection.recv())
         except (EOFError, OSError):
             return False
         return True
 
-    def _heard(self, place: _Place, message: FromWorker) -> None:
+    def _take_message(self, place: _Place, message: FromWorker) -> None:
         match message:
             case Ready(state):
-                self._welcome(place, state)
+                self._note_ready(place, state)
             case ReloadWanted(ticket):
                 self._wanted.append(Asker(place.number, ticket))
             case Adopted(state):
@@ -251,7 +253,7 @@ class Supervisor:
                     self._failure = WorkerFailed(reason, exit_code)
                     self._stop()
 
-    def _welcome(self, place: _Place, state: WorkerState) -> None:
+    def _note_ready(self, place: _Place, state: WorkerState) -> None:
         place.state = state
         _log.info("worker %d is ready, process %d", state.index, state.pid)
         if state.generation != self._generation:
@@ -268,7 +270,7 @@ class Supervisor:
             if place.state is not None:
                 place.tell(fleet)
 
-    def _go_on_with_reloads(self) -> None:
+    def _continue_reloads(self) -> None:
         """Begin the reloads that are wanted, and end those that everybody has followed."""
         while self._round is not None or (self._wanted and not self._stops):
             if self._round is None:
@@ -334,7 +336,7 @@ class Supervisor:
             if asker.place is not None:
                 self._places[asker.place].tell(Reloaded(asker.ticket, report, tuple(problems)))
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Take note of workers that have ended, and decide when they are replaced."""
         for place in self._places:
             process = place.process
@@ -359,7 +361,8 @@ class Supervisor:
                 self._round.ended(place.number)
             self._tell_fleet()
             if place.connection is not None:
-                self._hear_out(place, place.connection)
+                # Its last words are still in the pipe: above all, why it could not start.
+                self._drain_messages(place, place.connection)
                 place.connection.close()
                 place.connection = None
 
