@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 
+from ocr.conversion.account import accounted
 from ocr.conversion.assembly import assemble
 from ocr.conversion.convert import convert
-from ocr.conversion.result import PageResult
+from ocr.conversion.result import PageResult, failed_page
 from ocr.conversion_options import ConversionOptions
 from ocr.engines.rapid.engine import RapidEngine
+from ocr.errors import PageBroken
+from ocr.geometry import Box
+from ocr.layout.block import Block
 from ocr.page_warning import PageWarning
 from ocr_testing.pages import HARBOUR, SURVEY, drawn, encoded, lines, scan
 
@@ -57,6 +62,20 @@ def test_a_script_that_the_engine_does_not_know_is_not_read_as_noise(engine: Rap
     assert result.warnings[0].code in ("script_unknown", "unread_areas", "low_confidence")
     assert result.pages[0].unread_areas
     assert result.pages[0].unread_share > 0.2
+
+
+@pytest.mark.parametrize(
+    ("recognised", "codes"),
+    [
+        ("επιτροπη συνεδριασε", ["script_unknown"]),
+        ("the angles α, β, γ and δ are those of the figure above", []),
+    ],
+)
+def test_greek_is_not_passed_off_as_read(recognised: str, codes: list[str]) -> None:
+    block = Block("paragraph", recognised, Box(0, 0, 100, 10), "ocr", confidence=0.95)
+    page = failed_page(1, PageBroken("it is replaced"))
+    page = replace(page, source="ocr", blocks=(block,), confidence=0.95, error=None)
+    assert [warning.code for warning in accounted(page, ()).warnings] == codes
 
 
 def test_lines_to_write_on_and_rules_are_no_text_that_was_not_read(engine: RapidEngine) -> None:

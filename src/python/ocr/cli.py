@@ -72,7 +72,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Convert documents to Markdown or JSON: PDF, office files, web pages, mail, text, and "
-    "images. Text that a file contains is used; the rest is recognised (OCR).",
+    "images. Text that a file contains is used; the rest is recognised (OCR).\n\n"
+    "Examples: ocr convert report.pdf -o converted, or ocr serve --port 8200",
 )
 
 
@@ -122,7 +123,7 @@ def serve(
         int,
         typer.Option(
             metavar="N",
-            help="Maximum pages of a document sent to POST /v1/ocr; jobs have no such " "limit.",
+            help="Maximum pages of a document sent to POST /v1/ocr; jobs have no such limit.",
             min=1,
         ),
     ] = 20,

@@ -16,6 +16,15 @@ _OTHER_SCRIPT = 0.5
 """Share of what the engine saw as text, and could not read, from which the script is the reason."""
 
 
+_GREEK = frozenset(map(chr, range(0x0370, 0x0400)))
+_GREEK_LETTERS = 12
+_GREEK_SHARE = 0.3
+_GREEK_WARNING = PageWarning(
+    "script_unknown",
+    "it has Greek text, of which the engine knows the letters of formulas only; use a vision model "
+    "for such pages",
+    incomplete=True,
+)
 _OTHER_CONFIDENCE = 0.7
 _UNSURE = 0.8
 """Mean confidence below which much of a page is wrong; clean and noisy scans have 0.95 and more."""
@@ -39,7 +48,7 @@ def accounted(result: PageResult, unread: Sequence[Box]) -> PageResult:
     Args:
         unread: where text was seen and could not be read, in points.
     """
-    if not unread and not _is_unsure(result):
+    if not unread and not _is_unsure(result) and not _is_greek(result):
         return result
     lacking = sum(area.area for area in unread)
     read = sum(block.box.area for block in result.blocks if block.source == "ocr" and block.box)
@@ -48,8 +57,28 @@ def accounted(result: PageResult, unread: Sequence[Box]) -> PageResult:
         result,
         unread_areas=tuple(unread),
         unread_share=share,
-        warnings=(*result.warnings, _warning(len(unread), share, result.confidence)),
+        warnings=(
+            *result.warnings,
+            (
+                _GREEK_WARNING
+                if _is_greek(result)
+                else _warning(len(unread), share, result.confidence)
+            ),
+        ),
     )
+
+
+def _is_greek(result: PageResult) -> bool:
+    """Return whether much of what was recognised is Greek, and not a formula here and there."""
+    letters = [
+        letter
+        for block in result.blocks
+        if block.source == "ocr"
+        for letter in block.text
+        if letter.isalpha()
+    ]
+    greek = sum(letter in _GREEK for letter in letters)
+    return greek >= _GREEK_LETTERS and greek >= _GREEK_SHARE * len(letters)
 
 
 def _is_unsure(result: PageResult) -> bool:

@@ -26,14 +26,34 @@ _POINTS = 72.0
 _SMALLEST = (48, 16)
 """Pixels of the longer and the shorter side below which a picture is an icon or a line."""
 
-_SENTENCES: dict[Notice, tuple[str, bool]] = {
-    "external_refused": ("pictures that lie outside of the file were not fetched", False),
-    "picture_unreadable": ("pictures could not be decoded", True),
-    "value_missing": ("formulas have no stored result; save the file anew in its program", True),
-    "attachment_unread": ("attachments were not read; send them by themselves", False),
-    "encoding_guessed": ("text says no encoding and is no UTF-8; Windows-1252 was taken", False),
+_SENTENCES: dict[Notice, tuple[str, str, bool]] = {
+    "external_refused": (
+        "picture that lies outside of the file was not fetched",
+        "pictures that lie outside of the file were not fetched",
+        False,
+    ),
+    "picture_unreadable": (
+        "picture could not be decoded",
+        "pictures could not be decoded",
+        True,
+    ),
+    "value_missing": (
+        "formula has no stored result; save the file anew in its program",
+        "formulas have no stored result; save the file anew in its program",
+        True,
+    ),
+    "attachment_unread": (
+        "attachment was not read; send it by itself",
+        "attachments were not read; send them by themselves",
+        False,
+    ),
+    "encoding_guessed": (
+        "text names no encoding and is no UTF-8; it was read as Windows-1252",
+        "texts name no encoding and are no UTF-8; they were read as Windows-1252",
+        False,
+    ),
 }
-"""What a notice says after its number, and whether text is missing for it."""
+"""What a notice says after its number, of one and of several; and whether text is missing."""
 
 
 def read_structured(
@@ -130,7 +150,7 @@ class _Reading:
 
     def _warnings(self) -> list[PageWarning]:
         found = [
-            PageWarning(notice, f"{count:,} {_SENTENCES[notice][0]}", _SENTENCES[notice][1])
+            PageWarning(notice, f"{count:,} {_SENTENCES[notice][count > 1]}", _SENTENCES[notice][2])
             for notice, count in self._page.notices.items()
             if count
         ]

@@ -160,7 +160,8 @@ def _warnings(file: pypdfium2.PdfDocument) -> Iterator[PageWarning]:
     """Yield what is to be known of a file as a whole; its first page says it."""
     attachments = pdfium.FPDFDoc_GetAttachmentCount(file)
     if attachments > 0:
-        message = f"the file has {attachments} attachments, which are not converted"
+        files = "attachment, which is" if attachments == 1 else "attachments, which are"
+        message = f"the file has {attachments:,} {files} not converted"
         yield PageWarning("attachments", message, incomplete=False)
     if file.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
         message = (

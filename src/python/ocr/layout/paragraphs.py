@@ -153,9 +153,10 @@ def _block(paragraph: Sequence[Line], body: float, left: float, right: float) ->
 
 def _spans(paragraph: Sequence[Line]) -> tuple[Span, ...]:
     """Return the text in pieces, if any of them leads elsewhere."""
-    return marked_spans(
-        Span(f"{word.text} ", word.link) for line in paragraph for word in line.words
-    )
+    words = [word for line in paragraph for word in line.words]
+    if not any(word.link for word in words):
+        return ()
+    return marked_spans(Span(f"{word.text} ", word.link) for word in words)
 
 
 def _is_heading(paragraph: Sequence[Line], text: str, bold: bool, body: float) -> bool:

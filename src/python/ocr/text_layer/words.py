@@ -28,6 +28,7 @@ _RAISED = 0.12
 _RAISED_GAP = 0.5
 """Of the type's size: how far from its word a power may stand, for want of room in its font."""
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+_RAISABLE = frozenset(map(chr, _SUPERSCRIPTS))
 _SPACED_LETTERS = 4
 """Letters with space between them from which a word is set wide, as headings are."""
 _WIDER = 1.6
@@ -117,9 +118,10 @@ def _begins_word(last: _Placed, character: Character, box: Box) -> bool:
     size = max(last.character.size, character.size)
     gap = box.left - last.box.right
     # The next letter of a script that runs from the right stands at the left.
-    if max(character.text, last.character.text) >= _FIRST_FROM_RIGHT and "right" in (
-        direction_of(character.text[:1]),
-        direction_of(last.character.text[:1]),
+    text, before = character.text, last.character.text
+    if (text >= _FIRST_FROM_RIGHT or before >= _FIRST_FROM_RIGHT) and "right" in (
+        direction_of(text[:1]),
+        direction_of(before[:1]),
     ):
         gap = max(gap, last.box.left - box.right)
     if character.after_space or box.shared_height(last.box) <= 0.4:
@@ -129,7 +131,7 @@ def _begins_word(last: _Placed, character: Character, box: Box) -> bool:
 
 def _is_raised(last: _Placed, character: Character, box: Box) -> bool:
     """Return whether a character is a power, or the mark of a note, at the word before it."""
-    if character.text.translate(_SUPERSCRIPTS) == character.text:
+    if character.text not in _RAISABLE:
         return False
     if character.after_space and not character.guessed_space:
         return False
@@ -306,7 +308,7 @@ def _level(first: Fragment, second: Fragment) -> bool:
 
 
 def _again(other: Fragment, run: Fragment) -> bool:
-    return other.text == run.text and other.box.overlap(run.box) > 0.8 * run.box.area
+    return other.box.overlap(run.box) > 0.8 * run.box.area and other.text == run.text
 
 
 def _turned(piece: Fragment, quarters: int, width: float, height: float) -> Fragment:

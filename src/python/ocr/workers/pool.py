@@ -134,6 +134,8 @@ class _Worker:
         """End the process, whatever it does."""
         process, self._process, self._pages = self._process, None, 0
         if process is not None:
+            if process.returncode is not None:
+                return  # reaped; its id may be another process by now
             # Not `process.kill()`: it looks first whether the process has ended, and reaps it if it
             # has. asyncio, which waits for it as well, then finds no such child.
             with suppress(ProcessLookupError):

@@ -20,6 +20,7 @@ _HTML = "1013"
 _ATTACHED_DATA = "3701"
 _LONG_NAME = "3707"
 _SHORT_NAME = "3704"
+_DISPLAY_NAME = "3001"
 _CONTENT_ID = "3712"
 _UNICODE, _BYTE_STRING, _BINARY = "001F", "001E", "0102"
 
@@ -81,6 +82,7 @@ class _Streams:
             Attachment(
                 name=self._text(folder, _LONG_NAME)
                 or self._text(folder, _SHORT_NAME)
+                or self._text(folder, _DISPLAY_NAME)
                 or "file without a name",
                 content=self._bytes(folder, _ATTACHED_DATA, _BINARY),
                 content_id=self._text(folder, _CONTENT_ID).strip("<>"),
