@@ -13,8 +13,9 @@ from ocr.conversion.convert import convert
 from ocr.conversion_options import ConversionOptions
 from ocr.engines.rapid.engine import RapidEngine
 from ocr.geometry import Box
+from ocr.layout.fields import with_fields
 from ocr.layout.ruled_tables import ruled_tables
-from ocr.text import Word, fragment
+from ocr.text import Fragment, Means, Word, fragment
 from ocr_testing.minimal_pdfs import paragraph, pdf, prose, rule, text
 from ocr_testing.pages import HARBOUR, SURVEY, encoded, scan
 
@@ -170,6 +171,17 @@ def _justified(x: float, words: str) -> str:
             line, y = "", y - 12
         line = f"{line} {word}" if line else word
     return column + text(x, y, line, 10)
+
+
+def test_choices_of_one_question_stay_on_its_line() -> None:
+    def placed(shown: str, left: float, means: Means = "text_layer") -> Fragment:
+        box = Box(left, 100, left + 6 * len(shown), 112)
+        return fragment([Word(shown, box, 11)], "text_layer", means)
+
+    pieces = [placed("Colour:", 60), placed("Red", 160), placed("Green", 240)]
+    fields = [placed("[ ]", 138, "form_field"), placed("[x]", 218, "form_field")]
+    joined = with_fields([*pieces, *fields])
+    assert [piece.text for piece in joined] == ["Colour: [ ] Red [x] Green"]
 
 
 def test_numbered_titles_are_no_running_headers(engine: RapidEngine) -> None:

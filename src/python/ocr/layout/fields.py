@@ -10,6 +10,8 @@ _VALUE_GAP = 20.0
 """Sizes of the type that may lie between a label and its value."""
 _BOX_GAP = 3.0
 """The same between a box that is checked and the label at its right."""
+_CHOICE_GAP = 5.0
+"""The same between two boxes with their labels that are choices of one question."""
 _BOXES = ("[x]", "[ ]")
 
 
@@ -24,8 +26,15 @@ def with_fields(fragments: Sequence[Fragment]) -> list[Fragment]:
         if label is None:
             others.append(field)
             continue
-        words = sorted((*label.words, *field.words), key=lambda word: word.box.left)
-        others[others.index(label)] = fragment(words, label.source, label.means)
+        others.remove(label)
+        pieces = [label, field]
+        if field.text in _BOXES and label.box.left > field.box.left:
+            choice = _at_left(field, others, _CHOICE_GAP)
+            if choice is not None:
+                others.remove(choice)
+                pieces.append(choice)
+        words = sorted((w for p in pieces for w in p.words), key=lambda word: word.box.left)
+        others.append(fragment(words, label.source, label.means))
     return others
 
 
@@ -38,9 +47,15 @@ def _label(field: Fragment, others: Sequence[Fragment]) -> Fragment | None:
     ]
     if field.text in _BOXES and after:
         return min(after, key=lambda piece: piece.box.left)
+    return _at_left(field, others, _VALUE_GAP)
+
+
+def _at_left(field: Fragment, others: Sequence[Fragment], most: float) -> Fragment | None:
+    """Return what is next to a field at its left, up to so many sizes of the type."""
     before = [
         piece
-        for piece in level
-        if -0.5 * size < field.box.left - piece.box.right < _VALUE_GAP * size
+        for piece in others
+        if piece.box.shared_height(field.box) > 0.5
+        and -0.5 * field.size < field.box.left - piece.box.right < most * field.size
     ]
     return max(before, key=lambda piece: piece.box.right, default=None)
