@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from llm_provider_testing.scripted_engine import Exchange, scripted_engine
-from querylake_api_testing.rollout_stage import GATES_HOLD, PATIENCE, PLAN, Stage, stage_config
+from querylake_api_testing.rollout_stage import GATES_HOLD, PLAN, Stage, stage_config
 from querylake_api_testing.running import running_api
+from waiting_testing.waiting import PATIENCE
 
 PARITY: dict[str, Any] = {"percent": 100, "own_percent": 20}
 JUDGING = {**PLAN["judging"], "min_requests": 5}

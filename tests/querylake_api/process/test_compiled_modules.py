@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import llm_provider
-import querylake_api
 from llm_provider_testing.scripted_engine import ScriptedEngine
 from querylake_api_testing.running import running_api, write_config_of_one_model
 
-ROOTS = tuple(str(Path(package.__file__).parent) for package in (llm_provider, querylake_api))
+ROOTS = tuple(
+    str(Path(spec.origin).parent)
+    for spec in map(importlib.util.find_spec, ("llm_provider", "querylake_api"))
+    if spec is not None and spec.origin is not None
+)
 SAID = re.compile(r"^# (compiled|interpreted): \S", re.M)
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 
