@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ def test_help_shows_defaults_units_and_examples(flag: str) -> None:
             text=True,
             check=True,
             timeout=120,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "100"},
         )
         return " ".join(ran.stdout.split())
 
