@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import cpu_runtime.cli
+from cpu_runtime.cli import main
+
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_shows_defaults_units_and_examples(flag: str) -> None:
+def test_help_shows_defaults_units_and_examples(
+    flag: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PEX", raising=False)
+    started = str(Path(cpu_runtime.cli.__file__).with_name("__main__.py"))
+
     def help_of(*command: str) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-m", "cpu_runtime", *command, flag],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "100"},
-        )
-        return " ".join(ran.stdout.split())
+        monkeypatch.setattr(sys, "argv", [started, *command, flag])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+        return " ".join(capsys.readouterr().out.split())
 
     assert "Examples: python -m cpu_runtime serve" in help_of()
     serve = help_of("serve")
