@@ -85,6 +85,8 @@ async def replicas(
             models={
                 "m": {
                     "capabilities": ["chat"],
+                    # Equal requests are to go round.
+                    "balancing": "least_outstanding",
                     "targets": [
                         {"upstream": f"e{number}", "model": "M"} for number in range(count)
                     ],

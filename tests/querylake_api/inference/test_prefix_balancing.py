@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from querylake_api.inference.catalog import Target
 from querylake_api.inference.conversation_head import conversation_head
 from querylake_api.inference.pool import Pool
 from querylake_api.upstreams.upstream import Upstream
+from querylake_api_testing.several_engines import PATH as CHAT_PATH
+from querylake_api_testing.several_engines import replicas
 
 PATH = "/chat/completions"
 
@@ -198,3 +201,21 @@ def test_without_a_head_the_load_decides() -> None:
     pool = a_pool(3)
     assert {place(pool, None) for _ in range(3)} == {"gpu0", "gpu1", "gpu2"}
     assert pool.at_home == pool.spilled == 0
+
+
+async def test_conversations_stay_on_their_replicas(tmp_path: Path, database_url: str) -> None:
+    async with replicas(tmp_path, database_url, 3, model={"balancing": "prefix"}) as fleet:
+        for number in range(9):
+            before = fleet.asked()
+            messages = [{"role": "user", "content": f"question {number}"}]
+            for _ in range(3):
+                document = {"model": "m", "messages": messages}
+                response = await fleet.api.post(CHAT_PATH, document)
+                assert response.status_code == 200
+                messages += [response.json()["choices"][0]["message"], messages[0]]
+            more = [now - then for now, then in zip(fleet.asked(), before, strict=True)]
+            assert sorted(more) == [0, 0, 3]
+        assert all(fleet.asked())
+        text = (await fleet.api.get("/metrics", key=fleet.api.admin_key)).text
+        placed = 'querylake_prefix_placements{model="m",result="home",stack="stable"}'
+        assert f"{placed} 27" in text
