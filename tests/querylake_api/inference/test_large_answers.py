@@ -8,14 +8,16 @@ import gzip
 import json
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_provider.config import UpstreamConfig
 from llm_provider.errors import EventTooLarge
+from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.provider import Relay
 from llm_provider.sse import EventSplitter
 from llm_provider.token_usage import usage_in
@@ -40,13 +42,9 @@ WRONG = b",".join([b'{"loc":["body","messages"],"msg":"Field required","input":{
 USAGE = b'"model":"inner","usage":{"prompt_tokens":7,"completion_tokens":3}}'
 
 
-class Engine:
-    """As much of an upstream as an answer needs."""
-
-    name = "engine"
-
-
-TARGET = Target(cast("Upstream", Engine()), "inner", "stable")
+ENGINE = UpstreamConfig("engine", "http://127.0.0.1:9/v1")
+"""It is not asked: the answers are here."""
+TARGET = Target(Upstream(OpenAIHTTPProvider(ENGINE)), "inner", "stable")
 
 
 class WholeRelay(Relay):
