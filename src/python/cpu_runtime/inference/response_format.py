@@ -9,6 +9,7 @@ from typing import Any
 
 from cpu_runtime.errors import invalid
 from cpu_runtime.inference.fields import Body
+from cpu_runtime.inference.schema_bounds import SchemaBounds
 
 _FIELD = "response_format"
 _ANY_OBJECT: Body = {"type": "object"}
@@ -54,4 +55,5 @@ def as_response_format(schema: Body) -> Body:
 def _schema(value: Any, where: str) -> Body:
     if not isinstance(value, dict):
         raise invalid(f"{where} must be a JSON schema, which is an object.", where)
+    SchemaBounds().check(value, where)
     return value or _ANY_OBJECT

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from cpu_runtime.errors import RequestError, invalid
 from cpu_runtime.inference.fields import Body, check_boolean, without_nulls
+from cpu_runtime.inference.schema_bounds import SchemaBounds
 
 Choice = Literal["auto", "required"]
 
@@ -69,6 +70,9 @@ def _definitions(value: Any) -> tuple[Body, ...]:
     if len(value) > _MAX_TOOLS:
         raise invalid(f"'tools' must have at most {_MAX_TOOLS} entries.", "tools")
     definitions = tuple(_definition(each, f"tools[{at}]") for at, each in enumerate(value))
+    bounds = SchemaBounds()
+    for at, each in enumerate(definitions):
+        bounds.check(each["function"]["parameters"], f"tools[{at}].function.parameters")
     names = [_name_of(each) for each in definitions]
     for at, name in enumerate(names):
         if name in names[:at]:
