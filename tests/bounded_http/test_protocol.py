@@ -136,6 +136,8 @@ class Endless:
         while not self.ended.is_set():
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
             self.written += 65536
+            # Of a lost connection `send` waits for nothing: the loop would never learn of it.
+            await asyncio.sleep(0)
         await watching
 
 
