@@ -80,6 +80,12 @@ def test_questions_about_one_document_have_one_head() -> None:
     assert len(heads) == 1
 
 
+def test_parts_of_a_message_share_its_bound() -> None:
+    document = [{"type": "text", "text": "Whereas the parties agree. " * 100}]
+    ends = ([{"type": "text", "text": end}] for end in ("Who?", "When?"))
+    assert len({conversation_head(chat(("user", document + end))) for end in ends}) == 1
+
+
 def test_a_hint_says_what_belongs_together() -> None:
     heads = {
         conversation_head(chat(("user", text), prompt_cache_key="report")) for text in ("a", "b")

@@ -19,7 +19,7 @@ from typing import Any, Final
 from llm_provider.provider import JsonObject
 
 INSTRUCTION_CHARACTERS: Final = 2_048
-"""Characters of the instructions that count, besides their number."""
+"""Characters of the instructions of one message that count, besides the length of each text."""
 
 OPENING_CHARACTERS: Final = 1_024
 """Characters of the first message of a user that count."""
@@ -27,7 +27,7 @@ OPENING_CHARACTERS: Final = 1_024
 _MOST_PARTS: Final = 8
 """Parts of one message, and messages before the first one of a user, that count."""
 
-_TOKENS: Final = 512
+_TOKENS: Final = 128
 """Token ids of a prompt that count."""
 
 HINT: Final = "prompt_cache_key"
@@ -63,8 +63,10 @@ def conversation_head(request: JsonObject) -> int | None:
 
 
 def _add_instructions(texts: list[str], content: Any) -> None:
+    room = INSTRUCTION_CHARACTERS
     for text in _texts(content):
-        texts.append(f"{len(text)}:{text[:INSTRUCTION_CHARACTERS]}")
+        texts.append(f"{len(text)}:{text[:room]}")
+        room -= min(room, len(text))
 
 
 def _add_messages(texts: list[str], messages: list[Any]) -> None:
@@ -76,8 +78,10 @@ def _add_messages(texts: list[str], messages: list[Any]) -> None:
         if message.get("role") in ("system", "developer"):
             _add_instructions(texts, content)
             continue
+        room = OPENING_CHARACTERS
         for text in _texts(content):
-            texts.append(text[:OPENING_CHARACTERS])
+            texts.append(text[:room])
+            room -= min(room, len(text))
         return
 
 
