@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
 import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,6 +26,7 @@ from querylake_api.inference.large_answer import LARGE_BYTES, shaped, with_model
 from querylake_api.inference.refusals import refusal
 from querylake_api.inference.rerank import RerankForm
 from querylake_api.upstreams.upstream import Upstream
+from querylake_api_testing.loop_holds import frozen_heap, longest_hold
 
 GENEROUS = 0.25
 """Seconds of processor time that the loop may be held in these tests: five times what is promised,
@@ -67,25 +66,10 @@ class WholeRelay(Relay):
         return self._pieces.pop() if self._pieces else b""
 
 
-async def longest_hold(work: asyncio.Task[None]) -> float:
-    """Return how long the loop was held at most, in seconds of its thread's processor time."""
-    longest = 0.0
-    before = time.thread_time()
-    while not work.done():
-        await asyncio.sleep(0)
-        now = time.thread_time()
-        longest = max(longest, now - before)
-        before = now
-    await work
-    return longest
-
-
 @pytest.fixture
 def _frozen_heap() -> Iterator[None]:
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    with frozen_heap():
+        yield
 
 
 ANSWERS = {

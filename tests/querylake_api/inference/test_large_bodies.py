@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.limits.estimate import STEP_PARTS, PromptEstimate
 from querylake_api.requests.body import MAX_DENSE_BYTES, read_body
 from querylake_api.settings import ServerSettings
+from querylake_api_testing.loop_holds import frozen_heap, longest_hold
 from querylake_api_testing.running import running_api, write_config_of_one_model
 
 SERVER = ServerSettings()
@@ -82,26 +81,10 @@ async def understand(body: bytes) -> None:
             await prompt_tokens_of(wish.body)
 
 
-async def longest_hold(work: asyncio.Task[None]) -> float:
-    """Return how long the loop was held at most, in seconds of its thread's processor time."""
-    longest = 0.0
-    before = time.thread_time()
-    while not work.done():
-        await asyncio.sleep(0)
-        now = time.thread_time()
-        longest = max(longest, now - before)
-        before = now
-    await work
-    return longest
-
-
 @pytest.fixture
 def _frozen_heap() -> Iterator[None]:
-    """Leave what is there already out of garbage collection, as a process that serves does."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    with frozen_heap():
+        yield
 
 
 @pytest.mark.usefixtures("_frozen_heap")
