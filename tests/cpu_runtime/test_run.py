@@ -1,4 +1,4 @@
-"""Requests for text on an engine that says what it is told to."""
+"""Requests for text on an engine with scripted output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text that ends in a loop is told from one that does not, in whatever pieces it came."""
+"""A text that ends in a loop is recognised, in whatever pieces it came."""
 
 from __future__ import annotations
 

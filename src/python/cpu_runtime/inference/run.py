@@ -53,8 +53,8 @@ async def chunks_of(
     To be closed: the engine works until then.
 
     Args:
-        count: is told of each token when it is read or comes, and at the end of what was not seen
-            coming: tokens that ended in the middle of a character, or of a word to stop at.
+        count: called for each token when it is read or generated, and at the end for those that
+            were not seen coming: they ended within a character, or within a word to stop at.
 
     Raises:
         RequestError: the engine refuses, fails, or breaks off, now or in the middle.

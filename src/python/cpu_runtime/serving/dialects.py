@@ -1,4 +1,4 @@
-"""How errors are told: in the form of the protocol that a path belongs to."""
+"""The form of error responses: that of the protocol which a path belongs to."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ async def overview(body: bytes) -> Any:
 
 
 async def brief_refusal(body: bytes) -> bytes:
-    """Return a large refusal with no more than what callers are told of it.
+    """Return a large refusal, reduced to what its error response needs.
 
     FastAPI sends the whole request back for each of its fields that is wrong.
     """

@@ -1,4 +1,4 @@
-"""What callers of the parity routes are told."""
+"""Errors of the parity routes."""
 
 from __future__ import annotations
 

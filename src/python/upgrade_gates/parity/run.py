@@ -36,7 +36,9 @@ async def run(
     texts: Sequence[str] | None = None,
     stored: Sequence[tuple[str, list[float]]] = (),
 ) -> Result:
-    """Ask both engines, judge, and close them. Embedders and rerankers are told by their answers.
+    """Ask both engines, judge, and close them.
+
+    Embedders and rerankers are recognised by their responses.
 
     Args:
         texts: what embedders are compared by; None for the built-in ones.
