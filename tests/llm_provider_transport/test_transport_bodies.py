@@ -92,12 +92,12 @@ def test_a_sink_that_asks_for_patience_slows_the_engine_down(run: Run) -> None:
                 await exchange.raw(piece)
                 sent += 1
 
-        async def patience() -> None:
+        async def drain() -> None:
             await go_on.wait()
 
         def sink(piece: bytes) -> Coroutine[Any, Any, None]:
             delivered.append(piece)
-            return patience()
+            return drain()
 
         engine.script = script
         async with await transport.send("POST", engine.url + "/x", body=b"{}") as relay:

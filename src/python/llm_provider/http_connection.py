@@ -13,8 +13,8 @@ from typing import cast
 
 import httptools
 
-from llm_provider.alarm import Alarm
-from llm_provider.provider import Patience, Sink
+from llm_provider.deadline_timer import DeadlineTimer
+from llm_provider.provider import Drain, Sink
 
 _HIGH_WATER = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
@@ -51,7 +51,7 @@ class HTTPConnection(asyncio.Protocol):
         taken: pieces of the body that were taken or delivered.
         came_at: when anything came last, on the loop's clock.
         idle_since: when its last answer was complete, likewise.
-        alarm: rings for whoever waits too long for the answer.
+        deadline: calls whoever waits too long for the answer.
     """
 
     __slots__ = (
@@ -66,14 +66,14 @@ class HTTPConnection(asyncio.Protocol):
         "_lost",
         "_parser",
         "_paused",
-        "_patience",
+        "_drain",
         "_reusable",
         "_sink",
         "_transport",
         "_until_eof",
         "_waiter",
         "_writable",
-        "alarm",
+        "deadline",
         "came_at",
         "headers",
         "idle_since",
@@ -88,7 +88,7 @@ class HTTPConnection(asyncio.Protocol):
         # Serves one answer after the other: the pool takes back only what ended as it should.
         self._parser = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
-        self.alarm = Alarm(self._loop)
+        self.deadline = DeadlineTimer(self._loop)
         self.idle_since = 0.0
         self.came_at = 0.0
         self._reset()
@@ -108,7 +108,7 @@ class HTTPConnection(asyncio.Protocol):
         self._reusable = False
         self._error: Exception | None = None
         self._sink: Sink | None = None
-        self._patience: Patience | None = None
+        self._drain: Drain | None = None
         self.taken = 0
 
     @property
@@ -170,7 +170,7 @@ class HTTPConnection(asyncio.Protocol):
         """Give what comes of the body to `sink` at once, and return what is done when that ends.
 
         It ends with the body, whose last piece is left for `take`; with what `take` then raises; or
-        when `sink` wants something to be waited for, which `patience` then returns. What `sink`
+        when `sink` wants something to be waited for, which `drain` then returns. What `sink`
         raises, the future does.
         """
         self._sink = sink
@@ -179,14 +179,14 @@ class HTTPConnection(asyncio.Protocol):
     def stop_delivering(self) -> None:
         """Keep what comes for `take` again, and wait for nothing."""
         self._sink = None
-        if self._patience is not None:
-            self._patience.close()
-            self._patience = None
+        if self._drain is not None:
+            self._drain.close()
+            self._drain = None
 
-    def patience(self) -> Patience | None:
+    def drain(self) -> Drain | None:
         """Return what the sink wants to be waited for, if anything."""
-        patience, self._patience = self._patience, None
-        return patience
+        drain, self._drain = self._drain, None
+        return drain
 
     def abort(self) -> None:
         """Close the connection at once, whatever is under way."""
@@ -203,7 +203,7 @@ class HTTPConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
         self._transport = None
-        self.alarm.stop()
+        self.deadline.stop()
         if self._until_eof and exc is None:
             self._complete = True
         elif not self._complete:
@@ -318,15 +318,15 @@ class HTTPConnection(asyncio.Protocol):
         sink = self._sink
         if sink is not None and self._chunks and not self._complete:
             try:
-                self._patience = sink(self.take())
+                self._drain = sink(self.take())
             except Exception as error:  # noqa: BLE001 - it is for whoever waits
                 self._sink = None
                 if self._waiter is not None and not self._waiter.done():
                     self._waiter.set_exception(error)
             else:
-                if self._patience is not None:
+                if self._drain is not None:
                     self._sink = None
-        if self._chunks or self._complete or self._error is not None or self._patience is not None:
+        if self._chunks or self._complete or self._error is not None or self._drain is not None:
             _done(self._waiter)
 
     def _break(self, error: Exception) -> None:

@@ -15,9 +15,9 @@ from llm_provider.engine_metrics import EngineMetrics
 JsonObject = dict[str, Any]
 
 
-Patience = Coroutine[Any, Any, None]
+Drain = Coroutine[Any, Any, None]
 
-Sink = Callable[[bytes], Patience | None]
+Sink = Callable[[bytes], Drain | None]
 """Takes a piece. What it returns, if anything, is to be waited for before it gets the next one."""
 
 
@@ -82,9 +82,9 @@ class Relay(Protocol):
             Exception: whatever `sink` raises, and what `piece` does.
         """
         async for piece in self.chunks():
-            patience = sink(piece)
-            if patience is not None:
-                await patience
+            drain = sink(piece)
+            if drain is not None:
+                await drain
         return b""
 
 

@@ -29,7 +29,7 @@ from llm_provider.errors import (
 )
 from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.http_pool import Address, HTTPPool
-from llm_provider.provider import Patience, Relay, Sink
+from llm_provider.provider import Drain, Relay, Sink
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
@@ -68,13 +68,13 @@ class _Clock:
         seconds, self._phase = self._left(phase)
         self._future = future
         self._connection = connection
-        connection.alarm.set(self, self._loop.time() + seconds)
+        connection.deadline.set(self, self._loop.time() + seconds)
         try:
             await future
         finally:
-            connection.alarm.clear()
+            connection.deadline.clear()
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         """End the wait: it has lasted too long, unless something has come meanwhile."""
         connection = self._connection
         if self._phase == "idle" and connection is not None:
@@ -82,7 +82,7 @@ class _Clock:
             if self._total_at is not None and self._total_at < at:
                 self._phase, at = "total", self._total_at
             if at > self._loop.time():
-                connection.alarm.set(self, at)
+                connection.deadline.set(self, at)
                 return
         future = self._future
         if future is not None and not future.done():
@@ -193,23 +193,23 @@ class HTTPRelay(Relay):
         connection = self._connection
         if connection is None:
             return b""
-        patience: Patience | None
+        drain: Drain | None
         try:
             while True:
                 piece = connection.take()
                 if connection.exhausted:
                     return piece
                 if piece:
-                    patience = sink(piece)
+                    drain = sink(piece)
                 else:
                     delivering = connection.deliver(sink)
                     try:
                         await self._clock.wait(connection, delivering, "idle")
-                        patience = connection.patience()
+                        drain = connection.drain()
                     finally:
                         connection.stop_delivering()
-                if patience is not None:
-                    await patience
+                if drain is not None:
+                    await drain
         except (Lost, NotHttp) as error:
             raise self._broken(error, connection.taken) from error
 

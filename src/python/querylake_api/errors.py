@@ -52,6 +52,7 @@ class ApiError(QueryLakeError):
         code: the exact error, for programs.
         param: the field of the request that is at fault, if one is.
         headers: extra response headers, e.g. `retry-after`.
+        detail: what happened behind us, for the log only.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ApiError(QueryLakeError):
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
+        self.detail: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the body as a JSON object."""

@@ -11,7 +11,8 @@ import pytest
 import uvloop
 
 from querylake_api.http_server.asgi import Receive, Scope, Send
-from querylake_api.http_server.exchange import EXCHANGE, Exchange
+from querylake_api.http_server.connection_exchange import ConnectionExchange
+from querylake_api.http_server.exchange import EXCHANGE
 from querylake_api.process.serve import listen
 from querylake_api_testing.connections import (
     GET,
@@ -48,14 +49,15 @@ def test_what_is_sent_has_gone_before_anything_else_is_done(
             client.settimeout(60)
 
             async def app(scope: Scope, receive: Receive, send: Send) -> None:
-                exchange: Exchange = scope[EXCHANGE]
-                exchange.begin(200, [])
+                exchange: ConnectionExchange = scope[EXCHANGE]
+                exchange.begin(200, (), events=True)
                 for piece in (b"one", b"two"):
                     exchange.pass_on(piece)
                     # The loop waits for this, so nothing that it has kept for later can come.
                     came.append(client.recv(1000))
-                exchange.end_with(b"")
+                exchange.end(b"")
                 server.drain()
+                await exchange.finish()
 
             server = server_of(app)
             client.connect(listener.getsockname())
@@ -70,11 +72,12 @@ async def test_a_streams_end_is_sent_when_all_else_is_done(serve: Serve) -> None
     answered: list[bool] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope[EXCHANGE]
-        exchange.begin(200, [])
+        exchange: ConnectionExchange = scope[EXCHANGE]
+        exchange.begin(200, (), events=True)
         exchange.pass_on(b"one")
-        exchange.end_with(b"two")
+        exchange.end(b"two")
         answered.append(exchange.answered)
+        await exchange.finish()
 
     reader, writer = await serve(app)
     with closing(writer):

@@ -15,12 +15,15 @@ from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.inference.routes import ENDPOINTS
 from querylake_api.keys.models import ApiKey
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import EngineAttempts, Progress, Workload
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.upstream import Upstream
 from querylake_api_testing.valid_keys import valid_key
 
 KEY = valid_key("key_1")
+IDENTITY = RequestIdentity("req_1", "POST", "/")
+BODY = b'{"model":"m","messages":[]}'
 
 
 class AlwaysCandidate:
@@ -47,18 +50,18 @@ class Stacks:
         chat = frozenset({"chat"})
         return Model("m", (), chat, (stable,), (candidate,) if candidates else ())  # type: ignore[arg-type]
 
-    async def send(self, model: Model) -> RequestRecord:
+    async def send(self, model: Model) -> EngineAttempts:
         dispatcher = BalancingDispatcher([model], AlwaysCandidate(), RetrySettings())
-        call = Call(ENDPOINTS[0], model, "m", b'{"model":"m","messages":[]}', False, KEY, "req_1")
-        record = RequestRecord(request_id="req_1", method="POST", path="/")
+        call = Call(ENDPOINTS[0], model, "m", BODY, False, KEY, IDENTITY, Workload())
+        dispatch = dispatcher.dispatch(call, Progress())
         try:
-            async with dispatcher.dispatch(call, record) as answer:
+            async with dispatch as answer:
                 assert answer.status == 200
-                assert answer.target.stack == record.stack
+                assert answer.target.stack == dispatch.stack
         finally:
             assert [upstream.outstanding for upstream in self._upstreams.values()] == [0, 0]
-            self.record = record
-        return record
+            self.engines = dispatch.engines()
+        return self.engines
 
     async def close(self) -> None:
         for upstream in self._upstreams.values():
@@ -74,9 +77,9 @@ async def stacks() -> AsyncIterator[Stacks]:
 
 
 async def test_what_is_assigned_to_the_candidate_is_answered_by_it(stacks: Stacks) -> None:
-    record = await stacks.send(stacks.model())
-    assert (record.assigned_stack, record.stack) == ("candidate", "candidate")
-    assert (record.upstream, record.attempts) == ("candidate", 1)
+    engines = await stacks.send(stacks.model())
+    assert (engines.assigned_stack, engines.stack) == ("candidate", "candidate")
+    assert (engines.upstream, engines.count) == ("candidate", 1)
     assert len(stacks.stable.requests) == 0
 
 
@@ -89,12 +92,12 @@ async def test_a_candidate_that_fails_is_not_covered_up_by_the_stable_stack(
     stacks.candidate.script = hang_up
     with pytest.raises(UpstreamDisconnected):
         await stacks.send(stacks.model())
-    assert (stacks.record.assigned_stack, stacks.record.stack) == ("candidate", "candidate")
-    assert (stacks.record.upstream, stacks.record.attempts) == ("candidate", 2)
+    assert (stacks.engines.assigned_stack, stacks.engines.stack) == ("candidate", "candidate")
+    assert (stacks.engines.upstream, stacks.engines.count) == ("candidate", 2)
     assert len(stacks.stable.requests) == 0
 
 
 async def test_a_model_without_candidates_says_where_its_answer_came_from(stacks: Stacks) -> None:
-    record = await stacks.send(stacks.model(candidates=False))
-    assert (record.assigned_stack, record.stack) == ("candidate", "stable")
+    engines = await stacks.send(stacks.model(candidates=False))
+    assert (engines.assigned_stack, engines.stack) == ("candidate", "stable")
     assert len(stacks.stable.requests) == 1

@@ -13,6 +13,7 @@ from llm_provider.top_level import TopLevelScan
 from llm_provider_testing.scripted_engine import ScriptedEngine
 from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Message
+from querylake_api.http_server.asgi_exchange import AsgiExchange
 from querylake_api.inference.call import parse_body
 from querylake_api.inference.inputs import check_inputs
 from querylake_api.inference.large_body import LARGE_BYTES, in_turns, places_in, prompt_tokens_of
@@ -59,9 +60,11 @@ async def read(body: bytes) -> bytes:
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
 
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
     return await read_body(
-        {"headers": []},
-        receive,
+        AsgiExchange({"headers": []}, receive, send),
         limit=SERVER.max_body_bytes,
         seconds=60,
         max_values=SERVER.max_json_values,

@@ -22,13 +22,14 @@ from llm_provider.sse import EventSplitter
 from llm_provider.stream_observer import StreamObserver
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
+from querylake_api.http_server.asgi_exchange import AsgiExchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
-from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.routes import ENDPOINTS
-from querylake_api.inference.stream import pass_on_stream
-from querylake_api.requests.record import RequestRecord
+from querylake_api.inference.stream import StreamDelivery
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import Progress, ResponseContent, Workload
 from querylake_api_testing.engines import named_engine
 from querylake_api_testing.valid_keys import valid_key
 
@@ -137,7 +138,7 @@ def test_familiar_events_are_told_and_passed_on_as_if_they_were_read(
     ends = {sum(map(len, events[:count])) for count in range(len(events))}
     marks = sorted({0, len(whole)} | ends | {cut for cut in cuts if cut < len(whole)})
     pieces = [whole[start:end] for start, end in pairwise(marks)]
-    sent, record = asyncio.run(_passed(pieces, together))
+    sent, content, progress = asyncio.run(_passed(pieces, together))
 
     observer = StreamObserver()
     rewriter = StreamModelRewriter(NAME)
@@ -149,13 +150,13 @@ def test_familiar_events_are_told_and_passed_on_as_if_they_were_read(
             expected += rewriter.rewrite(block)
     assert sent.startswith(expected)
     usage = token_usage(observer.usage)
-    assert (record.prompt_tokens, record.completion_tokens) == (usage.prompt, usage.completion)
-    assert record.content_chunks == observer.content_chunks
-    assert record.ending == observer.ending
-    assert (record.first_token_at is not None) == (observer.content_chunks > 0)
+    assert (content.prompt_tokens, content.completion_tokens) == (usage.prompt, usage.completion)
+    assert content.chunks == observer.content_chunks
+    assert content.ending == observer.ending
+    assert (progress.first_token_at is not None) == (observer.content_chunks > 0)
 
 
-async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, RequestRecord]:
+async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, ResponseContent, Progress]:
     """Pass a stream on, and return the events of it that went out, and what was noted.
 
     Args:
@@ -167,19 +168,25 @@ async def _passed(pieces: list[bytes], together: bool) -> tuple[bytes, RequestRe
 
     async def pump(sink: Sink) -> bytes:
         for piece in others:
-            patience = sink(piece)
-            if patience is not None:
-                await patience
+            drain = sink(piece)
+            if drain is not None:
+                await drain
         return last
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message.get("body", b""))
 
-    record = RequestRecord("r", "POST", "/v1/chat/completions")
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError("everything was received")
+
+    key, identity = valid_key("key_1"), RequestIdentity("r", "POST", "/v1/chat/completions")
     target = Target(ENGINE, "inner", "stable")
     answer = Answer(target, 200, {}, first, None)
     model = Model(NAME, (), frozenset({"chat"}), (target,), ())
-    call = Call(ENDPOINTS[0], model, NAME, b"{}", True, valid_key("key_1"), "r")
-    channel = EventChannel(send, None, record)
-    await pass_on_stream(answer, cast("Any", SimpleNamespace(pump=pump)), call, channel, record)
-    return b"".join(sent), record
+    call = Call(ENDPOINTS[0], model, NAME, b"{}", True, key, identity, Workload())
+    exchange = AsgiExchange({"headers": []}, receive, send)
+    rest = cast("Any", SimpleNamespace(pump=pump))
+    delivery = StreamDelivery(answer, rest, call, exchange, progress := Progress())
+    await delivery.run()
+    await exchange.finish()
+    return b"".join(sent), delivery.content, progress

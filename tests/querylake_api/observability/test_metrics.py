@@ -19,6 +19,7 @@ from querylake_api.observability.running import running_metrics
 from querylake_api.observability.snapshot import read_snapshot
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.record import RequestRecord
+from querylake_api_testing.finished_requests import finished_request
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key
 from waiting_testing.waiting import eventually
@@ -43,18 +44,20 @@ def value(found: Samples, name: str, **labels: str) -> float | None:
 
 
 def finished_record(seconds: float = 0.2) -> RequestRecord:
-    record = RequestRecord("r", "POST", "/v1/x", route="/v1/x", model="m")
-    record.upstream, record.stack, record.attempts = "u", "stable", 2
-    record.settle(200, "success")
-    record.started_at = 100.0
-    record.first_token_at = 100.03
-    record.prompt_tokens, record.completion_tokens = 7, 9
-    record.gaps = Gaps()
-    record.gaps.add(0.04)
-    record.gaps.add(0.04)
-    record.gaps.add(3.0)
-    record.finish(100.0 + seconds)
-    return record
+    gaps = Gaps()
+    for gap in (0.04, 0.04, 3.0):
+        gaps.add(gap)
+    return finished_request(
+        model="m",
+        upstream="u",
+        stack="stable",
+        attempts=2,
+        prompt_tokens=7,
+        completion_tokens=9,
+        seconds=seconds,
+        first_token_seconds=0.03,
+        gaps=gaps,
+    )
 
 
 async def test_what_a_request_leaves(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Message
+from querylake_api.http_server.asgi_exchange import AsgiExchange
 from querylake_api.requests.body import read_body
 
 
@@ -17,9 +18,11 @@ async def read(body: bytes, *, max_values: int) -> bytes:
         piece = pieces.pop(0)
         return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
-    return await read_body(
-        {"headers": []}, receive, limit=10_000_000, seconds=60, max_values=max_values
-    )
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    exchange = AsgiExchange({"headers": []}, receive, send)
+    return await read_body(exchange, limit=10_000_000, seconds=60, max_values=max_values)
 
 
 @pytest.mark.parametrize("element", [b"1,", b"[],", b"{},", b'"a":1,'])

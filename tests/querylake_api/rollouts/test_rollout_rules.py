@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 
 from querylake_api.errors import ApiError
 from querylake_api.inference.catalog import Model, Target
-from querylake_api.requests.record import Outcome, RequestRecord
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import Outcome, Progress, RequestRecord
 from querylake_api.rollouts.records.buckets import BUCKETS, bucket, limit
 from querylake_api.rollouts.records.lifecycle import Action, Course, Status, after, allowed
 from querylake_api.rollouts.records.split import Split, below
@@ -19,6 +23,7 @@ from querylake_api.rollouts.routing.assignment import RolloutAssignment
 from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
 from querylake_api.settings import Role
 from querylake_api_testing.engines import named_engine
+from querylake_api_testing.finished_requests import finished_request
 from querylake_api_testing.valid_keys import valid_key
 from rollout_statistics.outcomes import Kind
 from rollout_statistics.running_quantile import bucket_of
@@ -152,13 +157,10 @@ def test_a_stop_takes_the_traffic_back_at_once() -> None:
     assert share_of(assignment, model("new")) == 0
 
 
-def record(outcome: Outcome, **changes: object) -> RequestRecord:
-    made = RequestRecord("id", "POST", "/v1/chat/completions", route="/v1/chat/completions")
-    made.model, made.key_id, made.outcome = "m", "k", outcome
-    made.stack = made.assigned_stack = "candidate"
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
+def record(outcome: Outcome, **changes: Any) -> RequestRecord:
+    return finished_request(
+        outcome, **{"route": "/v1/chat/completions", "stack": "candidate", **changes}
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,23 +198,22 @@ def test_what_the_stack_did_counts(outcome: Outcome, ending: str | None) -> None
     ],
 )
 def test_whose_word_a_refusal_is(status: int, code: str, ending: str | None) -> None:
-    kinds = kinds_of(record("client_error", status=status, error_code=code))
+    kinds = kinds_of(partial(record, "client_error", status=status, error_code=code))
     assert [kind.ending for kind in kinds] == ([] if ending is None else [ending])
 
 
-def kinds_of(*records: RequestRecord) -> list[Kind]:
+def kinds_of(*made: Callable[[], RequestRecord]) -> list[Kind]:
     assignment = RolloutAssignment()
     assignment.adopt([split()], 1, ())
     recorder = OutcomeRecorder(assignment)
-    for each in records:
-        each.started_at = time.perf_counter()
-        recorder.finished(each)
+    for each in made:  # requests that begin after the step was taken over
+        recorder.finished(each())
     return [kind for batch in recorder.take() for kind in batch.counts]
 
 
 def test_a_response_that_is_not_streamed_has_a_duration_too() -> None:
-    whole, stream = record("success", duration=2.0), record("success", duration=2.0, streamed=True)
-    stream.time_to_first_token = 0.5
+    whole = partial(record, "success", seconds=2.0)
+    stream = partial(whole, streamed=True, first_token_seconds=0.5)
     assert [kind.response for kind in kinds_of(whole, stream)] == [bucket_of(2.0), bucket_of(0.5)]
 
 
@@ -227,13 +228,13 @@ def test_a_response_that_is_not_streamed_has_a_duration_too() -> None:
         ({}, False, ""),
     ],
 )
-def test_what_the_output_was(changes: dict[str, object], odd: bool, finish: str) -> None:
-    [kind] = kinds_of(record("success", **changes))
+def test_what_the_output_was(changes: dict[str, Any], odd: bool, finish: str) -> None:
+    [kind] = kinds_of(partial(record, "success", **changes))
     assert (kind.odd, kind.finish) == (odd, finish)
 
 
 def test_an_attempt_that_another_replica_saved_counts() -> None:
-    [kind] = kinds_of(record("success", attempts=2))
+    [kind] = kinds_of(partial(record, "success", attempts=2))
     assert kind.attempt_failed
 
 
@@ -242,17 +243,18 @@ def test_who_waits_is_counted_once_at_each_mark_and_not_after_the_first_token() 
     assignment.adopt([split()], 1, ())
     now = time.perf_counter()
     recorder = OutcomeRecorder(assignment, clock=lambda: now)
-    hangs, streams = record("success"), record("success", first_token_at=now)
-    for each in (hangs, streams):
-        each.started_at = now
-        recorder.began(each)
+    hangs, streams = (RequestIdentity(name, "POST", "/", started_at=now) for name in "hs")
+    workload = record("success").workload
+    begun = Progress()
+    begun.first_token_at = now
+    recorder.began(hangs, workload, "candidate", "candidate", Progress())
+    recorder.began(streams, workload, "candidate", "candidate", begun)
     marks = []
     for seconds in (1.0, 4.0, 5.0, 11.0):
         now += seconds
         marks.append([kind.response for batch in recorder.take() for kind in batch.counts])
     assert marks == [[], [bucket_of(3.0)], [bucket_of(10.0)], []]
-    hangs.settle(200, "success")
-    recorder.finished(hangs)
+    recorder.finished(record("success", identity=hangs))
     now += 100
     assert [kind.ending for batch in recorder.take() for kind in batch.counts] == ["answered"]
 

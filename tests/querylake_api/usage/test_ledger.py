@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # ships none
 import pytest
@@ -16,12 +17,12 @@ from querylake_api.keys.models import Scope
 from querylake_api.observability.metrics import Metrics
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
-from querylake_api.requests.record import RequestRecord
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, lost_entry
 from querylake_api.usage.frames import Kind, decode
 from querylake_api.usage.insertion import Insertion, insert_entries
 from querylake_api.usage.ledger import Ledger
 from querylake_api_testing.databases import TestPostgres
+from querylake_api_testing.finished_requests import finished_request
 from querylake_api_testing.process import serve_process
 from querylake_api_testing.running import RunningApi, create_key, running_api
 from querylake_api_testing.traffic import Traffic, ids, recorded, records
@@ -126,10 +127,7 @@ async def test_what_comes_while_records_are_shipped_is_shipped_the_next_time(
     inserted: list[int] = []
 
     def end(name: str) -> None:
-        record = RequestRecord(name, "POST", "/", route="/v1/x", key_id="key_1", model="m")
-        record.metered = True
-        record.settle(200, "success")
-        ledger.finished(record)
+        ledger.finished(finished_request(request_id=name))
 
     async def insert(to: Database, entries: list[bytes]) -> Insertion:
         inserted.append(len(entries))
@@ -207,12 +205,8 @@ async def test_the_database_is_away_when_the_process_ends(
     assert {record["outcome"] for record in found.values()} == {"success"}
 
 
-def entry(entry_id: str, **changes: object) -> bytes:
-    record = RequestRecord("req", "POST", "/", route="/v1/x", key_id="key_1", model="m")
-    record.settle(200, "success")
-    for name, value in changes.items():
-        setattr(record, name, value)
-    return end_entry(entry_id, record)
+def entry(entry_id: str, **changes: Any) -> bytes:
+    return end_entry(entry_id, finished_request(**changes))
 
 
 async def test_entries_are_inserted_once_and_bad_ones_keep_no_other_out(database_url: str) -> None:
@@ -255,12 +249,10 @@ async def test_an_end_takes_the_place_of_the_same_request_lost(
     database_url: str, end_first: bool
 ) -> None:
     ids = EntryIds()
-    record = RequestRecord("r", "POST", "/v1/chat/completions", ledger_id=ids.next(), key_id="k")
-    assert record.ledger_id is not None
-    lost = lost_entry(begin_entry(record.ledger_id, record))
-    record.settle(200, "success")
-    record.completion_tokens = 3
-    end = end_entry(record.ledger_id, record)
+    entry_id = ids.next()
+    record = finished_request(completion_tokens=3)
+    lost = lost_entry(begin_entry(entry_id, record.identity, record.workload, record.engines))
+    end = end_entry(entry_id, record)
     database = Database(asyncpg_url(database_url))
     try:
         for entry in (end, lost, end) if end_first else (lost, end, lost):

@@ -16,10 +16,11 @@ import pytest
 from querylake_api.cli import main
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.location import asyncpg_url
-from querylake_api.requests.record import Outcome, RequestRecord
+from querylake_api.requests.record import Outcome
 from querylake_api.usage.entry import EntryIds, end_entry
 from querylake_api.usage.insertion import insert_entries
 from querylake_api.usage.question import Place, period
+from querylake_api_testing.finished_requests import finished_request
 from querylake_api_testing.running import RunningApi
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
@@ -32,21 +33,22 @@ def entries() -> list[bytes]:
     ids = EntryIds()
     found = []
     for number in range(36):
-        record = RequestRecord(f"req-{number}", "POST", "/v1/x", route="/v1/x")
-        record.began_at = NOON + number * HOUR
-        record.key_id = f"key_{number % 2}"
-        record.model = "small" if number % 3 else "large"
-        record.upstream = record.model + "-1"
-        record.stack = record.assigned_stack = "stable"
         outcome: Outcome = "upstream_error" if number == 35 else "success"
-        record.settle(200, outcome)
-        if number == 34:
-            record.content_chunks = 5
-        else:
-            record.prompt_tokens, record.completion_tokens = 10, 1
-        if number % 2:
-            record.first_token_at = record.started_at + 0.5
-        record.finish(record.started_at + 2)
+        model = "small" if number % 3 else "large"
+        record = finished_request(
+            outcome,
+            request_id=f"req-{number}",
+            began_at=NOON + number * HOUR,
+            key_id=f"key_{number % 2}",
+            model=model,
+            upstream=f"{model}-1",
+            stack="stable",
+            content_chunks=5 if number == 34 else 0,
+            prompt_tokens=None if number == 34 else 10,
+            completion_tokens=None if number == 34 else 1,
+            first_token_seconds=0.5 if number % 2 else None,
+            seconds=2.0,
+        )
         found.append(end_entry(ids.next(), record))
     return found
 

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from querylake_api.error_responses.dialects import error_body, error_event
 from querylake_api.errors import ApiError
-from querylake_api.http_server.asgi import Send, send_document
-from querylake_api.requests.record import Outcome, RequestRecord, outcome_of_status
+from querylake_api.http_server.asgi import JSON_HEADERS
+from querylake_api.http_server.exchange import Exchange
+from querylake_api.requests.dialect import Dialect
+from querylake_api.requests.record import Outcome, ResponseEnding, outcome_of_status
 
 
-async def tell(send: Send, error: ApiError, record: RequestRecord) -> None:
-    """Tell the client of an error, in whatever way it can still be told, and note it.
+async def send_error(exchange: Exchange, error: ApiError, dialect: Dialect) -> ResponseEnding:
+    """Tell the client of an error, in whatever way it can still be told, and return that ending.
 
-    Before the first byte it is an answer of its own, in a stream it is the last event, and in a
-    document that has begun it can only be a broken connection.
+    Before the first byte it is a response of its own, and in a stream it is the last event. In a
+    document that has begun nothing can be said any more: it stays without its end, so that the
+    server breaks the connection.
     """
-    if record.outcome is not None:
-        return
-    if record.streaming:
-        record.settle(200, outcome_of(error), error.code)
-        event = error_event(error, record.dialect)
-        last = {"type": "http.response.body", "body": event, "more_body": False}
-        await send(last)
-        return
-    record.settle(error.status, outcome_of(error), error.code)
-    await send_document(
-        send,
-        error.status,
-        error_body(error, record.dialect),
-        request_id=record.request_id,
-        headers=(
-            *record.headers,
-            *((name.encode(), value.encode()) for name, value in error.headers.items()),
-        ),
-    )
+    status = exchange.status
+    if exchange.streaming:
+        exchange.end(error_event(error, dialect))
+    elif not status and not exchange.ended:
+        status = error.status
+        headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        await exchange.respond(status, (*JSON_HEADERS, *headers), error_body(error, dialect))
+    return ResponseEnding(status, outcome_of(error), error.code, error.detail)
 
 
 def outcome_of(error: ApiError) -> Outcome:

@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_provider.json_text import write_json
 from querylake_api.errors import ApiError
-from querylake_api.requests.record import Dialect
+from querylake_api.requests.dialect import Dialect
 
 _ANTHROPIC_STATUS_TYPES = {
     404: "not_found_error",

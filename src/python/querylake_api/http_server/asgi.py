@@ -1,4 +1,4 @@
-"""ASGI's types, and the one message that this package sends by hand: a whole response.
+"""ASGI's types, and what is read from a scope.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -10,36 +10,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from querylake_api.http_server.exchange import Exchange
-
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 JSON = b"application/json"
-EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+JSON_HEADERS = ((b"content-type", JSON),)
+
+EVENT_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx and others would hold the events back to fill a buffer.
+    (b"x-accel-buffering", b"no"),
+)
+"""The headers of a stream of events."""
 
 
-async def send_document(
-    send: Send,
-    status: int,
-    body: bytes,
-    *,
-    request_id: str,
-    content_type: bytes = JSON,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-    exchange: Exchange | None = None,
-) -> None:
-    """Send a whole answer.
-
-    Args:
-        exchange: takes it in one; None under a server that is not ours.
-    """
-    lines = [(b"content-type", content_type), (b"x-request-id", request_id.encode()), *headers]
-    if exchange is not None:
-        exchange.answer(status, lines, body)
-        return
-    lines.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def content_coding(scope: Scope) -> bytes:
+    """Return how the body of a request is encoded, lower-case; empty if it is not."""
+    values = [value.lower() for name, value in scope["headers"] if name == b"content-encoding"]
+    return b", ".join(values)

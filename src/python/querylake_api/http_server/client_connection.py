@@ -23,7 +23,7 @@ import orjson
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from llm_provider.alarm import Alarm
+from llm_provider.deadline_timer import DeadlineTimer
 from querylake_api.errors import (
     ApiError,
     head_too_large,
@@ -32,8 +32,9 @@ from querylake_api.errors import (
     too_many_connections,
 )
 from querylake_api.http_server.chunked_body import BadChunk, ChunkedBody
+from querylake_api.http_server.connection_exchange import ConnectionExchange, encoded_head
 from querylake_api.http_server.connections import ConnectionLimits, Connections
-from querylake_api.http_server.exchange import EXCHANGE, Exchange, encoded_head
+from querylake_api.http_server.exchange import EXCHANGE
 from querylake_api.http_server.request_head import (
     BadHead,
     RequestHead,
@@ -57,7 +58,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 
-# What a connection waits for, which is what `ring` ends.
+# What a connection waits for, which is what `on_timeout` ends.
 _NOTHING, _REQUEST, _HEAD, _REST, _CLIENT, _LINGER = range(6)
 
 _log = logging.getLogger(__name__)
@@ -90,11 +91,11 @@ class ClientConnection(asyncio.Protocol):
         self._shared = shared or Connections(ConnectionLimits())
         self._limits = self._shared.limits
         self._loop = _loop or asyncio.get_running_loop()
-        self._alarm = Alarm(self._loop)
+        self._deadline = DeadlineTimer(self._loop)
         self._waits_for = _NOTHING
         # In progress, until it is answered; and whose body is still to come, answered or not.
-        self._exchange: Exchange | None = None
-        self._incoming: Exchange | None = None
+        self._exchange: ConnectionExchange | None = None
+        self._incoming: ConnectionExchange | None = None
         self._left = 0
         self._chunks: ChunkedBody | None = None
         # What has come and belongs to no request yet, and how much of it holds no head's end.
@@ -146,7 +147,7 @@ class ClientConnection(asyncio.Protocol):
             self._reading = True
             self.transport.resume_reading()
 
-    def answered(self, exchange: Exchange) -> None:
+    def answered(self, exchange: ConnectionExchange) -> None:
         """Go on with the next request."""
         self._server.total_requests += 1
         self._exchange = None
@@ -168,9 +169,9 @@ class ClientConnection(asyncio.Protocol):
         self._shared.idle.pop(self, None)
         self._flush()
 
-    # What the alarm calls.
+    # What the deadline timer calls.
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         """End what has lasted too long."""
         transport = self.transport
         if transport is None:
@@ -216,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         self._server.connections.discard(cast("Any", self))
         self._shared.idle.pop(self, None)
-        self._alarm.stop()
+        self._deadline.stop()
         self._pending.clear()
         self.resume_writing()
         exchange, self._exchange = self._exchange, None
@@ -265,7 +266,7 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is None or self._closing:
             return
         if self._exchange is not None:
-            self._alarm.clear()
+            self._deadline.clear()
         elif self._incoming is not None:
             self._wait(_REST, DISCARD_SECONDS)
         else:
@@ -329,7 +330,7 @@ class ClientConnection(asyncio.Protocol):
         except BadHead as error:
             self._refuse(not_http(error.reason, error.status))
             return
-        exchange = self._exchange = Exchange(
+        exchange = self._exchange = ConnectionExchange(
             self,
             self._scope(head),
             keep_alive=head.keep_alive,
@@ -338,7 +339,7 @@ class ClientConnection(asyncio.Protocol):
             content_encoding=head.content_encoding,
         )
         self._shared.idle.pop(self, None)
-        self._alarm.clear()
+        self._deadline.clear()
         self._waits_for = _NOTHING
         # Only the server's `cut` cancels tasks that have not begun, and it does not wait for them.
         # Not by the loop, which would first make up a name that nobody reads.
@@ -400,7 +401,7 @@ class ClientConnection(asyncio.Protocol):
             exchange.end_body()
         return rest
 
-    async def _serve(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: ConnectionExchange) -> None:
         scope = exchange.scope
         scope[EXCHANGE] = exchange
         try:
@@ -411,7 +412,6 @@ class ClientConnection(asyncio.Protocol):
             self._server.tasks.discard(cast("Any", exchange.task))
             # Each would keep the other until the garbage collector came by.
             scope.pop(EXCHANGE, None)
-            exchange.send_end()
             if not exchange.answered:
                 exchange.break_off()
 
@@ -470,7 +470,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _wait(self, what: int, seconds: float) -> None:
         self._waits_for = what
-        self._alarm.set(self, self._loop.time() + seconds)
+        self._deadline.set(self, self._loop.time() + seconds)
 
 
 def _address(address: Any) -> tuple[str, int] | None:

@@ -1,6 +1,7 @@
-"""One request and its answer on a client's connection, as ASGI has them.
+"""One request and its response, as whoever handles it sees them, whichever server they came by.
 
-https://asgi.readthedocs.io/en/latest/specs/www.html
+Two implementations: `connection_exchange.ConnectionExchange` over a connection of our own server,
+and `asgi_exchange.AsgiExchange` over any other one's ASGI.
 """
 
 # compiled: runs for each request.
@@ -8,353 +9,117 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 import asyncio
-import http
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
-from llm_provider.provider import Patience
+from llm_provider.provider import Drain
+from querylake_api.http_server.asgi import Message
 
 EXCHANGE = "querylake.exchange"
-"""Where a request's exchange is found in its scope, under a server of ours."""
+"""Where a request's exchange is found in its scope."""
 
-_HIGH_WATER = 64 * 1024
-"""Bytes of a body that wait for the application before the client is made to wait, too."""
-
-_FRAMING = frozenset({b"content-length", b"connection"})
-_DISCONNECT = {"type": "http.disconnect"}
-_WITHOUT_BODY = frozenset({204, 304})
-_COLON = b": "
-
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
-}
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class Connection(Protocol):
-    """What an exchange asks of the connection that it came over.
+class Exchange(ABC):
+    """One request and its response.
+
+    The response is either whole (`respond`), or begun, passed on piece by piece and ended (`begin`,
+    `pass_on`, `end`). The last piece of the second kind is kept until `finish`, which is called
+    once everything else about the request is done: whoever has the end of a stream finds the
+    request in the records, and the client's next request does not wait for this one's bookkeeping.
 
     Attributes:
-        transport: None once the client is gone.
-        blocked: whether the client does not take what was sent.
-    """
-
-    transport: asyncio.Transport | None
-    blocked: bool
-
-    async def writable(self) -> None:
-        """Wait until the client takes what was sent, or is gone."""
-
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that every response has, such as the date."""
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Have something called in the event loop's next round."""
-
-    def pause_reading(self) -> None:
-        """Read no more from the client."""
-
-    def resume_reading(self) -> None:
-        """Read from the client again."""
-
-    def answered(self, exchange: Exchange) -> None:
-        """Note that an exchange's response is complete."""
-
-    def close(self) -> None:
-        """Close once what was sent has been taken."""
-
-
-class Exchange:
-    """One request and its answer.
-
-    The head of an answer goes out with the beginning of its body: sent by itself it costs as much
-    again, and wakes a client that can do nothing with it. One that came by `send` without a length,
-    which a stream may follow after a long time, goes out by itself in the loop's next round.
-
-    Args:
-        keep_alive: whether another request may follow.
-        chunks: whether the client understands an answer in chunks.
-        expects_continue: whether it holds the body back until it is asked for.
-
-    Attributes:
+        scope: the request's, as ASGI has it.
         content_encoding: of the request's body, lower-case; empty if it is not encoded.
-        task: what answers it.
-        lost: whether the client is gone.
-        body_complete: whether all of the request is here.
-        started: whether something of the answer has gone out.
-        answered: whether all of it has.
+        task: handles the request.
+        headers: what every response tells, whatever it is. `finish` is too late for more.
+        status: of the response that has begun; 0 before.
+        streaming: whether a stream of events has begun and its end was not said.
+        ended: whether all of the response was said, if perhaps not sent yet.
+        passed: pieces that were passed on or commented so far.
     """
 
     __slots__ = (
-        "_chunked",
-        "_chunks",
-        "_connection",
-        "_expects_continue",
-        "_head",
-        "_held",
-        "_last",
-        "_left",
-        "_on_lost",
-        "_pieces",
-        "_told_end",
-        "_waiter",
-        "_without_body",
-        "answered",
-        "body_complete",
         "content_encoding",
-        "keep_alive",
-        "lost",
+        "ended",
+        "headers",
+        "passed",
         "scope",
-        "started",
+        "status",
+        "streaming",
         "task",
     )
 
     def __init__(
-        self,
-        connection: Connection,
-        scope: dict[str, Any],
-        *,
-        keep_alive: bool,
-        chunks: bool,
-        expects_continue: bool = False,
-        content_encoding: bytes = b"",
+        self, scope: dict[str, Any], content_encoding: bytes, task: asyncio.Task[Any] | None
     ) -> None:
         self.scope = scope
-        self.keep_alive = keep_alive
-        self.task: asyncio.Task[None] | None = None
-        self.lost = False
-        self.body_complete = False
-        self.started = False
-        self.answered = False
-        self._connection = connection
-        self._chunks = chunks
-        self._pieces: list[bytes] = []
-        self._held = 0
-        self._told_end = False
-        self._expects_continue = expects_continue
         self.content_encoding = content_encoding
-        self._waiter: asyncio.Future[None] | None = None
-        self._on_lost: Callable[[], None] | None = None
-        self._head: bytes | None = None
-        self._chunked = False
-        self._last: bytes | None = None
-        self._left: int | None = None
-        self._without_body = scope["method"] == "HEAD"
+        self.task = task
+        self.headers: Headers = ()
+        self.status = 0
+        self.streaming = False
+        self.ended = False
+        self.passed = 0
 
     # The request.
 
-    def feed(self, piece: bytes) -> None:
-        """Take a piece of the request's body. What comes after the answer is thrown away."""
-        if self.answered:
-            return
-        self._pieces.append(piece)
-        self._held += len(piece)
-        if self._held > _HIGH_WATER:
-            self._connection.pause_reading()
-        self._wake()
+    @abstractmethod
+    def arrived_body(self) -> bytes | None:
+        """Return the request's body if all of it is here and nothing of it was read."""
 
-    def end_body(self) -> None:
-        """Note that the request is complete."""
-        self.body_complete = True
-        self._wake()
-
-    def body(self) -> bytes:
-        """Return what has come of the body since the last time."""
-        pieces, self._pieces, self._held = self._pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def receive(self) -> dict[str, Any]:
+    @abstractmethod
+    async def receive(self) -> Message:
         """Return what came next from the client: ASGI's `receive`."""
-        connection = self._connection
-        if self._expects_continue:
-            self._expects_continue = False
-            if not (self.started or self.body_complete) and connection.transport is not None:
-                connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not (
-            self._pieces
-            or self.lost
-            or self.answered
-            or (self.body_complete and not self._told_end)
-        ):
-            connection.resume_reading()
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        if self.lost or self.answered:
-            return _DISCONNECT.copy()
-        self._told_end = self.body_complete
-        return {"type": "http.request", "body": self.body(), "more_body": not self.body_complete}
 
+    @abstractmethod
     def when_lost(self, call: Callable[[], None] | None) -> None:
-        """Have something called when the client goes away, instead of what was to be called."""
-        self._on_lost = call
+        """Have something called once when the client goes away, instead of what was to be called.
 
-    def lose(self) -> None:
-        """Note that the client is gone."""
-        self.lost = True
-        self._wake()
-        call, self._on_lost = self._on_lost, None
-        if call is not None:
-            call()
-
-    # The answer.
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """Send the next part of the answer, or nothing if the client is gone: ASGI's `send`.
-
-        Raises:
-            RuntimeError: it is not what can come next, or cannot be sent over HTTP.
+        Called at once if it has gone. To be used once the body was read: until then, a server
+        other than ours tells of a lost client only to whoever receives.
         """
-        if self._connection.blocked:
-            await self._connection.writable()
-        if self.lost:
-            return
-        kind = message["type"]
-        if kind == "http.response.body":
-            self.write(message.get("body", b""), more=message.get("more_body", False))
-        elif kind == "http.response.start" and not self.started and self._head is None:
-            self.begin(message["status"], message.get("headers", ()))
-            if self._left is None:
-                self._connection.soon(self.send_head)
-        else:
-            raise RuntimeError(f"{kind} cannot be sent now")
 
-    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send a whole answer, whether the client takes it or not.
+    # The response.
+
+    @abstractmethod
+    async def send(self, message: Message) -> None:
+        """Send the next part of the response: ASGI's `send`."""
+
+    @abstractmethod
+    async def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response.
 
         Args:
             headers: without `content-length` and `connection`.
-
-        Raises:
-            RuntimeError: something has been sent, or it cannot be sent over HTTP.
         """
-        if self.lost:
-            return
-        if self.started or self._head is not None:
-            raise RuntimeError("an answer has begun")
-        lines = [*self._connection.default_headers(), *headers]
-        lines.append((b"content-length", b"%d" % len(body)))
-        if not self.keep_alive:
-            lines.append((b"connection", b"close"))
-        head = encoded_head(status, lines)
-        self._finish(head if self._without_body else head + body)
 
-    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Prepare the head of an answer, which goes out with the first piece of the body.
+    @abstractmethod
+    def begin(self, status: int, headers: Headers, *, events: bool) -> None:
+        """Prepare the head of a response, which goes out with the first piece of its body.
 
-        Raises:
-            RuntimeError: an answer has begun, or it cannot be sent over HTTP.
+        Args:
+            events: whether a stream of events follows, in which an error can still be told.
         """
-        if self.started or self._head is not None:
-            raise RuntimeError("an answer has begun")
-        lines = [*self._connection.default_headers(), *headers]
-        length: int | None = None
-        closes = False
-        for name, value in lines:
-            if name in _FRAMING:
-                if name == b"content-length":
-                    length = int(value)
-                elif b"close" in value.lower():
-                    closes = True
-        without_body = self._without_body = self._without_body or status in _WITHOUT_BODY
-        if length is not None:
-            self._left = length
-        elif not without_body and self._chunks:
-            self._chunked = True
-            lines.append((b"transfer-encoding", b"chunked"))
-        elif not without_body:
-            self.keep_alive = False  # its end is the connection's
-        if closes:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append((b"connection", b"close"))
-        self._head = encoded_head(status, lines)
 
-    def send_head(self) -> None:
+    @abstractmethod
+    async def send_head(self) -> None:
         """Send the head by itself, if it has not gone."""
-        if self._head is not None and not self.lost:
-            self.write(b"", more=True)
 
-    def write(self, piece: bytes, *, more: bool) -> None:
-        """Send a piece of the answer's body, whether the client takes it or not.
+    @abstractmethod
+    def pass_on(self, piece: bytes) -> Drain | None:
+        """Send a piece of the body, and return what is to be waited for before the next one."""
 
-        Raises:
-            RuntimeError: there is no head, the answer has ended, or it is not as long as it says.
-        """
-        if self.lost or (self.answered and self._without_body):
-            return
-        if self.answered or not (self.started or self._head is not None):
-            raise RuntimeError("a body cannot be sent now")
-        head, self._head = self._head or b"", None
-        self.started = True
-        if self._without_body:
-            # Nothing can follow, be what would have followed without end.
-            data, more = head, False
-        elif self._chunked:
-            data = b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if piece else head
-            if not more:
-                data += b"0\r\n\r\n"
-        else:
-            if self._left is not None:
-                self._left -= len(piece)
-                if self._left < 0 or (self._left and not more):
-                    raise RuntimeError("the body has not the length that its head says")
-            data = head + piece if head else piece
-        if not more:
-            self._finish(data)
-            return
-        transport = self._connection.transport
-        if data and transport is not None:
-            transport.write(data)
+    @abstractmethod
+    def comment(self, piece: bytes) -> None:
+        """Send a piece of the body, unless the client does not read what was sent before."""
 
-    def end_with(self, piece: bytes) -> None:
-        """Take the last piece of the answer's body, which goes out with `send_end`."""
-        self._last = piece
+    @abstractmethod
+    def end(self, last: bytes) -> None:
+        """Take the last piece of the body, which goes out with `finish`."""
 
-    def send_end(self) -> None:
-        """Send what was left for the end, if anything: all else about the request is done.
-
-        Raises:
-            RuntimeError: as `write`.
-        """
-        last, self._last = self._last, None
-        if last is not None:
-            self.write(last, more=False)
-
-    def _finish(self, data: bytes) -> None:
-        transport = self._connection.transport
-        if data and transport is not None:
-            transport.write(data)
-        self.started = True
-        self.answered = True
-        self._wake()
-        self._connection.answered(self)
-
-    def pass_on(self, piece: bytes) -> Patience | None:
-        """Send a piece of the answer's body, and return what is to be waited for, if anything.
-
-        Raises:
-            RuntimeError: as `write`.
-        """
-        self.write(piece, more=True)
-        return self._connection.writable() if self._connection.blocked else None
-
-    def break_off(self) -> None:
-        """Leave the answer as it is. The client sees that it is not complete."""
-        self._connection.close()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-
-def encoded_head(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of an answer.
-
-    Raises:
-        RuntimeError: a header would not be one header.
-    """
-    status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
-    head = b"\r\n".join([status_line, *map(_COLON.join, headers), b"\r\n"])
-    if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
-        raise RuntimeError("a header holds the end of a line")
-    return head
+    @abstractmethod
+    async def finish(self) -> None:
+        """Send what was kept for the end, if anything."""

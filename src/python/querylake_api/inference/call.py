@@ -32,6 +32,8 @@ from querylake_api.inference.large_body import MODEL, STREAM_OPTIONS, Places
 from querylake_api.inference.protocols import CHUNKS, StreamProtocol
 from querylake_api.inference.rerank import RerankForm
 from querylake_api.keys.models import ApiKey
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import Workload
 from querylake_api.settings import Capability
 
 
@@ -62,8 +64,8 @@ class Endpoint:
     inputs: str | None = None
 
 
-# Plain classes, as `Answer` and `RequestRecord` are: what makes a tuple or a dataclass would not be
-# compiled.
+# Plain classes, as `Answer` and the parts of a record are: what makes a tuple or a dataclass would
+# not be compiled.
 
 
 class Wish:
@@ -112,16 +114,17 @@ class Call:
         "forwarded",
         "head",
         "hides_usage",
+        "identity",
         "key",
         "model",
         "name",
         "places",
         "prompt_tokens",
-        "request_id",
         "rerank",
         "stream",
         "stream_options",
         "tokens",
+        "workload",
     )
 
     def __init__(
@@ -132,7 +135,8 @@ class Call:
         body: bytes,
         stream: bool,
         key: ApiKey,
-        request_id: str,
+        identity: RequestIdentity,
+        workload: Workload,
         stream_options: Any = None,
         rerank: RerankForm | None = None,
         tokens: int = 0,
@@ -148,7 +152,8 @@ class Call:
         self.body = body
         self.stream = stream
         self.key = key
-        self.request_id = request_id
+        self.identity = identity
+        self.workload = workload
         self.stream_options = stream_options
         self.rerank = rerank
         self.tokens = tokens

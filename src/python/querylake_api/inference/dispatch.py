@@ -28,7 +28,7 @@ from querylake_api.inference.gate import Gate
 from querylake_api.inference.judgement import judge_answer, judge_error
 from querylake_api.inference.pool import Pool
 from querylake_api.inference.retries import retry_after
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import EngineAttempts, Journal, Progress
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.breaker_hears import EngineVerdict, breaker_hears
 from querylake_api.upstreams.misfits import Place
@@ -36,36 +36,34 @@ from querylake_api.upstreams.misfits import Place
 _log = logging.getLogger(__name__)
 
 
-class Dispatch(Protocol):
-    """One request on its way. Leaving the block in any way ends the request to the engine."""
-
-    async def __aenter__(self) -> Answer:
-        """Send the request and wait for as much of the answer as nothing can be sent on without.
-
-        Raises:
-            ProviderError: no answer began, and nothing is left to try.
-            ApiError: the model has no room, or took too long.
-        """
-        ...
-
-    async def __aexit__(self, *exc_info: object) -> None: ...
-
-
 class Dispatcher(Protocol):
     """Chooses targets and sends requests to them."""
 
-    def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
-        """Return the request, ready to be sent. The record is told where it goes."""
+    def dispatch(self, call: Call, progress: Progress) -> Dispatch:
+        """Return the request, bound to its stack and ready to be sent.
+
+        Args:
+            progress: is kept by whoever passes the answer on.
+        """
         ...
 
 
 class BalancingDispatcher:
-    """Balances each request over the stack that it is assigned to."""
+    """Balances each request over the stack that it is assigned to.
+
+    Args:
+        journal: is told before an engine gets a request; None if nobody keeps account of these.
+    """
 
     def __init__(
-        self, models: Iterable[Model], assignment: Assignment, retry: RetrySettings
+        self,
+        models: Iterable[Model],
+        assignment: Assignment,
+        retry: RetrySettings,
+        journal: Journal | None = None,
     ) -> None:
         self._assignment = assignment
+        self._journal = journal
         self._max_attempts = retry.max_attempts
         self.pools: dict[tuple[str, Role], Pool] = {}
         for model in models:
@@ -75,14 +73,13 @@ class BalancingDispatcher:
                     pool = Pool(targets, gate, RetryBudget(retry.ratio, retry.reserve))
                     self.pools[model.id, targets[0].stack] = pool
 
-    def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
+    def dispatch(self, call: Call, progress: Progress) -> Dispatch:
         """Return the request, bound to its stack. It never leaves that stack."""
         model = call.model
-        assigned = self._assignment.stack_for(model, call.key, call.request_id)
+        assigned = self._assignment.stack_for(model, call.key, call.identity.request_id)
         stack = assigned if model.candidates else "stable"
-        record.assigned_stack = assigned
-        record.stack = stack
-        return _Dispatch(call, record, self.pools[model.id, stack], self._max_attempts)
+        pool = self.pools[model.id, stack]
+        return Dispatch(call, assigned, stack, pool, self._max_attempts, self._journal)
 
 
 class _Attempt:
@@ -117,24 +114,56 @@ class _Attempt:
             await self.relay.__aexit__(None, None, None)
 
 
-class _Dispatch:
+class Dispatch:
+    """One request on its way. Leaving the block in any way ends the request to the engine.
+
+    Attributes:
+        assigned_stack: which it was given to.
+        stack: which it is sent to.
+        met: what the last attempt met. None before it met anything, as long as its answer is a
+            stream that has not ended, and when the client left or the operator's time ran out.
+            Whoever passes a stream on sets it, for the engine's breaker.
+    """
+
     __slots__ = (
         "_attempt",
         "_call",
+        "_count",
         "_entered_at",
+        "_entry_id",
+        "_journal",
         "_max_attempts",
         "_misplaced",
         "_pool",
-        "_record",
+        "_queued",
+        "_sent_at",
         "_touched",
         "_tried",
+        "_upstream",
+        "assigned_stack",
+        "met",
+        "stack",
     )
 
-    def __init__(self, call: Call, record: RequestRecord, pool: Pool, max_attempts: int) -> None:
+    def __init__(
+        self,
+        call: Call,
+        assigned: Role,
+        stack: Role,
+        pool: Pool,
+        max_attempts: int,
+        journal: Journal | None = None,
+    ) -> None:
         self._call = call
-        self._record = record
+        self.assigned_stack = assigned
         self._pool = pool
         self._max_attempts = max_attempts
+        self._journal = journal
+        self._queued = 0.0
+        self._count = 0
+        self._upstream = ""
+        self._sent_at: float | None = None
+        self._entry_id = call.identity.entry_id
         self._entered_at: float | None = None
         self._attempt: _Attempt | None = None
         self._tried: list[Target] = []
@@ -142,8 +171,28 @@ class _Dispatch:
         """How many engines may have died on the request."""
         self._misplaced = 0
         """How many engines did not have what was asked for, which is not the request's fault."""
+        self.stack = stack
+        self.met: AttemptOutcome | None = None
+
+    def engines(self) -> EngineAttempts:
+        """Return where the request went so far."""
+        return EngineAttempts(
+            self.assigned_stack,
+            self.stack,
+            self._upstream,
+            self._count,
+            self._queued,
+            self._sent_at,
+            self._entry_id,
+        )
 
     async def __aenter__(self) -> Answer:
+        """Send the request and wait for as much of the answer as nothing can be sent on without.
+
+        Raises:
+            ProviderError: no answer began, and nothing is left to try.
+            ApiError: the model has no room, or took too long.
+        """
         deadline = self._call.model.deadline_seconds
         try:
             if deadline is None:
@@ -160,7 +209,7 @@ class _Dispatch:
     async def __aexit__(self, *exc_info: object) -> None:
         attempt = self._attempt
         if attempt is not None and attempt.outcome is None:
-            attempt.outcome = self._record.met
+            attempt.outcome = self.met
         await self._end()
 
     async def _end(self) -> None:
@@ -180,7 +229,9 @@ class _Dispatch:
         pool.budget.deposit()
         target = pool.choose(self._call.endpoint.upstream_path, head=self._call.head)
         if target is None:
-            raise pool.why_not()
+            error = pool.why_not()
+            self._upstream = error.upstream
+            raise error
         attempt = self._begin(target)
         while True:
             result = await self._try(attempt)
@@ -198,7 +249,7 @@ class _Dispatch:
             await gate.enter()
             self._entered_at = time.monotonic()
         finally:
-            self._record.queued_seconds = time.monotonic() - asked_at
+            self._queued = time.monotonic() - asked_at
 
     def _begin(self, target: Target) -> _Attempt:
         """Take a place at an engine that has just been chosen, before anybody else can."""
@@ -206,8 +257,14 @@ class _Dispatch:
         assert ticket is not None, "an engine that was chosen admits requests"
         target.engine.outstanding += 1
         self._attempt = _Attempt(target, ticket)
-        self._record.met = None
-        self._record.sent_to(target.upstream)
+        self.met = None
+        call = self._call
+        self._upstream = target.upstream
+        self._count += 1
+        if self._sent_at is None and call.identity.trace is not None:
+            self._sent_at = time.perf_counter()
+        if self._journal is not None:
+            self._entry_id = self._journal.sent(call.identity, call.workload, self.engines())
         return self._attempt
 
     async def _try(self, attempt: _Attempt) -> Answer | ProviderError:
@@ -219,8 +276,8 @@ class _Dispatch:
                 "POST",
                 call.endpoint.upstream_path,
                 body=call.body_for(target),
-                request_id=call.request_id,
-                headers=_headers(call, self._record),
+                request_id=call.identity.request_id,
+                headers=_headers(call),
             )
             await attempt.relay.__aenter__()
             return await begun(attempt.relay, target, stream=call.stream)
@@ -245,7 +302,7 @@ class _Dispatch:
             self._note_fit(attempt.target, outcome)
             return None
         attempt.outcome = outcome
-        self._record.met = outcome
+        self.met = outcome
         self._note_fit(attempt.target, outcome)
         if breaker_hears(outcome) == "failed":
             engine.note_failure(outcome.reason, connected=outcome.kind != "unreachable")
@@ -255,7 +312,9 @@ class _Dispatch:
         if target is None:
             return None
         following = self._begin(target)
-        _log.warning("request %s: %s; trying %s", call.request_id, outcome.reason, target.upstream)
+        _log.warning(
+            "request %s: %s; trying %s", call.identity.request_id, outcome.reason, target.upstream
+        )
         await attempt.close()
         return following
 
@@ -277,7 +336,7 @@ class _Dispatch:
         self._tried.append(target)
         if retry == "elsewhere":
             self._misplaced += 1
-        elif retry == "never" or self._record.attempts - self._misplaced >= self._max_attempts:
+        elif retry == "never" or self._count - self._misplaced >= self._max_attempts:
             return None
         elif retry == "touched":
             self._touched += 1
@@ -293,9 +352,10 @@ class _Dispatch:
         return following
 
 
-def _headers(call: Call, record: RequestRecord) -> Mapping[str, str] | None:
+def _headers(call: Call) -> Mapping[str, str] | None:
     """Return the headers that an engine gets besides its own: of the trace, and the client's."""
-    traced = None if record.trace is None else record.trace.headers()
+    trace = call.identity.trace
+    traced = None if trace is None else trace.headers()
     if call.forwarded is None:
         return traced
     return call.forwarded if traced is None else {**call.forwarded, **traced}

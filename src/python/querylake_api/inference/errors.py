@@ -100,7 +100,13 @@ def capability_missing(
 
 
 def from_provider(error: ProviderError, model: str) -> ApiError:
-    """Return what a caller is told of a failed call to an engine."""
+    """Return what a caller is told of a failed call to an engine; the rest is its `detail`."""
+    told = _from_provider(error, model)
+    told.detail = str(error)
+    return told
+
+
+def _from_provider(error: ProviderError, model: str) -> ApiError:
     match error:
         case BreakerOpen():
             return _upstream_error(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from querylake_api.inference.event_channel import EventChannel
+from querylake_api.http_server.asgi import EVENT_HEADERS
+from querylake_api.http_server.exchange import Exchange
+
+COMMENT = b": keep-alive\n\n"
+"""Clients of event streams pass over comments (WHATWG HTML, 9.2.6)."""
 
 
 class KeepAlive:
@@ -15,30 +19,30 @@ class KeepAlive:
     gone out.
     """
 
-    __slots__ = ("_channel", "_loop", "_seconds", "_sent", "_timer")
+    __slots__ = ("_exchange", "_loop", "_seconds", "_passed", "_timer")
 
-    def __init__(self, channel: EventChannel, seconds: float) -> None:
-        self._channel = channel
+    def __init__(self, exchange: Exchange, seconds: float) -> None:
+        self._exchange = exchange
         self._seconds = seconds
-        self._sent = 0
+        self._passed = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        self._channel.counts = True
         self._wait()
 
     def __exit__(self, *exc_info: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._channel.close()
 
     def _wait(self) -> None:
         self._timer = self._loop.call_later(self._seconds, self._elapsed)
 
     def _elapsed(self) -> None:
-        channel = self._channel
-        if channel.sent == self._sent:
-            channel.comment()
-        self._sent = channel.sent
+        exchange = self._exchange
+        if exchange.passed == self._passed and not exchange.ended:
+            if not exchange.streaming:
+                exchange.begin(200, EVENT_HEADERS, events=True)
+            exchange.comment(COMMENT)
+        self._passed = exchange.passed
         self._wait()

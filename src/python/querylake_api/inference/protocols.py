@@ -9,7 +9,7 @@ from typing import Protocol
 from llm_provider.provider import JsonObject
 from llm_provider.stream_observer import Ending, StreamObserver
 from llm_provider.typed_observers import MessagesObserver, ResponsesObserver
-from querylake_api.requests.record import Dialect
+from querylake_api.requests.dialect import Dialect
 
 
 class Observer(Protocol):

@@ -7,23 +7,22 @@ from __future__ import annotations
 import asyncio
 
 from llm_provider.errors import ProviderError
-from querylake_api.error_responses.delivery import tell
+from querylake_api.error_responses.delivery import send_error
 from querylake_api.error_responses.unserved_urls import wrong_method
 from querylake_api.errors import ApiError
-from querylake_api.http_server.asgi import Receive, Scope, Send
-from querylake_api.http_server.exchange import EXCHANGE, Exchange
+from querylake_api.http_server.asgi import Scope
+from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.call import Call, Endpoint, Wish, parse_body
 from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.inference.census import FieldCensus
 from querylake_api.inference.conversation_head import conversation_head
 from querylake_api.inference.dispatch import Dispatcher
+from querylake_api.inference.engine_request import EngineRequest
 from querylake_api.inference.errors import from_provider
-from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.inputs import check_inputs
 from querylake_api.inference.keep_alive import KeepAlive
 from querylake_api.inference.large_body import LARGE_BYTES, places_in, prompt_tokens_of
 from querylake_api.inference.protocols import MESSAGES, RESPONSES
-from querylake_api.inference.relay import pass_on
 from querylake_api.inference.rerank import RerankForm, understood
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import ApiKey
@@ -32,7 +31,9 @@ from querylake_api.limits.estimate import answer_tokens, estimated_tokens
 from querylake_api.limits.limiter import Limiter
 from querylake_api.requests.body import read_body
 from querylake_api.requests.disconnect import ClientLeft, WhileConnected
-from querylake_api.requests.record import CLIENT_CLOSED, RequestRecord
+from querylake_api.requests.handling import Handling
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import CLIENT_CLOSED, ResponseEnding, Workload
 from querylake_api.settings import GENERATION, ServerSettings
 
 ENDPOINTS = (
@@ -71,78 +72,84 @@ class InferenceRoute:
         census: FieldCensus,
         server: ServerSettings,
     ) -> None:
-        self._census = census
-        self._endpoint = endpoint
-        self._authenticator = authenticator
-        self._catalog = catalog
-        self._limiter = limiter
-        self._dispatcher = dispatcher
-        self._server = server
+        self.census = census
+        self.endpoint = endpoint
+        self.authenticator = authenticator
+        self.catalog = catalog
+        self.limiter = limiter
+        self.dispatcher = dispatcher
+        self.server = server
 
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
+    def __call__(self, exchange: Exchange, identity: RequestIdentity) -> Handling:
+        """Return what handles one request."""
+        return InferenceRequest(self, exchange, identity)
+
+
+class InferenceRequest(EngineRequest):
+    """Handles one request of a client to a model."""
+
+    __slots__ = ("_route",)
+
+    def __init__(
+        self, route: InferenceRoute, exchange: Exchange, identity: RequestIdentity
     ) -> None:
-        """Handle one request to its end, whatever that is."""
-        record.route = self._endpoint.path
-        record.dialect = self._endpoint.protocol.dialect
-        exchange: Exchange | None = scope.get(EXCHANGE)
+        endpoint = route.endpoint
+        super().__init__(exchange, identity, Workload(endpoint.path), endpoint.protocol.dialect)
+        self._route = route
+
+    async def run(self) -> None:
+        """Handle the request to its end, whatever that is."""
         try:
-            call = await self._understand(scope, receive, record)
-            with (
-                self._limiter.admit(call.key, call.tokens, record, call.prompt_tokens),
-                WhileConnected(receive, record, exchange),
-            ):
-                if not call.stream or self._server.stream_keepalive_seconds is None:
-                    await self._serve(call, send, record, exchange, None)
-                    return
-                channel = EventChannel(send, exchange, record)
-                with KeepAlive(channel, self._server.stream_keepalive_seconds):
-                    await self._serve(call, send, record, exchange, channel)
+            await self._answer(await self._understand())
         except ApiError as error:
-            await tell(send, error, record)
+            self.ending = await send_error(self.exchange, error, self.dialect)
         except ProviderError as failure:
-            record.upstream = failure.upstream
-            record.detail = str(failure)
-            await tell(send, from_provider(failure, record.model), record)
+            told = from_provider(failure, self.workload.model)
+            self.ending = await send_error(self.exchange, told, self.dialect)
         except ClientLeft:
-            record.settle(CLIENT_CLOSED, "client_abort")
+            self.ending = ResponseEnding(CLIENT_CLOSED, "client_abort")
 
-    async def _serve(
-        self,
-        call: Call,
-        send: Send,
-        record: RequestRecord,
-        exchange: Exchange | None,
-        channel: EventChannel | None,
-    ) -> None:
-        async with self._dispatcher.dispatch(call, record) as answer:
-            record.upstream = answer.target.upstream
-            record.stack = answer.target.stack
-            await pass_on(answer, call, send, record, exchange, channel)
+    async def _answer(self, call: Call) -> None:
+        route = self._route
+        exchange = self.exchange
+        admission = route.limiter.admit(
+            call.key, call.tokens, call.prompt_tokens, replayed=self.identity.replayed
+        )
+        exchange.headers += admission.headers
+        with admission, WhileConnected(exchange):
+            try:
+                silence = route.server.stream_keepalive_seconds
+                if not call.stream or silence is None:
+                    await self.serve(call, route.dispatcher)
+                else:
+                    with KeepAlive(exchange, silence):
+                        await self.serve(call, route.dispatcher)
+            finally:
+                admission.note(self.content, self.ending)
 
-    async def _understand(self, scope: Scope, receive: Receive, record: RequestRecord) -> Call:
-        endpoint = self._endpoint
+    async def _understand(self) -> Call:
+        route = self._route
+        endpoint = route.endpoint
+        scope = self.exchange.scope
         if scope["method"] != "POST":
             raise wrong_method(scope["method"], endpoint.path, "POST")
-        key = await self._authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
-        record.key_id = key.id
-        record.metered = True
+        key = await route.authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
+        self.workload = Workload(endpoint.path, key.id, metered=True)
         body = await read_body(
-            scope,
-            receive,
-            limit=self._server.max_body_bytes,
-            seconds=self._server.body_timeout_seconds,
-            max_values=self._server.max_json_values,
+            self.exchange,
+            limit=route.server.max_body_bytes,
+            seconds=route.server.body_timeout_seconds,
+            max_values=route.server.max_json_values,
         )
         wish = parse_body(body, endpoint)
         large = len(body) > LARGE_BYTES
         if large:
             await asyncio.sleep(0)
-        model = self._catalog.find_for(wish.name, key, endpoint.capability)
-        record.model = model.id
-        record.streamed = wish.stream
-        record.request_bytes = len(body)
-        self._census.note(endpoint.path, model.id, wish.body)
+        model = route.catalog.find_for(wish.name, key, endpoint.capability)
+        self.workload = Workload(
+            endpoint.path, key.id, model.id, wish.stream, len(body), metered=True
+        )
+        route.census.note(endpoint.path, model.id, wish.body)
         if endpoint.inputs is not None:
             check_inputs(wish.body, endpoint.inputs)
         places = await places_in(body) if large else None
@@ -160,7 +167,8 @@ class InferenceRoute:
             body,
             wish.stream,
             key,
-            record.request_id,
+            self.identity,
+            self.workload,
             wish.stream_options,
             rerank,
             tokens,
@@ -171,17 +179,18 @@ class InferenceRoute:
         )
 
     def _by_prefix(self, model: Model) -> bool:
-        return model.prefix_balanced and self._endpoint.capability in GENERATION
+        return model.prefix_balanced and self._route.endpoint.capability in GENERATION
 
     async def _tokens(self, wish: Wish, key: ApiKey, large: bool) -> tuple[int, int]:
         """Return an estimate of the tokens that a request takes, and of those it has itself."""
-        if self._endpoint.optional or not self._limiter.counts_tokens(key):
+        endpoint = self._route.endpoint
+        if endpoint.optional or not self._route.limiter.counts_tokens(key):
             return 0, 0  # to count tokens takes none
         if large:
             prompt = await prompt_tokens_of(wish.body)
         else:
             prompt = estimated_tokens(wish.body, generates=False)
-        if self._endpoint.capability not in GENERATION:
+        if endpoint.capability not in GENERATION:
             return prompt, prompt
         return prompt + answer_tokens(wish.body), prompt
 

@@ -16,22 +16,23 @@ from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.json_text import read_json
 from llm_provider.model_rewrite import StreamModelRewriter
-from llm_provider.provider import Patience, Relay, Sink
-from llm_provider.repetition import TextTail
+from llm_provider.provider import Drain, Relay
 from llm_provider.sse import EventSplitter, data_of
 from llm_provider.stream_observer import DONE, Ending
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.error_responses.dialects import error_event
+from querylake_api.http_server.asgi import EVENT_HEADERS
+from querylake_api.http_server.exchange import Exchange
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
+from querylake_api.inference.delivery import Delivery
 from querylake_api.inference.errors import from_provider
-from querylake_api.inference.event_channel import EventChannel
 from querylake_api.inference.judgement import judge_error
 from querylake_api.inference.ledger_notes import ledger_notes
 from querylake_api.inference.protocols import Observer
 from querylake_api.requests.gaps import Gaps
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import Progress, ResponseContent, ResponseEnding
 
 _KINDS: dict[Ending, AttemptKind] = {
     "complete": "completed",
@@ -40,50 +41,6 @@ _KINDS: dict[Ending, AttemptKind] = {
     "in_band_error": "in_band_error",
     "truncated": "truncated",
 }
-
-
-async def pass_on_stream(
-    answer: Answer, rest: Relay, call: Call, channel: EventChannel, record: RequestRecord
-) -> None:
-    """Send every event on, then end the stream in a way that tells how it went.
-
-    The head goes out with the events of the first piece: until that is here, the request can go to
-    another engine. The client's last event is the protocol's last one if the engine's was, and
-    otherwise an error.
-    """
-    passage = _Passage(answer, call, channel.begin(), record)
-    observer = passage.observer
-    protocol = call.endpoint.protocol
-    last = b""
-    failure: ProviderError | None = None
-    try:
-        await passage.begin()
-        channel.send_head()
-        last = await passage.of(rest)
-    except ProviderError as error:
-        failure = error
-    finally:
-        passage.close()
-    if observer.done or observer.in_band_error is not None:
-        # The client has been told how it ended; what came later changes nothing for it.
-        met = _met(answer, observer)
-        record.met = met
-        record.settle(200, ledger_notes(met.kind))
-        await channel.end(last)
-        return
-    closed_properly = failure is None
-    if failure is None:
-        failure = StreamInterrupted(
-            answer.target.upstream, observer.content_chunks, f"it ended without {protocol.end}"
-        )
-    told = from_provider(failure, call.name)
-    met = judge_error(failure)
-    if closed_properly and observer.finished:
-        met = AttemptOutcome("unmarked", reason=met.reason)
-    record.detail = met.reason
-    record.met = met
-    record.settle(200, ledger_notes(met.kind), told.code)
-    await channel.end(last + error_event(told, protocol.dialect))
 
 
 def _is_whole(block: bytes) -> bool:
@@ -110,30 +67,45 @@ def _met(answer: Answer, observer: Observer) -> AttemptOutcome:
     return AttemptOutcome(_KINDS[ending], status, reason)
 
 
-class _Passage:
-    """The events of one stream on their way, and what is learnt from them and from the clock."""
+class StreamDelivery(Delivery):
+    """The events of one stream on their way, and what is learnt from them and from the clock.
+
+    The head goes out with the events of the first piece: until that is here, the request can go to
+    another engine. The client's last event is the protocol's last one if the engine's was, and
+    otherwise an error.
+
+    Args:
+        rest: brings what follows the answer's beginning.
+    """
 
     __slots__ = (
         "_answer",
+        "_call",
+        "_exchange",
         "_familiar",
         "_hides_usage",
         "_last",
         "_noted",
+        "_progress",
         "_protocol",
-        "_record",
+        "_rest",
         "_rewriter",
-        "_sink",
         "_splitter",
         "_tail",
         "_unread",
         "observer",
     )
 
-    def __init__(self, answer: Answer, call: Call, sink: Sink, record: RequestRecord) -> None:
+    def __init__(
+        self, answer: Answer, rest: Relay, call: Call, exchange: Exchange, progress: Progress
+    ) -> None:
+        super().__init__()
         self._answer = answer
+        self._rest = rest
+        self._call = call
         self._hides_usage = call.hides_usage
-        self._sink = sink
-        self._record = record
+        self._exchange = exchange
+        self._progress = progress
         self._protocol = call.endpoint.protocol
         self._splitter = EventSplitter(answer.target.upstream)
         self._rewriter = StreamModelRewriter(call.name, within=self._protocol.model_within)
@@ -144,18 +116,55 @@ class _Passage:
         self._unread: list[tuple[bytes, bytes]] = []
         self.observer = self._protocol.observer(answer.target.upstream)
 
-    async def begin(self) -> None:
-        """Pass on what is here. Raises `EventTooLarge`."""
-        patience = self._take(self._answer.body)
-        if patience is not None:
-            await patience
+    async def run(self) -> None:
+        """Send every event on, then end the stream in a way that tells how it went."""
+        exchange = self._exchange
+        if not exchange.streaming:  # a comment may have begun it
+            exchange.begin(200, EVENT_HEADERS, events=True)
+        last = b""
+        failure: ProviderError | None = None
+        try:
+            drain = self._take(self._answer.body)
+            if drain is not None:
+                await drain
+            await exchange.send_head()
+            last = await self._pump()
+        except ProviderError as error:
+            failure = error
+        finally:
+            self.content = self._content()
+        self._end(last, failure)
 
-    async def of(self, rest: Relay) -> bytes:
+    def _end(self, last: bytes, failure: ProviderError | None) -> None:
+        observer = self.observer
+        if observer.done or observer.in_band_error is not None:
+            # The client has been told how it ended; what came later changes nothing for it.
+            met = _met(self._answer, observer)
+            self.met = met
+            self.ending = ResponseEnding(200, ledger_notes(met.kind))
+            self._exchange.end(last)
+            return
+        closed_properly = failure is None
+        if failure is None:
+            failure = StreamInterrupted(
+                self._answer.target.upstream,
+                observer.content_chunks,
+                f"it ended without {self._protocol.end}",
+            )
+        told = from_provider(failure, self._call.name)
+        met = judge_error(failure)
+        if closed_properly and observer.finished:
+            met = AttemptOutcome("unmarked", reason=met.reason)
+        self.met = met
+        self.ending = ResponseEnding(200, ledger_notes(met.kind), told.code, met.reason)
+        self._exchange.end(last + error_event(told, self._protocol.dialect))
+
+    async def _pump(self) -> bytes:
         """Pass on what comes, and return what is to go out together with the end.
 
         Raises what `rest` does, and `EventTooLarge`.
         """
-        last = await rest.pump(self._take)
+        last = await self._rest.pump(self._take)
         events = self._read(last) if last else b""
         left = self._splitter.finish().rstrip()
         if left and _is_whole(left):
@@ -164,20 +173,22 @@ class _Passage:
         self._note(time.perf_counter())
         return events
 
-    def close(self) -> None:
-        """Note in the record what the events told, however far they came."""
+    def _content(self) -> ResponseContent:
+        """Return what the events told, however far they came."""
         observer = self.observer
-        record = self._record
         usage = token_usage(observer.usage)
-        record.prompt_tokens = usage.prompt
-        record.completion_tokens = usage.completion
-        record.content_chunks = observer.content_chunks
-        record.ending = observer.ending
-        record.finish_reason = observer.finish_reason
-        record.empty = observer.content_chunks == 0
-        record.loops = self._tail.loops
+        chunks = observer.content_chunks
+        return ResponseContent(
+            usage.prompt,
+            usage.completion,
+            chunks,
+            observer.ending,
+            observer.finish_reason,
+            chunks == 0,
+            self._tail.loops,
+        )
 
-    def _take(self, piece: bytes) -> Patience | None:
+    def _take(self, piece: bytes) -> Drain | None:
         """Pass on what the client gets of a piece, and then take note of it: nobody waits for that.
 
         It is called for each token of each stream, mostly after the processor has done something
@@ -186,13 +197,13 @@ class _Passage:
         now = time.perf_counter()
         events = None if self._splitter.holds else self._familiar.rewritten(piece)
         if events is not None:
-            patience = self._sink(events)
+            drain = self._exchange.pass_on(events)
             self.observer.content_chunks += 1
         else:
             events = self._read(piece)
-            patience = self._sink(events) if events else None
+            drain = self._exchange.pass_on(events) if events else None
         self._note(now)
-        return patience
+        return drain
 
     def _read(self, piece: bytes) -> bytes:
         """Return what the client gets of a piece. What it says is to be noted."""
@@ -216,13 +227,13 @@ class _Passage:
         if observer.content_chunks == self._noted:
             return
         self._noted = observer.content_chunks
-        record = self._record
-        if record.first_token_at is None:
-            record.first_token_at = now
+        progress = self._progress
+        if progress.first_token_at is None:
+            progress.first_token_at = now
         else:
-            if record.gaps is None:
-                record.gaps = Gaps()
-            record.gaps.add(now - self._last)
+            if progress.gaps is None:
+                progress.gaps = Gaps()
+            progress.gaps.add(now - self._last)
         self._last = now
 
     def _observe(self) -> None:

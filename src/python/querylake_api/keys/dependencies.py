@@ -10,11 +10,13 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from querylake_api.http_server.asgi import Message, Receive
+from querylake_api.http_server.exchange import EXCHANGE, Exchange
 from querylake_api.keys.models import ApiKey, Scope
 from querylake_api.process.components import COMPONENTS, Components, ComponentsDep
 from querylake_api.requests.body import read_body
 from querylake_api.requests.disconnect import ClientLeft
-from querylake_api.requests.record import CLIENT_CLOSED, RECORD, RequestRecord
+from querylake_api.requests.endpoint_notes import NOTES, EndpointNotes
+from querylake_api.requests.record import CLIENT_CLOSED
 
 # Declares the scheme in the OpenAPI document. The check itself is `Authenticator`'s, so that
 # documented and hot routes cannot differ.
@@ -27,8 +29,8 @@ def _requires(scope: Scope) -> Callable[..., Awaitable[ApiKey]]:
         request: Request, components: ComponentsDep, _documented: _Documented
     ) -> ApiKey:
         key = await components.authenticator.authenticate(request.scope["headers"], scope)
-        record: RequestRecord = request.scope[RECORD]
-        record.key_id = key.id
+        notes: EndpointNotes = request.scope[NOTES]
+        notes.key_id = key.id
         return key
 
     return authenticated
@@ -58,17 +60,17 @@ class AdminRoute(APIRoute):
             await components.authenticator.authenticate(scope["headers"], Scope.ADMIN)
             if request.method in _WITHOUT_BODY:
                 return await handle(request)
+            exchange: Exchange = scope[EXCHANGE]
             server = components.configuration.settings.server
             try:
                 body = await read_body(
-                    scope,
-                    request.receive,
+                    exchange,
                     limit=server.max_admin_body_bytes,
                     seconds=server.body_timeout_seconds,
                 )
             except ClientLeft:
-                record: RequestRecord = scope[RECORD]
-                record.settle(CLIENT_CLOSED, "client_abort")
+                notes: EndpointNotes = scope[NOTES]
+                notes.left = True
                 return Response(status_code=CLIENT_CLOSED)
             return await handle(Request(scope, _again(body, request.receive)))
 

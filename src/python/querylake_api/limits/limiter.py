@@ -11,25 +11,40 @@ from querylake_api.errors import ApiError
 from querylake_api.keys.limits import Limits
 from querylake_api.keys.models import ApiKey
 from querylake_api.limits.errors import rate_limited, table_full, too_many_at_once
-from querylake_api.limits.headers import rate_limit_headers
+from querylake_api.limits.headers import RawHeaders, rate_limit_headers
 from querylake_api.limits.lease import Lease, NoLease, TableLease
 from querylake_api.limits.table import LimitsTable, Row
 from querylake_api.requests.disconnect import ClientLeft
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import ResponseContent, ResponseEnding
 
 _NO_LEASE = NoLease()
 
 
 class Admission:
     """A request that was admitted, as a block: at its end, the tokens are settled and the place
-    among the key's concurrent requests is given back."""
+    among the key's concurrent requests is given back.
 
-    __slots__ = ("_lease", "_prompt", "_record")
+    Attributes:
+        headers: tell the client how the key stands.
+    """
 
-    def __init__(self, lease: Lease, record: RequestRecord, prompt: int = 0) -> None:
+    __slots__ = ("_content", "_ending", "_lease", "_prompt", "headers")
+
+    def __init__(self, lease: Lease, headers: RawHeaders = (), prompt: int = 0) -> None:
         self._lease = lease
-        self._record = record
         self._prompt = prompt
+        self._content: ResponseContent | None = None
+        self._ending: ResponseEnding | None = None
+        self.headers = headers
+
+    def note(self, content: ResponseContent, ending: ResponseEnding | None) -> None:
+        """Take what is known at the block's end.
+
+        Args:
+            ending: None if the response was not ended in the block.
+        """
+        self._content = content
+        self._ending = ending
 
     def __enter__(self) -> None:
         return None
@@ -49,15 +64,20 @@ class Admission:
 
     def _tokens(self, exc: BaseException | None) -> int | None:
         """Return how many tokens the request took; None if nobody knows, so the estimate stands."""
-        record = self._record
-        if record.prompt_tokens is not None or record.completion_tokens is not None:
-            return (record.prompt_tokens or 0) + (record.completion_tokens or 0)
-        if isinstance(exc, ClientLeft) or record.content_chunks or record.streaming:
+        content, ending = self._content, self._ending
+        chunks = 0
+        streamed = False
+        if content is not None:
+            if content.prompt_tokens is not None or content.completion_tokens is not None:
+                return (content.prompt_tokens or 0) + (content.completion_tokens or 0)
+            chunks = content.chunks
+            streamed = content.ending is not None
+        if streamed or isinstance(exc, ClientLeft):
             # A client that leaves has used what the engine did for it meanwhile, and a stream that
             # broke off what had come of it. Each piece with content was a token at least.
-            broken = exc is not None or record.outcome != "success"
-            return self._prompt + record.content_chunks if broken else None
-        failed = isinstance(exc, Exception) and record.outcome is None
+            broken = exc is not None or ending is None or ending.outcome != "success"
+            return self._prompt + chunks if broken else None
+        failed = isinstance(exc, Exception) and ending is None
         return 0 if failed else None
 
 
@@ -77,7 +97,9 @@ class Limiter:
         limit = key.limits.tokens_per_minute
         return bool(self._defaults.tokens_per_minute if limit is None else limit)
 
-    def admit(self, key: ApiKey, tokens: int, record: RequestRecord, prompt: int = 0) -> Admission:
+    def admit(
+        self, key: ApiKey, tokens: int, prompt: int = 0, *, replayed: bool = False
+    ) -> Admission:
         """Admit a request, or refuse it. A refused one uses nothing up.
 
         A replayed one has used up what it uses when it came first. Only its place among the key's
@@ -85,15 +107,16 @@ class Limiter:
 
         Args:
             tokens: an estimate; see `limits.estimate`.
-            record: gets the headers that tell the client how the key stands.
             prompt: the part of the estimate that is used up whatever comes back.
+            replayed: whether it was admitted before.
 
         Raises:
-            ApiError: 429, which names the limit; 503 if too many keys are active.
+            ApiError: 429, which names the limit and tells how the key stands; 503 if too many keys
+                are active.
         """
         limits = key.limits.over(self._defaults)
         if not limits.any:
-            return Admission(_NO_LEASE, record)
+            return Admission(_NO_LEASE)
         table = self._table
         bucket = table.bucket_of(key.id)
         table.lock(bucket)
@@ -106,21 +129,23 @@ class Limiter:
             # nothing else was used in a minute, and is admitted then.
             tokens = min(tokens, limits.tokens_per_minute or 0)
             refusal = self._place_taken(row, limits)
-            if refusal is None and not record.replayed:
+            if refusal is None and not replayed:
                 refusal = _minute_used_up(row, limits, tokens, now)
             if refusal is None:
-                if limits.requests_per_minute and not record.replayed:
+                if limits.requests_per_minute and not replayed:
                     row.requests.add(1, now)
-                if tokens and not record.replayed:
+                if tokens and not replayed:
                     row.tokens.add(tokens, now)
                 table.begin(row)
-            record.headers += rate_limit_headers(limits, row, now)
+            headers = rate_limit_headers(limits, row, now)
         finally:
             table.unlock(bucket)
         if refusal is not None:
+            for name, value in headers:
+                refusal.headers[name.decode()] = value.decode()
             raise refusal
-        reserved = tokens if limits.tokens_per_minute and not record.replayed else None
-        return Admission(TableLease(table, bucket, row, reserved, now), record, prompt)
+        reserved = tokens if limits.tokens_per_minute and not replayed else None
+        return Admission(TableLease(table, bucket, row, reserved, now), headers, prompt)
 
     def _place_taken(self, row: Row, limits: Limits) -> ApiError | None:
         limit = limits.concurrency

@@ -26,7 +26,7 @@ class AccessLog:
 
     def finished(self, record: RequestRecord) -> None:
         """Queue the line of a request. It is made when it is written: nobody waits for it."""
-        if record.route in _SILENT_ROUTES and record.outcome == "success":
+        if record.workload.route in _SILENT_ROUTES and record.ending.outcome == "success":
             return
         self._writer.write_later(partial(_line, record))
 
@@ -34,28 +34,28 @@ class AccessLog:
 def _line(record: RequestRecord) -> bytes:
     return orjson.dumps(
         {
-            "time": timestamp(record.began_at + record.duration),
+            "time": timestamp(record.identity.began_at + record.timing.duration),
             "level": "info",
             "event": "request",
-            "request_id": record.request_id,
-            "method": record.method,
-            "path": record.path[:MAX_LOGGED_PATH],
-            "status": record.status,
-            "outcome": record.outcome,
-            "error": record.error_code,
-            "detail": record.detail,
-            "key": record.key_id,
-            "model": record.model,
-            "upstream": record.upstream,
-            "assigned_stack": record.assigned_stack,
-            "stack": record.stack,
-            "attempts": record.attempts,
-            "queued_seconds": round(record.queued_seconds, 6),
-            "stream": record.streamed,
-            "seconds": record.duration,
-            "first_token_seconds": record.time_to_first_token,
-            "gap_p95_seconds": record.gap_p95,
-            "prompt_tokens": record.prompt_tokens,
-            "completion_tokens": record.completion_tokens,
+            "request_id": record.identity.request_id,
+            "method": record.identity.method,
+            "path": record.identity.path[:MAX_LOGGED_PATH],
+            "status": record.ending.status,
+            "outcome": record.ending.outcome,
+            "error": record.ending.error_code,
+            "detail": record.ending.detail,
+            "key": record.workload.key_id,
+            "model": record.workload.model,
+            "upstream": record.engines.upstream,
+            "assigned_stack": record.engines.assigned_stack,
+            "stack": record.engines.stack,
+            "attempts": record.engines.count,
+            "queued_seconds": round(record.engines.queued_seconds, 6),
+            "stream": record.workload.streamed,
+            "seconds": record.timing.duration,
+            "first_token_seconds": record.timing.first_token,
+            "gap_p95_seconds": record.timing.gap_p95,
+            "prompt_tokens": record.content.prompt_tokens,
+            "completion_tokens": record.content.completion_tokens,
         }
     )

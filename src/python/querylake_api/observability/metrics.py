@@ -137,22 +137,27 @@ class Metrics:
 
     def finished(self, record: RequestRecord) -> None:
         """Count one finished request."""
-        place = (record.route, record.model, record.upstream, record.stack)
-        self._requests.add((*place, record.outcome or "server_error"))
-        self._duration.observe(place, record.duration)
-        if record.attempts:
-            self._attempts.add((record.model, record.stack), record.attempts)
-        if record.prompt_tokens is not None:
-            self._prompt_tokens.add(place, record.prompt_tokens)
-        if record.completion_tokens is not None:
-            self._completion_tokens.add(place, record.completion_tokens)
-        if record.queued_seconds > 0:
-            self._queued.observe(place, record.queued_seconds)
-        first_token = record.time_to_first_token
+        place = (
+            record.workload.route,
+            record.workload.model,
+            record.engines.upstream,
+            record.engines.stack,
+        )
+        self._requests.add((*place, record.ending.outcome))
+        self._duration.observe(place, record.timing.duration)
+        if record.engines.count:
+            self._attempts.add((record.workload.model, record.engines.stack), record.engines.count)
+        if record.content.prompt_tokens is not None:
+            self._prompt_tokens.add(place, record.content.prompt_tokens)
+        if record.content.completion_tokens is not None:
+            self._completion_tokens.add(place, record.content.completion_tokens)
+        if record.engines.queued_seconds > 0:
+            self._queued.observe(place, record.engines.queued_seconds)
+        first_token = record.timing.first_token
         if first_token is not None:
             self._first_token.observe(place, first_token)
-        if record.gaps is not None:
-            for seconds, count in record.gaps.counts():
+        if record.timing.gaps is not None:
+            for seconds, count in record.timing.gaps.counts():
                 self._gap.observe(place, seconds, count)
 
     async def exposition(self) -> bytes:

@@ -10,13 +10,9 @@ from collections.abc import Sequence
 
 from querylake_api.http_server.asgi import Scope
 from querylake_api.observability.tracing import Tracer
-from querylake_api.requests.record import (
-    Journal,
-    RecordSink,
-    RequestRecord,
-    new_request_ids,
-    own_request_id,
-)
+from querylake_api.requests.handling import Handling, record_of
+from querylake_api.requests.identity import RequestIdentity, new_request_ids, own_request_id
+from querylake_api.requests.record import RecordSink
 from querylake_api.requests.redaction import without_keys
 from request_replay.agreement import IDENTITY, REPLAYED
 
@@ -24,44 +20,38 @@ _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Opens a record for each request, and hands it to every sink at the end.
+    """Identifies each request, and hands its record to every sink at the end.
 
     Attributes:
         in_flight: requests that have begun and not ended.
     """
 
-    def __init__(
-        self,
-        sinks: Sequence[RecordSink],
-        journal: Journal | None = None,
-        tracer: Tracer | None = None,
-    ) -> None:
+    def __init__(self, sinks: Sequence[RecordSink], tracer: Tracer | None = None) -> None:
         self._sinks = tuple(sinks)
-        self._journal = journal
         self._tracer = tracer
         self._ids = new_request_ids()
         self.in_flight = 0
 
-    def begin(self, scope: Scope) -> RequestRecord:
-        """Return the record of a request that has just arrived."""
+    def begin(self, scope: Scope) -> RequestIdentity:
+        """Return the identity of a request that has just arrived."""
         self.in_flight += 1
-        return RequestRecord(
-            request_id=own_request_id(scope["headers"]) or next(self._ids),
-            method=scope["method"],
+        return RequestIdentity(
+            own_request_id(scope["headers"]) or next(self._ids),
+            scope["method"],
             # Some put their key where it does not belong, and a log is read by others.
-            path=without_keys(scope["path"]),
-            journal=self._journal,
-            ledger_id=scope.get(IDENTITY),
+            without_keys(scope["path"]),
+            entry_id=scope.get(IDENTITY),
             replayed=scope.get(REPLAYED, False),
             trace=None if self._tracer is None else self._tracer.begin(scope["headers"]),
         )
 
-    def finish(self, record: RequestRecord) -> None:
-        """Close the record of a request whose last byte has gone, or is about to."""
+    def finish(self, handling: Handling) -> None:
+        """Report a request whose last byte has gone, or is about to."""
         self.in_flight -= 1
-        record.finish(time.perf_counter())
+        record = record_of(handling, time.perf_counter())
         for sink in self._sinks:
             try:
                 sink.finished(record)
             except Exception:  # noqa: BLE001 - one sink's fault must not cost the others a request
-                _log.exception("%s failed on request %s", type(sink).__name__, record.request_id)
+                request_id = record.identity.request_id
+                _log.exception("%s failed on request %s", type(sink).__name__, request_id)

@@ -39,30 +39,30 @@ def spans_of(record: RequestRecord, trace: Trace, resource: Resource) -> Iterato
     They are made when the request has finished, from what its record says: nothing of the SDK runs
     while it is handled.
     """
-    failed = record.status >= 500 or record.outcome not in _NO_ERROR
+    failed = record.ending.status >= 500 or record.ending.outcome not in _NO_ERROR
     yield _span(
         record,
         trace,
         resource,
-        name=f"{record.method} {record.route}".rstrip(),
+        name=f"{record.identity.method} {record.workload.route}".rstrip(),
         kind=SpanKind.SERVER,
         span_id=trace.request_span,
         parent_id=trace.parent,
-        started_at=record.started_at,
+        started_at=record.identity.started_at,
         failed=failed,
         attributes=_request_attributes(record, failed),
     )
-    if trace.sent_at is not None:
-        failed = record.outcome not in _NO_ERROR
+    if record.engines.sent_at is not None:
+        failed = record.ending.outcome not in _NO_ERROR
         yield _span(
             record,
             trace,
             resource,
-            name=f"{_operation(record)} {record.model}",
+            name=f"{_operation(record)} {record.workload.model}",
             kind=SpanKind.CLIENT,
             span_id=trace.engine_span,
             parent_id=trace.request_span,
-            started_at=trace.sent_at,
+            started_at=record.engines.sent_at,
             failed=failed,
             attributes=_engine_attributes(record, failed),
         )
@@ -71,14 +71,14 @@ def spans_of(record: RequestRecord, trace: Trace, resource: Resource) -> Iterato
 def _request_attributes(record: RequestRecord, failed: bool) -> Attributes:
     return _known(
         {
-            "http.request.method": record.method,
-            "http.route": record.route or None,
-            "http.response.status_code": record.status or None,
+            "http.request.method": record.identity.method,
+            "http.route": record.workload.route or None,
+            "http.response.status_code": record.ending.status or None,
             "error.type": _error(record) if failed else None,
-            "querylake.request_id": record.request_id,
-            "querylake.key_id": record.key_id,
-            "querylake.outcome": record.outcome,
-            "querylake.queued_seconds": record.queued_seconds or None,
+            "querylake.request_id": record.identity.request_id,
+            "querylake.key_id": record.workload.key_id,
+            "querylake.outcome": record.ending.outcome,
+            "querylake.queued_seconds": record.engines.queued_seconds or None,
         }
     )
 
@@ -89,16 +89,16 @@ def _engine_attributes(record: RequestRecord, failed: bool) -> Attributes:
             "gen_ai.operation.name": _operation(record),
             # The protocol that is spoken, whatever the engine is called.
             "gen_ai.provider.name": "openai",
-            "gen_ai.request.model": record.model,
-            "gen_ai.usage.input_tokens": record.prompt_tokens,
-            "gen_ai.usage.output_tokens": record.completion_tokens,
+            "gen_ai.request.model": record.workload.model,
+            "gen_ai.usage.input_tokens": record.content.prompt_tokens,
+            "gen_ai.usage.output_tokens": record.content.completion_tokens,
             "error.type": _error(record) if failed else None,
-            "querylake.upstream": record.upstream,
-            "querylake.stack": record.stack,
-            "querylake.stream": record.streamed,
-            "querylake.attempts": record.attempts,
-            "querylake.first_token_seconds": record.time_to_first_token,
-            "querylake.gap_p95_seconds": record.gap_p95,
+            "querylake.upstream": record.engines.upstream,
+            "querylake.stack": record.engines.stack,
+            "querylake.stream": record.workload.streamed,
+            "querylake.attempts": record.engines.count,
+            "querylake.first_token_seconds": record.timing.first_token,
+            "querylake.gap_p95_seconds": record.timing.gap_p95,
         }
     )
 
@@ -116,7 +116,6 @@ def _span(
     failed: bool,
     attributes: Attributes,
 ) -> ReadableSpan:
-    assert record.finished_at is not None
     return ReadableSpan(
         name,
         context=_context(trace, span_id),
@@ -126,7 +125,7 @@ def _span(
         kind=kind,
         status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
         start_time=_unix_nanoseconds(record, started_at),
-        end_time=_unix_nanoseconds(record, record.finished_at),
+        end_time=_unix_nanoseconds(record, record.timing.finished_at),
         instrumentation_scope=_SCOPE,
     )
 
@@ -138,15 +137,15 @@ def _context(trace: Trace, span_id: str) -> SpanContext:
 
 
 def _operation(record: RequestRecord) -> str:
-    return _OPERATIONS.get(record.route, "rerank")
+    return _OPERATIONS.get(record.workload.route, "rerank")
 
 
 def _error(record: RequestRecord) -> str:
-    return record.error_code or record.outcome or "server_error"
+    return record.ending.error_code or record.ending.outcome
 
 
 def _unix_nanoseconds(record: RequestRecord, moment: float) -> int:
-    return int((record.began_at + moment - record.started_at) * 1e9)
+    return int((record.identity.began_at + moment - record.identity.started_at) * 1e9)
 
 
 def _known(attributes: dict[str, str | int | float | bool | None]) -> Attributes:

@@ -49,8 +49,8 @@ class Tracer:
 
     def finished(self, record: RequestRecord) -> None:
         """Queue the spans of a request for export."""
-        trace = record.trace
-        if trace is None or not trace.sampled or record.route in _SILENT_ROUTES:
+        trace = record.identity.trace
+        if trace is None or not trace.sampled or record.workload.route in _SILENT_ROUTES:
             return
         for span in spans_of(record, trace, self._resource):
             self._processor.on_end(span)

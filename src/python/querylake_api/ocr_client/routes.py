@@ -1,26 +1,39 @@
 """`/v1/ocr` and its jobs, as bare ASGI: documents pass through and are never held in memory."""
 
+# compiled: of a compiled class there are no interpreted subclasses.
+
 from __future__ import annotations
 
-import asyncio
+import time
+from collections.abc import AsyncIterator
 from urllib.parse import parse_qs
 
 from llm_provider.errors import ProviderError
-from querylake_api.error_responses.delivery import tell
+from querylake_api.error_responses.delivery import send_error
 from querylake_api.errors import ApiError, invalid_request
-from querylake_api.http_server.asgi import Receive, Scope, Send
+from querylake_api.http_server.asgi import Scope
+from querylake_api.http_server.exchange import Exchange
+from querylake_api.inference.errors import from_provider
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.models import ApiKey
 from querylake_api.keys.models import Scope as KeyScope
 from querylake_api.limits.limiter import Limiter
 from querylake_api.ocr_client.backlog import Backlog
-from querylake_api.ocr_client.passage import Passage
+from querylake_api.ocr_client.passage import is_events, pass_on
 from querylake_api.ocr_client.places import Place, find_place
 from querylake_api.ocr_client.service import NAME, OcrService
 from querylake_api.ocr_client.upload import Upload
-from querylake_api.requests.content_coding import content_coding, unknown_coding
+from querylake_api.requests.content_coding import unknown_coding
 from querylake_api.requests.disconnect import ClientLeft, WhileConnected
-from querylake_api.requests.record import CLIENT_CLOSED, RequestRecord
+from querylake_api.requests.handling import Handling
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import (
+    CLIENT_CLOSED,
+    EngineAttempts,
+    Journal,
+    ResponseEnding,
+    Workload,
+)
 
 OWNER = "x-querylake-owner"
 """Tells the service whose documents these are. It believes those who have its key."""
@@ -44,6 +57,7 @@ class OcrRoutes:
         service: None if none is configured.
         max_body_bytes: larger uploads are answered 413.
         body_seconds: without a byte of an upload, after which it is answered 408.
+        journal: is told before the service gets a request.
     """
 
     def __init__(
@@ -54,93 +68,114 @@ class OcrRoutes:
         limiter: Limiter,
         max_body_bytes: int,
         body_seconds: float,
+        journal: Journal,
     ) -> None:
-        self._service = service
-        self._authenticator = authenticator
-        self._limiter = limiter
-        self._max_body_bytes = max_body_bytes
-        self._body_seconds = body_seconds
+        self.journal = journal
+        self.service = service
+        self.authenticator = authenticator
+        self.limiter = limiter
+        self.max_body_bytes = max_body_bytes
+        self.body_seconds = body_seconds
 
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, record: RequestRecord
-    ) -> None:
-        """Handle one request to its end, whatever that is."""
-        passage = Passage(send, record)
+    def __call__(self, exchange: Exchange, identity: RequestIdentity) -> Handling:
+        """Return what handles one request."""
+        return OcrRequest(self, exchange, identity)
+
+
+class OcrRequest(Handling):
+    """Handles one request to the OCR service."""
+
+    __slots__ = ("_routes",)
+
+    def __init__(self, routes: OcrRoutes, exchange: Exchange, identity: RequestIdentity) -> None:
+        super().__init__(exchange, identity, Workload(), "openai")
+        self._routes = routes
+
+    async def run(self) -> None:
+        """Handle the request to its end, whatever that is."""
+        routes = self._routes
+        scope = self.exchange.scope
         # The server keeps the body back.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
             place = find_place(method, scope["path"])
-            record.route = place.template
-            key = await self._authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
-            record.key_id = key.id
-            if self._service is None:
+            self.workload = Workload(place.template)
+            key = await routes.authenticator.authenticate(scope["headers"], KeyScope.INFERENCE)
+            if routes.service is None:
+                self.workload = Workload(place.template, key.id)
                 raise not_configured()
-            record.model = NAME
-            record.metered = True
-            with self._limiter.admit(key, 0, record):
-                await self._pass(self._service, method, place, key, scope, receive, passage, record)
+            self.workload = Workload(place.template, key.id, NAME, metered=True)
+            admission = routes.limiter.admit(key, 0, replayed=self.identity.replayed)
+            self.exchange.headers += admission.headers
+            with admission:
+                await self._pass(routes.service, method, place, key)
         except ApiError as error:
-            await tell(send, error, record)
+            self.ending = await send_error(self.exchange, error, self.dialect)
         except ProviderError as failure:
-            await passage.fail(failure)
+            told = from_provider(failure, NAME)
+            self.ending = await send_error(self.exchange, told, self.dialect)
         except ClientLeft:
-            record.settle(CLIENT_CLOSED, "client_abort")
-        except asyncio.CancelledError:
-            passage.cut("shutdown")
-            raise
+            self.ending = ResponseEnding(CLIENT_CLOSED, "client_abort")
 
-    async def _pass(
+    async def _pass(self, service: OcrService, method: str, place: Place, key: ApiKey) -> None:
+        exchange = self.exchange
+        scope = exchange.scope
+        headers = _headers(key, self.identity)
+        if method != "POST":
+            self._sent()
+            with WhileConnected(exchange):
+                await self._answer(service, method, place, headers, None)
+            return
+        if exchange.content_encoding not in (b"", b"identity"):
+            raise unknown_coding(exchange.content_encoding, known=())
+        for name, value in scope["headers"]:
+            if name in _UPLOAD_HEADERS:
+                headers[name.decode()] = value.decode("latin-1")
+        routes = self._routes
+        with Backlog(_BACKLOG_BYTES) as backlog:
+            limit, seconds = routes.max_body_bytes, routes.body_seconds
+            upload = Upload(scope, exchange.receive, backlog, limit=limit, seconds=seconds)
+            self._sent()
+            try:
+                with WhileConnected(exchange, upload.receive):
+                    await self._answer(service, "POST", place, headers, upload.pieces())
+            finally:
+                asked = self.workload
+                self.workload = Workload(
+                    asked.route, asked.key_id, NAME, asked.streamed, upload.size, metered=True
+                )
+
+    async def _answer(
         self,
         service: OcrService,
         method: str,
         place: Place,
-        key: ApiKey,
-        scope: Scope,
-        receive: Receive,
-        passage: Passage,
-        record: RequestRecord,
+        headers: dict[str, str],
+        body: AsyncIterator[bytes] | None,
     ) -> None:
-        headers = _headers(key, record)
-        if method != "POST":
-            record.sent_to(NAME)
-            with WhileConnected(receive, record):
-                async with service.answer(
-                    method,
-                    place.path,
-                    headers=headers,
-                    params=_params(scope),
-                    body=None,
-                ) as answer:
-                    await passage.of(answer)
-            return
-        coding = content_coding(scope)
-        if coding not in (b"", b"identity"):
-            raise unknown_coding(coding, known=())
-        for name, value in scope["headers"]:
-            if name in _UPLOAD_HEADERS:
-                headers[name.decode()] = value.decode("latin-1")
-        with Backlog(_BACKLOG_BYTES) as backlog:
-            limit, seconds = self._max_body_bytes, self._body_seconds
-            upload = Upload(scope, receive, backlog, limit=limit, seconds=seconds)
-            record.sent_to(NAME)
-            try:
-                with WhileConnected(upload.receive, record):
-                    async with service.answer(
-                        "POST",
-                        place.path,
-                        headers=headers,
-                        params=_params(scope),
-                        body=upload.pieces(),
-                    ) as answer:
-                        await passage.of(answer)
-            finally:
-                record.request_bytes = upload.size
+        async with service.answer(
+            method, place.path, headers=headers, params=_params(self.exchange.scope), body=body
+        ) as answer:
+            asked = self.workload
+            if is_events(answer):
+                self.workload = Workload(
+                    asked.route, asked.key_id, NAME, streamed=True, metered=True
+                )
+            self.ending = await pass_on(answer, self.exchange)
+
+    def _sent(self) -> None:
+        """Note that the service is about to get the request."""
+        sent_at = None if self.identity.trace is None else time.perf_counter()
+        entry_id = self.identity.entry_id
+        self.engines = EngineAttempts(upstream=NAME, count=1, sent_at=sent_at, entry_id=entry_id)
+        entry_id = self._routes.journal.sent(self.identity, self.workload, self.engines)
+        self.engines = EngineAttempts(upstream=NAME, count=1, sent_at=sent_at, entry_id=entry_id)
 
 
-def _headers(key: ApiKey, record: RequestRecord) -> dict[str, str]:
+def _headers(key: ApiKey, identity: RequestIdentity) -> dict[str, str]:
     """Return who asks, and by which name the request is known. Nothing of the client's own."""
-    trace = {} if record.trace is None else record.trace.headers()
-    return {OWNER: key.id, "x-request-id": record.request_id, **trace}
+    trace = {} if identity.trace is None else identity.trace.headers()
+    return {OWNER: key.id, "x-request-id": identity.request_id, **trace}
 
 
 def _params(scope: Scope) -> dict[str, str]:

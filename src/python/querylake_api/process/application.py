@@ -7,14 +7,18 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from querylake_api.error_responses.delivery import tell
+from querylake_api.error_responses.delivery import send_error
 from querylake_api.errors import internal_error, shutting_down
-from querylake_api.http_server.asgi import AsgiApp, Message, Receive, Scope, Send
-from querylake_api.http_server.cors import Cors
+from querylake_api.http_server.asgi import AsgiApp, Receive, Scope, Send
+from querylake_api.http_server.asgi_exchange import AsgiExchange
+from querylake_api.http_server.exchange import EXCHANGE, Exchange, Headers
 from querylake_api.observability.observer import Observer
-from querylake_api.process.components import COMPONENTS
+from querylake_api.process.documented import DocumentedRequest
+from querylake_api.process.generation import Generation
 from querylake_api.process.generation_switch import GenerationSwitch
-from querylake_api.requests.record import RECORD, RequestRecord, outcome_of_status
+from querylake_api.requests.handling import Handling
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import ResponseEnding, Workload
 
 _log = logging.getLogger(__name__)
 
@@ -38,67 +42,62 @@ class Application:
         if scope["type"] != "http":
             await self._documented(scope, receive, send)
             return
-        record = self.observer.begin(scope)
-        scope[RECORD] = record
+        exchange: Exchange | None = scope.get(EXCHANGE)
+        if exchange is None:
+            exchange = scope[EXCHANGE] = AsgiExchange(scope, receive, send)
+        identity = self.observer.begin(scope)
+        exchange.headers = ((b"x-request-id", identity.request_id.encode()),)
         generation = self.generations.current
         generation.enter()
+        handling = self._handling(generation, exchange, identity)
         try:
-            if generation.cors is not None and await _answered_for_pages(
-                generation.cors, scope, send, record
-            ):
-                return
-            route = generation.route_of(scope["path"])
-            if route is not None:
-                await route(scope, receive, send, record)
-            else:
-                scope[COMPONENTS] = generation.components
-                asked = _as_get(scope) if scope["method"] == "HEAD" else scope
-                await self._documented(asked, receive, _observed(send, record))
-                record.route = getattr(asked.get("route"), "path", "")
+            await handling.run()
         except Exception:  # noqa: BLE001 - the last boundary: what nobody foresaw is logged here
-            _log.exception("request %s failed", record.request_id)
-            await tell(send, internal_error(record.request_id), record)
+            _log.exception("request %s failed", identity.request_id)
+            if handling.ending is None:
+                error = internal_error(identity.request_id)
+                handling.ending = await send_error(exchange, error, handling.dialect)
         except asyncio.CancelledError:
             # The drain timeout. This is the end of the request's task, so it need not go further.
-            await tell(send, shutting_down(), record)
+            if handling.ending is None:
+                handling.ending = await send_error(exchange, shutting_down(), handling.dialect)
         finally:
             generation.leave()
-            self.observer.finish(record)
+            self.observer.finish(handling)
+            # Last, so that whoever has a stream's end finds the request in the records.
+            await exchange.finish()
+
+    def _handling(
+        self, generation: Generation, exchange: Exchange, identity: RequestIdentity
+    ) -> Handling:
+        """Return what handles a request."""
+        scope = exchange.scope
+        if generation.cors is not None:
+            allowed = generation.cors.preflight(scope)
+            if allowed is not None:
+                return PreflightRequest(exchange, identity, allowed)
+            exchange.headers += generation.cors.headers(scope)
+        route = generation.route_of(scope["path"])
+        if route is not None:
+            return route(exchange, identity)
+        return DocumentedRequest(self._documented, generation.components, exchange, identity)
 
 
-async def _answered_for_pages(cors: Cors, scope: Scope, send: Send, record: RequestRecord) -> bool:
-    """Answer a browser's question before a request, or note what the answer says to pages."""
-    headers = cors.preflight(scope)
-    if headers is None:
-        record.headers = cors.headers(scope)
-        return False
-    record.settle(204, "success")
-    lines = [*headers, (b"x-request-id", record.request_id.encode())]
-    await send({"type": "http.response.start", "status": 204, "headers": lines})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return True
+class PreflightRequest(Handling):
+    """Answers a browser's question before a request.
 
-
-def _as_get(scope: Scope) -> Scope:
-    """Return a scope for GET: HEAD is served wherever GET is, and the server keeps the body back.
-
-    A copy, since the server reads its own scope to know that it has to.
+    Args:
+        allowed: headers that say what pages may do.
     """
-    return {**scope, "method": "GET"}
 
+    __slots__ = ("_allowed",)
 
-def _observed(send: Send, record: RequestRecord) -> Send:
-    """Return a `send` that adds the request's id and notes the status."""
+    def __init__(self, exchange: Exchange, identity: RequestIdentity, allowed: Headers) -> None:
+        super().__init__(exchange, identity, Workload(), "openai")
+        self._allowed = allowed
 
-    async def observed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            status: int = message["status"]
-            record.settle(status, outcome_of_status(status), record.error_code)
-            message["headers"] = [
-                *message["headers"],
-                (b"x-request-id", record.request_id.encode()),
-                *record.headers,
-            ]
-        await send(message)
-
-    return observed
+    async def run(self) -> None:
+        """Answer."""
+        self.exchange.begin(204, self._allowed, events=False)
+        self.exchange.end(b"")
+        self.ending = ResponseEnding(204, "success")

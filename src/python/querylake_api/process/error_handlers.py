@@ -15,7 +15,7 @@ from querylake_api.error_responses.unserved_urls import unknown_url, wrong_metho
 from querylake_api.errors import ApiError, internal_error, invalid_request
 from querylake_api.keys.errors import database_unavailable
 from querylake_api.persistence.errors import DatabaseUnavailable, ValueRefused
-from querylake_api.requests.record import RECORD, RequestRecord
+from querylake_api.requests.endpoint_notes import NOTES, EndpointNotes
 
 _PARTS_OF_REQUEST = ("body", "query", "path", "header", "cookie")
 
@@ -31,8 +31,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _response(request: Request, error: ApiError) -> Response:
-    record: RequestRecord = request.scope[RECORD]
-    record.error_code = error.code
+    notes: EndpointNotes = request.scope[NOTES]
+    notes.error_code = error.code
     return Response(
         error_body(error, dialect_of(request.url.path)),
         error.status,
@@ -74,8 +74,8 @@ def _is_unusual(value: str) -> bool:
 
 async def _unforeseen(request: Request, _: Exception) -> Response:
     """Answer for a fault of ours. Starlette raises it again, so the outermost layer logs it."""
-    record: RequestRecord = request.scope[RECORD]
-    return _response(request, internal_error(record.request_id))
+    notes: EndpointNotes = request.scope[NOTES]
+    return _response(request, internal_error(notes.request_id))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

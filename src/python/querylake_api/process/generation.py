@@ -34,7 +34,8 @@ from querylake_api.parity.pairing import Always, ObservingDispatcher
 from querylake_api.parity.service import Parity
 from querylake_api.persistence.database import Database
 from querylake_api.process.components import Components
-from querylake_api.requests.route import Route
+from querylake_api.requests.handling import Route
+from querylake_api.requests.record import Journal
 from querylake_api.rollouts.control.rollouts import Rollouts
 from querylake_api.rollouts.routing.shadows import AlwaysCandidate, ShadowingDispatcher
 from querylake_api.settings import RetrySettings
@@ -57,6 +58,7 @@ class LastingComponents:
     authenticator: Authenticator
     metrics: Metrics
     observer: Observer
+    journal: Journal
     rollouts: Rollouts
     parity: Parity
     worker: Worker
@@ -122,7 +124,9 @@ async def running_generation(
             Model.configured(name, model, upstreams) for name, model in settings.models.items()
         )
         rollouts = lasting.rollouts
-        dispatcher = BalancingDispatcher(catalog.models, rollouts.assignment, settings.retry)
+        dispatcher = BalancingDispatcher(
+            catalog.models, rollouts.assignment, settings.retry, lasting.journal
+        )
         shadowing = ShadowingDispatcher(
             dispatcher,
             BalancingDispatcher(catalog.models, AlwaysCandidate(), RetrySettings(max_attempts=1)),
@@ -183,6 +187,7 @@ async def running_generation(
             limiter=limiter,
             max_body_bytes=settings.ocr.max_body_bytes if settings.ocr is not None else 0,
             body_seconds=settings.server.body_timeout_seconds,
+            journal=lasting.journal,
         )
         origins = settings.server.cors_origins
         cors = Cors(origins) if origins else None

@@ -98,7 +98,7 @@ async def running_application(
             sinks.append(tracer)
         if writer is not None:
             sinks.append(AccessLog(writer))
-        observer = Observer(sinks, ledger, tracer)
+        observer = Observer(sinks, tracer)
         metrics.gauge(
             "querylake_requests_in_flight",
             "Requests that have begun and not ended.",
@@ -111,6 +111,7 @@ async def running_application(
             authenticator=Authenticator(ring),
             metrics=metrics,
             observer=observer,
+            journal=ledger,
             rollouts=rollouts,
             parity=parity,
             worker=worker,

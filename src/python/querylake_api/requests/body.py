@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 
-from querylake_api.http_server.asgi import Receive, Scope
-from querylake_api.http_server.exchange import EXCHANGE, Exchange
-from querylake_api.requests.content_coding import content_coding, decoded
+from querylake_api.http_server.asgi import Scope
+from querylake_api.http_server.exchange import Exchange
+from querylake_api.requests.content_coding import decoded
 from querylake_api.requests.disconnect import ClientLeft
 from querylake_api.requests.errors import (
     body_too_large,
@@ -35,7 +35,7 @@ read. Files in base64 are none of it."""
 
 
 async def read_body(
-    scope: Scope, receive: Receive, *, limit: int, seconds: float, max_values: int = 0
+    exchange: Exchange, *, limit: int, seconds: float, max_values: int = 0
 ) -> bytes:
     """Return the whole body, decoded if it is compressed.
 
@@ -50,19 +50,18 @@ async def read_body(
             or is not encoded as it says.
         ClientLeft: the client went away in the middle of it.
     """
-    exchange: Exchange | None = scope.get(EXCHANGE)
-    # The header has been read for us already where the server is ours.
-    coding = content_coding(scope) if exchange is None else exchange.content_encoding
-    if exchange is not None and exchange.body_complete:
-        body = exchange.body()
-        if len(body) > limit:
+    coding = exchange.content_encoding
+    arrived = exchange.arrived_body()
+    if arrived is not None:
+        if len(arrived) > limit:
             raise body_too_large(limit)
+        body = arrived
     else:
-        if declared_length(scope) > limit:
+        if declared_length(exchange.scope) > limit:
             raise body_too_large(limit)
         try:
             async with asyncio.timeout(seconds):
-                body = await _read(receive, limit)
+                body = await _read(exchange, limit)
         except TimeoutError:
             raise body_too_slow(seconds) from None
     if coding:
@@ -72,11 +71,11 @@ async def read_body(
     return body
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
+async def _read(exchange: Exchange, limit: int) -> bytes:
     # Not a list of pieces: those of two bytes each would take twenty times the memory.
     content = bytearray()
     while True:
-        message = await receive()
+        message = await exchange.receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         piece: bytes = message.get("body", b"")

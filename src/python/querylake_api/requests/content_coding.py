@@ -6,7 +6,6 @@ import asyncio
 import zlib
 
 from querylake_api.errors import ApiError, invalid_request
-from querylake_api.http_server.asgi import Scope
 from querylake_api.requests.errors import body_too_large
 
 DECODED = ("gzip", "deflate")
@@ -18,12 +17,6 @@ _SLICE = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _BARE_DEFLATE = -zlib.MAX_WBITS
-
-
-def content_coding(scope: Scope) -> bytes:
-    """Return how the body of a request is encoded, lower-case; empty if it is not."""
-    values = [value.lower() for name, value in scope["headers"] if name == b"content-encoding"]
-    return b", ".join(values)
 
 
 async def decoded(body: bytes, coding: bytes, limit: int) -> bytes:

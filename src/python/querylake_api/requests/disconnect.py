@@ -8,7 +8,6 @@ import asyncio
 
 from querylake_api.http_server.asgi import Receive
 from querylake_api.http_server.exchange import Exchange
-from querylake_api.requests.record import RequestRecord
 
 
 class ClientLeft(Exception):
@@ -22,59 +21,52 @@ class WhileConnected:
     cancelled wherever it waits, and `ClientLeft` comes out of it. To be entered when the request's
     body has been read, since from then on a disconnect is all that ASGI's `receive` can report.
 
+    Once the response has ended but for its last bytes, the block may end in its own time: ASGI
+    reports that end in the same words, and there is nothing to cancel.
+
     Args:
-        receive: asked where there is no exchange.
-        record: once it is settled, the answer is out but for its last bytes, and the block may end
-            in its own time.
-        exchange: tells by itself when the client is lost; None under a server that is not ours.
+        receive: reads the body meanwhile, until it reports that the client has left.
 
     Raises:
         ClientLeft: from the block's end.
     """
 
-    __slots__ = ("_exchange", "_left", "_receive", "_record", "_task", "_watcher")
+    __slots__ = ("_exchange", "_left", "_receive", "_task", "_watcher")
 
-    def __init__(
-        self, receive: Receive, record: RequestRecord, exchange: Exchange | None = None
-    ) -> None:
-        self._receive = receive
-        self._record = record
+    def __init__(self, exchange: Exchange, receive: Receive | None = None) -> None:
         self._exchange = exchange
+        self._receive = receive
         self._watcher: asyncio.Task[None] | None = None
         self._left = False
 
     def __enter__(self) -> None:
-        exchange = self._exchange
-        # To ask for it costs more than all the rest of this.
-        task = asyncio.current_task() if exchange is None else exchange.task
+        # Not asked of asyncio, which costs more than all the rest of this.
+        task = self._exchange.task
         assert task is not None
         self._task = task
-        if exchange is None:
-            self._watcher = asyncio.create_task(self._watch())
-        elif exchange.lost:
-            self._end()
+        if self._receive is not None:
+            self._watcher = asyncio.create_task(self._watch(self._receive))
         else:
-            exchange.when_lost(self._end)
+            self._exchange.when_lost(self._end)
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: object
     ) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
-        elif self._exchange is not None:
+        else:
             self._exchange.when_lost(None)
         # With more cancellations than ours pending, somebody else wants the task to end too.
         ours = self._left and self._task.uncancel() == 0
         if ours and exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
             raise ClientLeft from exc
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
             pass
         self._end()
 
     def _end(self) -> None:
-        # ASGI reports the end of the answer in the same words; then there is nothing to cancel.
-        if self._record.outcome is None:
+        if not self._exchange.ended:
             self._left = True
             self._task.cancel()

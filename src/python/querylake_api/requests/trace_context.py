@@ -15,7 +15,7 @@ _MAX_STATE = 512
 """Bytes of `tracestate` that everybody has to pass on; what is longer may be dropped."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One request's part of a trace: a span for the request, and one in it for the engine's work.
 
@@ -23,7 +23,6 @@ class Trace:
         parent: the caller's span, if it named one.
         sampled: whether the spans are exported.
         state: the caller's `tracestate`, passed on as it is; None also where it is not ASCII.
-        sent_at: when the first engine got the request, in `perf_counter` seconds.
     """
 
     trace_id: str
@@ -32,7 +31,6 @@ class Trace:
     parent: str | None
     sampled: bool
     state: str | None = None
-    sent_at: float | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers that make an engine's spans children of ours."""

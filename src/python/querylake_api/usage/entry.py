@@ -11,7 +11,8 @@ from itertools import count
 
 import orjson
 
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import EngineAttempts, RequestRecord, Workload
 
 _AT_ONCE = 64
 
@@ -40,22 +41,24 @@ class EntryIds:
             yield from [f"{self.source}{n:010x}" for n in range(first, first + _AT_ONCE)]
 
 
-def begin_entry(entry_id: str, record: RequestRecord) -> bytes:
+def begin_entry(
+    entry_id: str, identity: RequestIdentity, workload: Workload, engines: EngineAttempts
+) -> bytes:
     """Return what is known of a request when it goes to an engine."""
     return orjson.dumps(
         {
             "id": entry_id,
-            "began_at": record.began_at,
-            "request_id": record.request_id,
-            "route": record.route,
-            "key_id": record.key_id,
-            "model": record.model,
-            "upstream": record.upstream,
-            "assigned_stack": record.assigned_stack,
-            "stack": record.stack,
-            "streamed": record.streamed,
-            "attempts": record.attempts,
-            "queued_seconds": round(record.queued_seconds, 6),
+            "began_at": identity.began_at,
+            "request_id": identity.request_id,
+            "route": workload.route,
+            "key_id": workload.key_id,
+            "model": workload.model,
+            "upstream": engines.upstream,
+            "assigned_stack": engines.assigned_stack,
+            "stack": engines.stack,
+            "streamed": workload.streamed,
+            "attempts": engines.count,
+            "queued_seconds": round(engines.queued_seconds, 6),
         }
     )
 
@@ -66,19 +69,19 @@ def end_entry(entry_id: str, record: RequestRecord, begun: bytes | None = None) 
     Args:
         begun: what `begin_entry` has said of it last, if it has: that is still so.
     """
-    begun = begun or begin_entry(entry_id, record)
+    begun = begun or begin_entry(entry_id, record.identity, record.workload, record.engines)
     end = orjson.dumps(
         {
-            "status": record.status,
-            "outcome": record.outcome or "server_error",
-            "error_code": record.error_code,
-            "ending": record.ending,
-            "prompt_tokens": record.prompt_tokens,
-            "completion_tokens": record.completion_tokens,
-            "content_chunks": record.content_chunks,
-            "first_token_seconds": record.time_to_first_token,
-            "gap_p95_seconds": record.gap_p95,
-            "seconds": record.duration,
+            "status": record.ending.status,
+            "outcome": record.ending.outcome,
+            "error_code": record.ending.error_code,
+            "ending": record.content.ending,
+            "prompt_tokens": record.content.prompt_tokens,
+            "completion_tokens": record.content.completion_tokens,
+            "content_chunks": record.content.chunks,
+            "first_token_seconds": record.timing.first_token,
+            "gap_p95_seconds": record.timing.gap_p95,
+            "seconds": record.timing.duration,
         }
     )
     return b"%b,%b" % (begun[:-1], end[1:])

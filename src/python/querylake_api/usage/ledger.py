@@ -14,7 +14,8 @@ from pathlib import Path
 from querylake_api.observability.metrics import Metrics
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import EngineAttempts, RequestRecord, Workload
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry
 from querylake_api.usage.insertion import insert_entries
 from querylake_api.usage.orphans import Orphan, Portion, orphans, portions
@@ -70,17 +71,21 @@ class Ledger:
         self._told_refused = 0
         self._told_at = float("-inf")
 
-    def sent(self, record: RequestRecord) -> None:
-        """Note that a request is about to go to an engine; again, if it goes to another one."""
-        if record.ledger_id is None:
-            record.ledger_id = self._ids.next()
-        self._spool.begin(record.ledger_id, begin_entry(record.ledger_id, record))
+    def sent(self, identity: RequestIdentity, workload: Workload, engines: EngineAttempts) -> str:
+        """Note that a request is about to go to an engine; again, if it goes to another one.
+
+        Returns:
+            Its id in the ledger.
+        """
+        entry_id = engines.entry_id or self._ids.next()
+        self._spool.begin(entry_id, begin_entry(entry_id, identity, workload, engines))
+        return entry_id
 
     def finished(self, record: RequestRecord) -> None:
         """Note how a request to a model has ended. Those without a key leave no record."""
-        if not record.metered:
+        if not record.workload.metered:
             return
-        entry_id = record.ledger_id or self._ids.next()
+        entry_id = record.engines.entry_id or record.identity.entry_id or self._ids.next()
         self._spool.end(entry_id, end_entry(entry_id, record, self._spool.begun(entry_id)))
 
     def state(self) -> LedgerState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import RequestRecord, Workload
 from querylake_api.settings import Role
 from rollout_statistics.outcomes import Ending, Kind
 from rollout_statistics.running_quantile import bucket_of
@@ -41,41 +41,41 @@ def kind_of(record: RequestRecord, key: str) -> Kind | None:
     if ending is None:
         return None
     answered = ending == "answered"
-    reason = record.finish_reason or ""
-    longest = None if record.gaps is None else record.gaps.quantile(1.0)
+    content = record.content
+    reason = content.finish_reason or ""
+    longest = None if record.timing.gaps is None else record.timing.gaps.quantile(1.0)
     return Kind(
-        arm_of(record),
-        stratum(record.route, record.streamed, record.request_bytes),
+        arm_of(record.engines.stack),
+        stratum(record.workload),
         key,
         ending,
         _bucket(_response(record, ending)),
-        _bucket(record.gap_p95),
+        _bucket(record.timing.gap_p95),
         _bucket(longest),
-        answered and (record.empty is True or record.loops is True or reason in _CUT),
+        answered and (content.empty is True or content.loops is True or reason in _CUT),
         _finish(reason) if answered else "",
-        answered and record.attempts > 1,
+        answered and record.engines.count > 1,
     )
 
 
-def waiting(record: RequestRecord, key: str, seconds: float) -> Kind:
+def waiting(workload: Workload, stack: str, key: str, seconds: float) -> Kind:
     """Return what counts of a request that has waited for a while and not ended."""
-    place = stratum(record.route, record.streamed, record.request_bytes)
-    return Kind(arm_of(record), place, key, "waiting", bucket_of(seconds))
+    return Kind(arm_of(stack), stratum(workload), key, "waiting", bucket_of(seconds))
 
 
-def arm_of(record: RequestRecord) -> Role:
-    """Return the stack that a request was given to."""
-    return "candidate" if record.stack == "candidate" else "stable"
+def arm_of(stack: str) -> Role:
+    """Return the arm that a stack is."""
+    return "candidate" if stack == "candidate" else "stable"
 
 
-def stratum(route: str, streamed: bool, request_bytes: int) -> str:
+def stratum(workload: Workload) -> str:
     """Return the name of the stratum that a request belongs to."""
-    band = sum(request_bytes > edge for edge in _BANDS)
-    return f"{route}{' stream' if streamed else ''} size {band}"
+    band = sum(workload.request_bytes > edge for edge in _BANDS)
+    return f"{workload.route}{' stream' if workload.streamed else ''} size {band}"
 
 
 def _ending(record: RequestRecord) -> Ending | None:
-    outcome, code = record.outcome, record.error_code
+    outcome, code = record.ending.outcome, record.ending.error_code
     if outcome == "success":
         return "answered"
     if outcome in _FAILURES:
@@ -86,17 +86,17 @@ def _ending(record: RequestRecord) -> Ending | None:
         return "refused"
     if code in _ENGINES_WORD:
         # An engine that has no room says 429. No client did anything wrong.
-        return "failed" if record.status == 429 else "rejected"
+        return "failed" if record.ending.status == 429 else "rejected"
     return None
 
 
 def _response(record: RequestRecord, ending: Ending) -> float | None:
     """Return the seconds to the first token, to the whole response, or waited until now."""
-    if record.time_to_first_token is not None:
-        return record.time_to_first_token
-    if ending == "answered" and record.streamed:
+    if record.timing.first_token is not None:
+        return record.timing.first_token
+    if ending == "answered" and record.workload.streamed:
         return None
-    return record.duration or None
+    return record.timing.duration or None
 
 
 def _finish(reason: str) -> Literal["", "stop", "tool"]:

@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import Progress, RequestRecord, Workload
 from querylake_api.rollouts.records.outcomes import Batch
 from querylake_api.rollouts.records.split import Split
 from querylake_api.rollouts.routing.assignment import RolloutAssignment
@@ -41,25 +42,35 @@ class OutcomeRecorder:
         self._assignment = assignment
         self._clock = clock
         self._counts: dict[tuple[str, int], Counter[Kind]] = {}
-        self._under_way: dict[RequestRecord, int] = {}
-        """How many of `WAITING_MARKS` each was reported at."""
+        self._under_way: dict[RequestIdentity, _UnderWay] = {}
         self.totals: Counter[tuple[str, Role, bool]] = Counter()
 
-    def began(self, record: RequestRecord) -> None:
+    def began(
+        self,
+        identity: RequestIdentity,
+        workload: Workload,
+        assigned_stack: str,
+        stack: str,
+        progress: Progress,
+    ) -> None:
         """Note that a request of a live rollout is under way, until it is `finished`."""
-        self._under_way[record] = 0
+        self._under_way[identity] = _UnderWay(
+            identity.started_at, workload, assigned_stack, stack, progress
+        )
 
-    def forget(self, record: RequestRecord) -> None:
+    def forget(self, identity: RequestIdentity) -> None:
         """Note that a request is under way no more, and that nothing is to be counted of it."""
-        self._under_way.pop(record, None)
+        self._under_way.pop(identity, None)
 
     def finished(self, record: RequestRecord) -> None:
         """Count a request, if it belongs to a live rollout and says something of its stack."""
-        self._under_way.pop(record, None)
-        split = self._judged(record)
+        self._under_way.pop(record.identity, None)
+        workload, engines = record.workload, record.engines
+        started_at = record.identity.started_at
+        split = self._judged(workload, started_at, engines.assigned_stack, engines.stack)
         if split is None:
             return
-        kind = kind_of(record, _key(record, split))
+        kind = kind_of(record, _key(workload, split))
         if kind is not None:
             self.totals[split.model, kind.arm, kind.ending == "failed"] += 1
             self._count(split, kind)
@@ -73,27 +84,30 @@ class OutcomeRecorder:
     def _count_waiting(self) -> None:
         """Count requests that have no token yet, once for each mark that they have waited to."""
         now = self._clock()
-        for record, passed in self._under_way.items():
-            if record.first_token_at is not None:
+        for each in self._under_way.values():
+            if each.progress.first_token_at is not None:
                 continue
-            waited = now - record.started_at
-            while passed < len(WAITING_MARKS) and waited >= WAITING_MARKS[passed]:
-                split = self._judged(record)
+            waited = now - each.started_at
+            while each.passed < len(WAITING_MARKS) and waited >= WAITING_MARKS[each.passed]:
+                workload = each.workload
+                split = self._judged(workload, each.started_at, each.assigned_stack, each.stack)
                 if split is not None:
-                    kind = waiting(record, _key(record, split), WAITING_MARKS[passed])
-                    self._count(split, kind)
-                passed += 1
-                self._under_way[record] = passed
+                    key = _key(workload, split)
+                    mark = WAITING_MARKS[each.passed]
+                    self._count(split, waiting(workload, each.stack, key, mark))
+                each.passed += 1
 
-    def _judged(self, record: RequestRecord) -> Split | None:
+    def _judged(
+        self, workload: Workload, started_at: float, assigned_stack: str, stack: str
+    ) -> Split | None:
         """Return the split that a request counts for, if any."""
-        live = self._assignment.judged_since(record.model)
+        live = self._assignment.judged_since(workload.model)
         if live is None:
             return None
         split, since = live
-        if record.started_at < since:
+        if started_at < since:
             return None
-        if record.stack != record.assigned_stack or not record.stack:
+        if stack != assigned_stack or not stack:
             return None
         return split
 
@@ -106,5 +120,30 @@ class OutcomeRecorder:
             counts[kind] += 1
 
 
-def _key(record: RequestRecord, split: Split) -> str:
-    return (record.key_id or "") if split.sticky else ""
+class _UnderWay:
+    """A request that has not ended.
+
+    Attributes:
+        passed: at how many of `WAITING_MARKS` it was counted.
+    """
+
+    __slots__ = ("assigned_stack", "passed", "progress", "stack", "started_at", "workload")
+
+    def __init__(
+        self,
+        started_at: float,
+        workload: Workload,
+        assigned_stack: str,
+        stack: str,
+        progress: Progress,
+    ) -> None:
+        self.started_at = started_at
+        self.workload = workload
+        self.assigned_stack = assigned_stack
+        self.stack = stack
+        self.progress = progress
+        self.passed = 0
+
+
+def _key(workload: Workload, split: Split) -> str:
+    return (workload.key_id or "") if split.sticky else ""

@@ -13,16 +13,19 @@ import logging
 import time
 
 from llm_provider.errors import ProviderError
-from querylake_api.error_responses.delivery import tell
+from querylake_api.error_responses.delivery import send_error
 from querylake_api.errors import ApiError
 from querylake_api.http_server.asgi import Message
+from querylake_api.http_server.asgi_exchange import AsgiExchange
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model
 from querylake_api.inference.dispatch import BalancingDispatcher, Dispatch, Dispatcher
+from querylake_api.inference.engine_request import EngineRequest
 from querylake_api.inference.errors import from_provider
-from querylake_api.inference.relay import pass_on
 from querylake_api.keys.models import ApiKey
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.handling import record_of
+from querylake_api.requests.identity import RequestIdentity
+from querylake_api.requests.record import Progress
 from querylake_api.rollouts.records.buckets import bucket
 from querylake_api.rollouts.routing.assignment import RolloutAssignment, about
 from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
@@ -62,23 +65,27 @@ class ShadowingDispatcher:
         self._recorder = recorder
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
+    def dispatch(self, call: Call, progress: Progress) -> Dispatch:
         """Return the request, bound to its stack; a copy may have been begun."""
-        dispatch = self._requests.dispatch(call, record)
+        dispatch = self._requests.dispatch(call, progress)
         live = self._assignment.judged_since(call.model.id)
-        if live is not None:
-            self._recorder.began(record)
-        if live is not None and live[0].shadow_below and record.stack == "stable":
-            split = live[0]
-            if (
-                len(self._under_way) < MAX_COPIES
-                and call.key.id not in split.deny
-                and bucket(split.salt, call.request_id) < split.shadow_below
-                and about(split, call.model)
-            ):
-                copy = asyncio.create_task(self._copy(call, record.route, record.request_bytes))
-                self._under_way.add(copy)
-                copy.add_done_callback(self._under_way.discard)
+        if live is None:
+            return dispatch
+        self._recorder.began(
+            call.identity, call.workload, dispatch.assigned_stack, dispatch.stack, progress
+        )
+        split = live[0]
+        if (
+            split.shadow_below
+            and dispatch.stack == "stable"
+            and len(self._under_way) < MAX_COPIES
+            and call.key.id not in split.deny
+            and bucket(split.salt, call.identity.request_id) < split.shadow_below
+            and about(split, call.model)
+        ):
+            copy = asyncio.create_task(self._copy(call))
+            self._under_way.add(copy)
+            copy.add_done_callback(self._under_way.discard)
         return dispatch
 
     async def close(self) -> None:
@@ -87,26 +94,51 @@ class ShadowingDispatcher:
             copy.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _copy(self, call: Call, route: str, size: int) -> None:
-        record = RequestRecord(f"shadow-{call.request_id}", "POST", route)
-        record.route, record.model, record.request_bytes = route, call.model.id, size
-        record.key_id, record.streamed = call.key.id, call.stream
-        self._recorder.began(record)
+    async def _copy(self, call: Call) -> None:
+        copy = _Copy(call, self._copies, self._recorder)
         try:
-            async with self._copies.dispatch(call, record) as answer:
-                await pass_on(answer, call, _discard, record)
-        except ApiError as error:
-            await tell(_discard, error, record)
-        except ProviderError as failure:
-            await tell(_discard, from_provider(failure, record.model), record)
+            await copy.run()
         except Exception:  # noqa: BLE001 - a copy has no caller who could be told
-            _log.exception("the copy of request %s failed", call.request_id)
+            _log.exception("the copy of request %s failed", call.identity.request_id)
             return
         finally:
-            self._recorder.forget(record)
-        record.finish(time.perf_counter())
-        self._recorder.finished(record)
+            self._recorder.forget(copy.identity)
+        self._recorder.finished(record_of(copy, time.perf_counter()))
+
+
+class _Copy(EngineRequest):
+    """A copy of a request, whose response goes nowhere."""
+
+    __slots__ = ("_call", "_dispatcher", "_recorder")
+
+    def __init__(
+        self, call: Call, dispatcher: BalancingDispatcher, recorder: OutcomeRecorder
+    ) -> None:
+        route = call.workload.route
+        identity = RequestIdentity(f"shadow-{call.identity.request_id}", "POST", route)
+        nowhere = AsgiExchange({"method": "POST", "headers": []}, _stays, _discard)
+        super().__init__(nowhere, identity, call.workload, call.endpoint.protocol.dialect)
+        self._call = call
+        self._dispatcher = dispatcher
+        self._recorder = recorder
+
+    async def run(self) -> None:
+        """Have the candidate answer, and see how it does."""
+        self._recorder.began(self.identity, self.workload, "candidate", "candidate", self.progress)
+        try:
+            await self.serve(self._call, self._dispatcher)
+        except ApiError as error:
+            self.ending = await send_error(self.exchange, error, self.dialect)
+        except ProviderError as failure:
+            told = from_provider(failure, self.workload.model)
+            self.ending = await send_error(self.exchange, told, self.dialect)
+
+
+async def _stays() -> Message:
+    """Never tell that the client has left."""
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
 
 
 async def _discard(message: Message) -> None:
-    """Throw a piece of an answer away."""
+    """Throw a piece of a response away."""

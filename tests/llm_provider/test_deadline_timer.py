@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
-from llm_provider.alarm import Alarm
+from llm_provider.deadline_timer import DeadlineTimer
 
 
 class Waiter:
     def __init__(self) -> None:
         self.rung = asyncio.Event()
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         assert not self.rung.is_set()
         self.rung.set()
 
 
 async def test_a_deadline_that_moves_away_rings_when_it_is_over_and_once() -> None:
     loop = asyncio.get_running_loop()
-    alarm = Alarm(loop)
+    timer = DeadlineTimer(loop)
     first, second = Waiter(), Waiter()
     started = loop.time()
-    alarm.set(first, started + 0.02)
-    alarm.set(second, started + 0.1)
+    timer.set(first, started + 0.02)
+    timer.set(second, started + 0.1)
     await asyncio.wait_for(second.rung.wait(), 60)
     assert loop.time() - started >= 0.099
     assert not first.rung.is_set()
@@ -30,19 +30,19 @@ async def test_a_deadline_that_moves_away_rings_when_it_is_over_and_once() -> No
 
 async def test_a_deadline_that_comes_nearer_rings_in_time() -> None:
     loop = asyncio.get_running_loop()
-    alarm = Alarm(loop)
+    timer = DeadlineTimer(loop)
     waiter = Waiter()
-    alarm.set(waiter, loop.time() + 3600)
-    alarm.set(waiter, loop.time() + 0.01)
+    timer.set(waiter, loop.time() + 3600)
+    timer.set(waiter, loop.time() + 0.01)
     await asyncio.wait_for(waiter.rung.wait(), 60)
 
 
 async def test_nobody_hears_an_alarm_that_was_cleared_or_stopped() -> None:
     loop = asyncio.get_running_loop()
-    cleared, stopped, last = Alarm(loop), Alarm(loop), Alarm(loop)
+    cleared, stopped, last = DeadlineTimer(loop), DeadlineTimer(loop), DeadlineTimer(loop)
     waiter, end = Waiter(), Waiter()
-    for alarm in (cleared, stopped):
-        alarm.set(waiter, loop.time() + 0.01)
+    for timer in (cleared, stopped):
+        timer.set(waiter, loop.time() + 0.01)
     cleared.clear()
     stopped.stop()
     last.set(end, loop.time() + 0.05)

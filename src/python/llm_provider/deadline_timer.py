@@ -1,4 +1,4 @@
-"""A deadline that moves with every piece of an answer, and rings for hardly any."""
+"""A deadline that moves with every piece of a response, and passes for hardly any."""
 
 # compiled: runs for each request.
 
@@ -11,12 +11,12 @@ from typing import Protocol
 class Waiting(Protocol):
     """Waits for something, but not for ever."""
 
-    def ring(self) -> None:
+    def on_timeout(self) -> None:
         """The time is over."""
         ...
 
 
-class Alarm:
+class DeadlineTimer:
     """One timer for all the waiting on one connection.
 
     A timer of the loop for each wait would be started and cancelled for each piece of each stream.
@@ -33,18 +33,18 @@ class Alarm:
         self._timer_at = 0.0
 
     def set(self, waiting: Waiting, at: float) -> None:
-        """Ring for somebody at a moment of the loop's clock, and for nobody else before."""
+        """Call `on_timeout` of somebody at a moment of the loop's clock, and of nobody before."""
         self._waiting = waiting
         self._at = at
         if self._timer is None or at < self._timer_at:
             self._start(at)
 
     def clear(self) -> None:
-        """Ring for nobody."""
+        """Call nobody."""
         self._waiting = None
 
     def stop(self) -> None:
-        """Ring never again."""
+        """Call nobody, ever again."""
         self._waiting = None
         if self._timer is not None:
             self._timer.cancel()
@@ -65,4 +65,4 @@ class Alarm:
             self._start(self._at)
             return
         self._waiting = None
-        waiting.ring()
+        waiting.on_timeout()
