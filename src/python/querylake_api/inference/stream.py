@@ -17,6 +17,7 @@ from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.json_text import read_json
 from llm_provider.model_rewrite import StreamModelRewriter
 from llm_provider.provider import Drain, Relay
+from llm_provider.repetition import TextTail
 from llm_provider.sse import EventSplitter, data_of
 from llm_provider.stream_observer import DONE, Ending
 from llm_provider.stream_usage import is_usage_chunk
