@@ -19,6 +19,7 @@ from llm_provider.model_rewrite import (
 )
 from llm_provider.provider import JsonObject
 from llm_provider.stream_usage import asks_for_usage, usage_edits, with_stream_usage
+from querylake_api.inference.bridge import Bridge
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.errors import (
     invalid_json,
@@ -104,12 +105,14 @@ class Call:
         places: where values lie in a large body; None for one that is small enough to be looked
             through for each engine.
         head: what its conversation begins with; None where replicas are chosen by load alone.
+        bridge: what the answer goes over; None for one that is passed on as it is.
         hides_usage: whether a usage chunk in the answer would be one that the client did not ask
             for.
     """
 
     __slots__ = (
         "body",
+        "bridge",
         "endpoint",
         "forwarded",
         "head",
@@ -144,7 +147,9 @@ class Call:
         forwarded: Mapping[str, str] | None = None,
         places: Places | None = None,
         head: int | None = None,
+        bridge: Bridge | None = None,
     ) -> None:
+        self.bridge = bridge
         self.head = head
         self.endpoint = endpoint
         self.model = model
@@ -161,6 +166,27 @@ class Call:
         self.forwarded = forwarded
         self.places = places
         self.hides_usage = stream and endpoint.stream_options and not asks_for_usage(stream_options)
+
+    def bridged(self, body: bytes, bridge: Bridge) -> Call:
+        """Return the same request with another body, whose answer goes over a bridge."""
+        return Call(
+            self.endpoint,
+            self.model,
+            self.name,
+            body,
+            self.stream,
+            self.key,
+            self.identity,
+            self.workload,
+            self.stream_options,
+            self.rerank,
+            self.tokens,
+            self.prompt_tokens,
+            self.forwarded,
+            None,
+            self.head,
+            bridge,
+        )
 
     def body_for(self, target: Target) -> bytes:
         """Return the body for an engine, with nothing changed but the model's name there.

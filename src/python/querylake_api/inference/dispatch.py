@@ -21,6 +21,7 @@ from llm_provider.provider import Relay
 from llm_provider.retry_budget import RetryBudget
 from querylake_api.inference.answer import Answer, begun
 from querylake_api.inference.assignment import Assignment
+from querylake_api.inference.bridge import Bridge
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model, Target
 from querylake_api.inference.errors import deadline_exceeded
@@ -185,6 +186,11 @@ class Dispatch:
             self._sent_at,
             self._entry_id,
         )
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """What the answer goes over; None if it is passed on as it is."""
+        return self._call.bridge
 
     async def __aenter__(self) -> Answer:
         """Send the request and wait for as much of the answer as nothing can be sent on without.

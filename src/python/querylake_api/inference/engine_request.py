@@ -24,9 +24,14 @@ class EngineRequest(Handling):
             ProviderError: no answer began, and nothing is left to try.
         """
         dispatch = dispatcher.dispatch(call, self.progress)
+        bridge = dispatch.bridge
+        if bridge is not None:
+            self.exchange.headers += bridge.headers
         delivery: Delivery | None = None
         try:
             async with dispatch as answer:
+                if bridge is not None:
+                    answer = bridge.over(answer)
                 met = dispatch.met
                 if met is None:
                     assert answer.rest is not None, "a whole answer is judged before it is sent on"

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from llm_provider.provider import Relay
 from llm_provider.sse import EventSplitter
+from querylake_api.http_server.exchange import Headers
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.dispatch import Dispatch, Dispatcher
 from querylake_api.parity.bridges import Rewrite, add_names, bridged_request, response_rewrite
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import Progress
 from querylake_api.settings import Bridge
 
 HEADER = b"x-querylake-bridged"
@@ -34,34 +35,43 @@ class BridgingDispatcher:
         self._bridges = bridges
         self._count = count
 
-    def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
+    def dispatch(self, call: Call, progress: Progress) -> Dispatch:
         """Return the request, ready to be sent."""
         bridges = self._bridges.get(call.model.id)
         if not bridges or call.endpoint.capability not in ("chat", "completions"):
-            return self._requests.dispatch(call, record)
+            return self._requests.dispatch(call, progress)
         body, used = bridged_request(call.body, bridges)
         for bridge in used:
             self._count(call.model.id, bridge)
-        if used:
-            record.headers = (*record.headers, (HEADER, ", ".join(used).encode()))
-            call = _with_body(call, body)
-        dispatch = self._requests.dispatch(call, record)
         rewrite = response_rewrite(bridges)
-        return dispatch if rewrite is None else _Bridged(dispatch, bridges, rewrite)
+        if used or rewrite is not None:
+            call = call.bridged(body if used else call.body, _WayBack(used, bridges, rewrite))
+        return self._requests.dispatch(call, progress)
 
 
-class _Bridged:
-    """A request whose response gets the names that its caller reads."""
+class _WayBack:
+    """Gives a response the names that its caller reads.
 
-    def __init__(self, dispatch: Dispatch, bridges: tuple[Bridge, ...], rewrite: Rewrite) -> None:
-        self._dispatch = dispatch
+    Args:
+        used: the bridges that the request went over.
+        rewrite: of a stream's events; None if the response needs no bridge.
+    """
+
+    def __init__(
+        self, used: Sequence[str], bridges: tuple[Bridge, ...], rewrite: Rewrite | None
+    ) -> None:
+        self._used = used
         self._bridges = bridges
         self._rewrite = rewrite
 
-    async def __aenter__(self) -> Answer:
-        """Send the request, as the dispatch does."""
-        answer = await self._dispatch.__aenter__()
-        if answer.error is not None:
+    @property
+    def headers(self) -> Headers:
+        """Name the bridges, if the request went over any."""
+        return ((HEADER, ", ".join(self._used).encode()),) if self._used else ()
+
+    def over(self, answer: Answer) -> Answer:
+        """Return an answer with the names that the caller reads."""
+        if answer.error is not None or self._rewrite is None:
             return answer
         if answer.rest is not None:
             relay = _BridgedRelay(answer.rest, self._rewrite, answer.target.upstream)
@@ -73,10 +83,6 @@ class _Bridged:
             return answer
         body = json.dumps(document).encode()
         return Answer(answer.target, answer.status, answer.headers, body, document=document)
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        """End the request."""
-        await self._dispatch.__aexit__(*exc_info)
 
 
 class _BridgedRelay(Relay):
@@ -108,21 +114,3 @@ class _BridgedRelay(Relay):
             if events:
                 return events
         return self._splitter.finish()
-
-
-def _with_body(call: Call, body: bytes) -> Call:
-    """Return a call with another body."""
-    return Call(
-        call.endpoint,
-        call.model,
-        call.name,
-        body,
-        call.stream,
-        call.key,
-        call.request_id,
-        call.stream_options,
-        call.rerank,
-        call.tokens,
-        call.prompt_tokens,
-        call.forwarded,
-    )

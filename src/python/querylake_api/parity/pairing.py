@@ -23,13 +23,13 @@ from querylake_api.http_server.asgi import Message
 from querylake_api.inference.call import Call
 from querylake_api.inference.catalog import Model
 from querylake_api.inference.dispatch import Dispatch, Dispatcher
-from querylake_api.inference.relay import pass_on
 from querylake_api.keys.models import ApiKey
 from querylake_api.parity.corpus import Corpus
+from querylake_api.parity.pair_request import PairRequest
 from querylake_api.parity.plan import ParityPlan
 from querylake_api.parity.repository import ParityRepository, about
 from querylake_api.persistence.errors import DatabaseUnavailable
-from querylake_api.requests.record import RequestRecord
+from querylake_api.requests.record import Progress
 from querylake_api.settings import Role
 
 MAX_PAIRS = 4
@@ -99,13 +99,13 @@ class ObservingDispatcher:
         self._made: dict[str, int] = {}
         """Pairs of each rollout that this worker has begun."""
 
-    def dispatch(self, call: Call, record: RequestRecord) -> Dispatch:
+    def dispatch(self, call: Call, progress: Progress) -> Dispatch:
         """Return the request, bound to its stack. A pair may have been begun."""
-        dispatch = self._requests.dispatch(call, record)
+        dispatch = self._requests.dispatch(call, progress)
         if call.endpoint.optional:
             return dispatch
         self._corpus.note(call)
-        if record.stack == "stable" and call.endpoint.capability in _COMPARED:
+        if dispatch.stack == "stable" and call.endpoint.capability in _COMPARED:
             live = self._plans(call.model)
             if live is not None and self._drawn(*live):
                 self._begin(call, *live)
@@ -152,25 +152,19 @@ class ObservingDispatcher:
 
     async def _answer(self, call: Call, stack: Role) -> Answer | None:
         """Return what a stack answers; None if that cannot be compared."""
-        record = RequestRecord(f"parity-{call.request_id}", "POST", call.endpoint.path)
-        record.route, record.model, record.streamed = (
-            call.endpoint.path,
-            call.model.id,
-            call.stream,
-        )
-        record.key_id = call.key.id
         taken = _Taken()
+        request = PairRequest(call, self._stacks[stack], taken.take)
         try:
-            async with self._stacks[stack].dispatch(call, record) as answer:
-                await pass_on(answer, call, taken.take, record)
+            await request.run()
         except ApiError as error:
             return Answer(error.status, refusal=str(error))
         except ProviderError:
             # The engine is away or overloaded: errors are the rollout's own business.
             return None
-        tokens = (record.prompt_tokens or 0) + (record.completion_tokens or 0)
+        content = request.content
+        tokens = (content.prompt_tokens or 0) + (content.completion_tokens or 0)
         self._count(call.model.id, stack, tokens)
-        return taken.answer(stream=call.stream, tokens=record.prompt_tokens)
+        return taken.answer(stream=call.stream, tokens=content.prompt_tokens)
 
     def _example(
         self, call: Call, rollout_id: str, pair: Pair, old: Answer, new: Answer
