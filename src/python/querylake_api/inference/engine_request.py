@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from llm_provider.attempt_outcome import AttemptOutcome
+from querylake_api.inference.answer import Answer
 from querylake_api.inference.call import Call
 from querylake_api.inference.delivery import Delivery, WholeDelivery, refused
-from querylake_api.inference.dispatch import Dispatcher
+from querylake_api.inference.dispatch import Dispatch, Dispatcher
 from querylake_api.inference.stream import StreamDelivery
 from querylake_api.requests.handling import Handling
 
@@ -27,28 +29,36 @@ class EngineRequest(Handling):
         bridge = dispatch.bridge
         if bridge is not None:
             self.exchange.headers += bridge.headers
-        delivery: Delivery | None = None
         try:
             async with dispatch as answer:
                 if bridge is not None:
                     answer = bridge.over(answer)
-                met = dispatch.met
-                if met is None:
-                    assert answer.rest is not None, "a whole answer is judged before it is sent on"
-                    delivery = StreamDelivery(
-                        answer, answer.rest, call, self.exchange, self.progress
-                    )
-                elif met.kind == "answered":
-                    delivery = WholeDelivery(answer, call, self.exchange)
-                else:
-                    raise refused(answer, call, met)
-                try:
-                    await delivery.run()
-                finally:
-                    if delivery.met is not None:
-                        dispatch.met = delivery.met
+                await self._deliver(self._delivery(answer, call, dispatch.met), dispatch)
         finally:
             self.engines = dispatch.engines()
-            if delivery is not None:
-                self.content = delivery.content
-                self.ending = delivery.ending
+
+    def _delivery(self, answer: Answer, call: Call, met: AttemptOutcome | None) -> Delivery:
+        """Return the way of an answer to the client.
+
+        Args:
+            met: what the attempt met; None as long as its answer is a stream.
+
+        Raises:
+            ApiError: the answer is no success.
+        """
+        if met is None:
+            assert answer.rest is not None, "a whole answer is judged before it is sent on"
+            return StreamDelivery(answer, answer.rest, call, self.exchange, self.progress)
+        if met.kind == "answered":
+            return WholeDelivery(answer, call, self.exchange)
+        raise refused(answer, call, met)
+
+    # A function of its own: mypyc narrows a variable's type for good in a coroutine's `finally`.
+    async def _deliver(self, delivery: Delivery, dispatch: Dispatch) -> None:
+        try:
+            await delivery.run()
+        finally:
+            if delivery.met is not None:
+                dispatch.met = delivery.met
+            self.content = delivery.content
+            self.ending = delivery.ending
