@@ -95,7 +95,10 @@ class StreamObserver:
         if not isinstance(document, dict):
             self.malformed += 1
             return None
-        self._observe_document(document)
+        brings_content = self._observe_document(document)
+        # An error beside content is in an `error` of its choice; nearly no event of content has one.
+        if self.in_band_error is None and not (brings_content and b"error" not in data):
+            self.in_band_error = error_in(document)
         return document
 
     @property
@@ -124,10 +127,11 @@ class StreamObserver:
             return "unfinished"
         return "malformed" if self.malformed else "complete"
 
-    def _observe_document(self, document: JsonObject) -> None:
+    def _observe_document(self, document: JsonObject) -> bool:
+        """Take note of an event and return whether it brings content."""
+        has_content = False
         choices = document.get("choices")
         if choices.__class__ is list:
-            has_content = False
             for choice in choices:
                 if choice.__class__ is dict and self._observe_choice(choice):
                     has_content = True
@@ -136,8 +140,7 @@ class StreamObserver:
         usage = document.get("usage")
         if usage.__class__ is dict:
             self.usage = usage
-        if self.in_band_error is None:
-            self.in_band_error = error_in(document)
+        return has_content
 
     def _observe_choice(self, choice: JsonObject) -> bool:
         """Take note of a choice and return whether it brings content."""

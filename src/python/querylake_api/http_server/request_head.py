@@ -52,6 +52,23 @@ _LONGEST_REMEMBERED = 512
 """Bytes of a target or a host that are looked up rather than read again."""
 
 
+_USUAL_NAMES = (
+    *(b"Accept", b"Accept-Encoding", b"Accept-Language", b"Authorization", b"Cache-Control"),
+    *(b"Connection", b"Content-Encoding", b"Content-Length", b"Content-Type", b"Cookie", b"Expect"),
+    *(b"Host", b"Origin", b"Referer", b"Traceparent", b"Tracestate", b"Transfer-Encoding"),
+    *(b"User-Agent", b"X-Api-Key", b"Anthropic-Version", b"Anthropic-Beta", b"X-Request-Id"),
+    *(b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto", b"X-Real-Ip", b"Forwarded"),
+    *(b"X-Stainless-Arch", b"X-Stainless-Lang", b"X-Stainless-Os", b"X-Stainless-Runtime"),
+    *(b"X-Stainless-Package-Version", b"X-Stainless-Runtime-Version", b"X-Stainless-Async"),
+    *(b"X-Stainless-Retry-Count", b"X-Stainless-Read-Timeout", b"X-Stainless-Timeout"),
+    *(b"Sec-Fetch-Dest", b"Sec-Fetch-Mode", b"Sec-Fetch-Site", b"OpenAI-Organization"),
+)
+_LOWER_NAMES = {
+    spelling: name.lower() for name in _USUAL_NAMES for spelling in (name, name.lower())
+}
+"""Names that need no look at each of their characters, as clients write them, in lower case."""
+
+
 class BadHead(Exception):
     """The head is not one that may be served.
 
@@ -143,11 +160,14 @@ def parse_head(head: bytes) -> RequestHead:
     framing: list[tuple[bytes, bytes]] = []
     for number in range(1, breaks + 1):
         name, colon, value = lines[number].partition(b":")
-        if not colon or not name or name.translate(None, TOKEN_CHARACTERS):
-            raise BadHead(f"line {number + 1} of its head is no header")
-        field = (name.translate(_LOWER), value.strip(b" \t"))
+        lower = _LOWER_NAMES.get(name) if colon else None
+        if lower is None:
+            if not colon or not name or name.translate(None, TOKEN_CHARACTERS):
+                raise BadHead(f"line {number + 1} of its head is no header")
+            lower = name.translate(_LOWER)
+        field = (lower, value.strip(b" \t"))
         headers.append(field)
-        if field[0] in _FRAMING:
+        if lower in _FRAMING:
             framing.append(field)
     _frame(parsed, framing)
     return parsed
