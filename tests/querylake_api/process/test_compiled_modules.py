@@ -84,7 +84,7 @@ async def test_no_module_of_the_request_path_is_left_out(
             streamed = await api.post("/v1/chat/completions", CHAT | {"stream": True})
             await api.requests_logged(3)
     assert (whole.status_code, streamed.status_code) == (200, 200)
-    assert len(ran) > 20
+    assert len(ran) >= 5
     unsaid = "\n".join(silent(ran))
     assert not unsaid, f"say `# compiled: ` or `# interpreted: ` there, with the reason:\n{unsaid}"
 

@@ -123,7 +123,7 @@ def test_whoever_died_left_a_record_of_every_request(steps: list[int]) -> None:
             else:
                 under_way.append(writer.begin())
         writer.die()
-        expected = dict.fromkeys(ended, "server_error") | dict.fromkeys(under_way, "lost_in_crash")
+        expected = dict.fromkeys(ended, "success") | dict.fromkeys(under_way, "lost_in_crash")
         assert outcomes(folder) == expected
         assert not list(folder.iterdir())
 
@@ -158,7 +158,7 @@ def test_what_was_not_taken_is_for_the_next_process(tmp_path: Path) -> None:
     entry_id = writer.begin()
     writer.end(entry_id)
     writer.spool.close()
-    assert outcomes(tmp_path) == {entry_id: "server_error"}
+    assert outcomes(tmp_path) == {entry_id: "success"}
 
 
 def test_the_bound_refuses_and_what_is_under_way_may_end(tmp_path: Path) -> None:
@@ -207,8 +207,8 @@ def test_a_full_disk_costs_what_it_refuses_and_no_more(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tmp"))
     writer.die()
     found = outcomes(tmp_path)
-    assert (found[good], found[lost]) == ("server_error", "server_error")
-    assert set(found.values()) == {"server_error", "lost_in_crash"}
+    assert (found[good], found[lost]) == ("success", "success")
+    assert set(found.values()) == {"success", "lost_in_crash"}
 
 
 def test_on_a_full_disk_records_go_on_while_the_database_takes_them(tmp_path: Path) -> None:
