@@ -192,6 +192,7 @@ async def test_a_webhook_that_never_ends_its_response_delays_its_own_events_only
         with contextlib.suppress(ConnectionError):
             while True:
                 await exchange.raw(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+                await asyncio.sleep(0.01)  # Leave the loop to the API under test.
         cut += 1
 
     async def drip(exchange: Exchange) -> None:
