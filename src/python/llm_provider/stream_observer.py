@@ -96,7 +96,7 @@ class StreamObserver:
             self.malformed += 1
             return None
         brings_content = self._observe_document(document)
-        # An error beside content is in an `error` of its choice; nearly no event of content has one.
+        # An error beside content is an `error` of its choice; nearly no event of content has one.
         if self.in_band_error is None and not (brings_content and b"error" not in data):
             self.in_band_error = error_in(document)
         return document
