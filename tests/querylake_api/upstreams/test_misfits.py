@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from querylake_api.upstreams.misfits import LONGEST_PAUSE_SECONDS, Misfits, Place
+from querylake_api.upstreams.misfits import LONGEST_PAUSE_SECONDS, Misfits
 
-PLACE, OTHER = Place("m", "/chat/completions"), Place("m", "/rerank")
+PLACE, OTHER = ("m", "/chat/completions"), ("m", "/rerank")
 
 
 def test_it_is_left_out_for_what_it_lacks_alone() -> None:

@@ -37,9 +37,9 @@ from querylake_api.http_server.connections import ConnectionLimits, Connections
 from querylake_api.http_server.exchange import EXCHANGE
 from querylake_api.http_server.request_head import (
     BadHead,
+    HeadReader,
     RequestHead,
     begins_request,
-    parse_head,
 )
 
 DISCARD_SECONDS = 30.0
@@ -93,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._deadline = DeadlineTimer(self._loop)
         self._waits_for = _NOTHING
+        self._heads = HeadReader()
         # In progress, until it is answered; and whose body is still to come, answered or not.
         self._exchange: ConnectionExchange | None = None
         self._incoming: ConnectionExchange | None = None
@@ -326,7 +327,7 @@ class ClientConnection(asyncio.Protocol):
             rest: what came with it, beside what is pending.
         """
         try:
-            head = parse_head(raw)
+            head = self._heads.read(raw)
         except BadHead as error:
             self._refuse(not_http(error.reason, error.status))
             return

@@ -32,7 +32,6 @@ from querylake_api.inference.retries import retry_after
 from querylake_api.requests.record import EngineAttempts, Journal, Progress
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.breaker_hears import EngineVerdict, breaker_hears
-from querylake_api.upstreams.misfits import Place
 
 _log = logging.getLogger(__name__)
 
@@ -329,10 +328,10 @@ class Dispatch:
         misfits = target.engine.misfits
         if outcome.kind == "unfit":
             if not self._call.endpoint.optional:
-                place = Place(target.model, self._call.endpoint.upstream_path)
+                place = (target.model, self._call.endpoint.upstream_path)
                 misfits.add(place, outcome.reason, time.monotonic())
         elif misfits and outcome.kind in ("begun", "answered", "rejected"):
-            misfits.clear(Place(target.model, self._call.endpoint.upstream_path))
+            misfits.clear((target.model, self._call.endpoint.upstream_path))
 
     def _next(
         self, target: Target, result: Answer | ProviderError, outcome: AttemptOutcome

@@ -13,7 +13,6 @@ from llm_provider.errors import BreakerOpen, NotInRotation, ProviderError
 from llm_provider.retry_budget import RetryBudget
 from querylake_api.inference.catalog import Target
 from querylake_api.inference.gate import Gate
-from querylake_api.upstreams.misfits import Place
 
 LOAD_BOUND: Final = 1.3
 """Times the mean load that a replica takes for the sake of its prefix cache.
@@ -85,7 +84,7 @@ class Pool:
             if not engine.admits(now) or target in tried:
                 continue
             misfits = engine.misfits
-            left_out = bool(misfits) and misfits.leaves_out(Place(target.model, path), now)
+            left_out = bool(misfits) and misfits.leaves_out((target.model, path), now)
             full = engine.outstanding >= most
             rank = (
                 left_out,
@@ -105,7 +104,7 @@ class Pool:
             Pool._clock += 1
             best.engine.last_used = Pool._clock
             if best.engine.misfits:
-                best.engine.misfits.ask(Place(best.model, path), now)
+                best.engine.misfits.ask((best.model, path), now)
         return best
 
     def _most_for_home(self) -> int:

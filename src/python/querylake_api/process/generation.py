@@ -29,7 +29,7 @@ from querylake_api.observability.observer import Observer
 from querylake_api.ocr_client.places import covers
 from querylake_api.ocr_client.routes import OcrRoutes
 from querylake_api.ocr_client.service import open_ocr
-from querylake_api.parity.bridging import BridgingDispatcher
+from querylake_api.parity.bridging import over_bridges
 from querylake_api.parity.pairing import Always, ObservingDispatcher
 from querylake_api.parity.service import Parity
 from querylake_api.persistence.database import Database
@@ -137,7 +137,7 @@ async def running_generation(
         once = RetrySettings(max_attempts=1)
         bridges = {name: tuple(model.bridges) for name, model in settings.models.items()}
         stable, candidate = (
-            BridgingDispatcher(
+            over_bridges(
                 BalancingDispatcher(catalog.models, Always(role), once),
                 bridges,
                 lasting.parity.count_copy,
@@ -145,7 +145,7 @@ async def running_generation(
             for role in ("stable", "candidate")
         )
         observing = ObservingDispatcher(
-            BridgingDispatcher(shadowing, bridges, lasting.parity.count_bridged),
+            over_bridges(shadowing, bridges, lasting.parity.count_bridged),
             stable=stable,
             candidate=candidate,
             plans=rollouts.pairing,

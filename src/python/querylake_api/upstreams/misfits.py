@@ -4,12 +4,11 @@ Such a replica fails quickly, so that balancing by load would prefer it. It is l
 does not have, as long as another replica takes requests, and asked again after a time that doubles.
 """
 
-# interpreted: it makes dataclasses.
+# compiled: runs for each request.
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -17,24 +16,17 @@ LONGEST_PAUSE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What an engine was asked for.
-
-    Attributes:
-        model: its name there.
-        path: of the route, below the engine's base URL.
-    """
-
-    model: str
-    path: str
+Place = tuple[str, str]
+"""What an engine was asked for: the model's name there, and the route below its base URL."""
 
 
-@dataclass(slots=True)
 class _Misfit:
-    reason: str
-    pause: float
-    next_at: float
+    __slots__ = ("next_at", "pause", "reason")
+
+    def __init__(self, reason: str, pause: float, next_at: float) -> None:
+        self.reason = reason
+        self.pause = pause
+        self.next_at = next_at
 
 
 class Misfits:
@@ -69,8 +61,7 @@ class Misfits:
                 "upstream %s is left out for model %s at %s while another one is well: %s; "
                 "correct its base_url, its key, or the model's name there",
                 self._upstream,
-                place.model,
-                place.path,
+                *place,
                 reason,
             )
             return
@@ -81,13 +72,11 @@ class Misfits:
     def clear(self, place: Place) -> None:
         """Note that the engine has something after all."""
         if self._misfits.pop(place, None) is not None:
-            _log.info(
-                "upstream %s is back for model %s at %s", self._upstream, place.model, place.path
-            )
+            _log.info("upstream %s is back for model %s at %s", self._upstream, *place)
 
     def reasons(self) -> tuple[str, ...]:
         """Return a clause for each thing that the engine does not have."""
         return tuple(
-            f"left out for model {place.model} at {place.path}: {misfit.reason}"
-            for place, misfit in self._misfits.items()
+            f"left out for model {model} at {path}: {misfit.reason}"
+            for (model, path), misfit in self._misfits.items()
         )
