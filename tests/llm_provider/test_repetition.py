@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.repetition import LOOP_BYTES, TAIL_BYTES, TIMES, TextTail, ends_in_loop
+from llm_provider.stream_observer import StreamObserver
+from llm_provider.typed_observers import MessagesObserver, ResponsesObserver
 
 PROSE = (
     b"A canary release gives a small share of the traffic to a new version and compares it with "
@@ -48,22 +50,28 @@ def test_pieces_do_not_matter(text: bytes, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "event",
+    ("observer", "event"),
     [
-        b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n',
-        b'data: {"choices":[{"index":0,"text":"%b"}]}\n\n',
-        b'data: {"type":"response.output_text.delta","delta":"%b"}\n\n',
-        b'data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"%b"}}\n\n',
+        (StreamObserver(), b'{"choices":[{"index":0,"delta":{"content":"%b"}}]}'),
+        (StreamObserver(), b'{"choices":[{"index":0,"delta":{"reasoning":"%b"}}]}'),
+        (StreamObserver(), b'{"choices":[{"index":0,"text":"%b"}]}'),
+        (ResponsesObserver(), b'{"type":"response.output_text.delta","delta":"%b"}'),
+        (MessagesObserver(), b'{"type":"content_block_delta","delta":{"text":"%b"}}'),
+        (MessagesObserver(), b'{"type":"content_block_delta","delta":{"thinking":"%b"}}'),
     ],
 )
-def test_the_text_of_events_is_found(event: bytes) -> None:
-    looping, sound = TextTail(), TextTail()
-    for _ in range(80):
-        looping.add_event(event % rb"no\" way\n")
-    for word in PROSE.split():
-        sound.add_event(event % (word + b" "))
-    assert looping.loops
-    assert not sound.loops
+def test_the_text_of_events_is_found(
+    observer: StreamObserver | ResponsesObserver | MessagesObserver, event: bytes
+) -> None:
+    observer.feed(b"data: " + event % rb"no\" way\n" + b"\n\n")
+    assert (observer.content_chunks, observer.text) == (1, 'no" way\n')
+
+
+def test_what_is_no_text_is_none() -> None:
+    observer = StreamObserver()
+    observer.feed(b'data: {"choices":[{"delta":{"content":"so"}}]}\n\n')
+    observer.feed(b'data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}\n\n')
+    assert (observer.content_chunks, observer.text) == (2, "")
 
 
 def test_familiar_events_are_part_of_it() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from llm_provider.byte_search import holds
 from llm_provider.repetition import TextTail
 
 _TEXT = rb"[ !#-\[\]-~]++"
@@ -65,7 +66,7 @@ class FamiliarEvents:
             return None
         text = block[start:end]
         self._tail.add(text)
-        return b"%b%b%b" % (self._rewritten_before, text, self._rewritten_after)
+        return self._rewritten_before + text + self._rewritten_after
 
     def learn(self, block: bytes, rewritten: bytes) -> None:
         """Take an event for familiar from now on.
@@ -74,7 +75,7 @@ class FamiliarEvents:
             block: one whole event that holds JSON and brings text.
             rewritten: what it became, of which the same is true.
         """
-        if self._lessons_left == 0 or b"\r" in block:
+        if self._lessons_left == 0 or holds(block, b"\r"):
             return  # with a CR, an event may end in the middle of its last line end
         if self._before is not None and block.startswith(self._before):
             return  # its text is not plain, and the next one's will be

@@ -14,6 +14,7 @@ import re
 
 import orjson
 
+from llm_provider.byte_search import holds
 from llm_provider.sse import BYTE_ORDER_MARK, END_OF_LINE
 
 Edit = tuple[int, int, bytes]
@@ -52,7 +53,7 @@ def rewrite_request_model(body: bytes, model: str) -> bytes:
 
 def may_name_several_models(body: bytes) -> bool:
     """Return whether a JSON object may have the key `model` more than once; False is certain."""
-    return body.count(_KEY) > 1 or _ESCAPED_LETTER in body
+    return body.count(_KEY) > 1 or holds(body, _ESCAPED_LETTER)
 
 
 def rewrite_response_model(body: bytes, model: str) -> bytes:
@@ -192,7 +193,7 @@ class StreamModelRewriter:
     def rewrite(self, block: bytes) -> bytes:
         """Return one block, as `sse.EventSplitter` cuts them, with its model replaced."""
         known = self._known
-        if _ESCAPED_LETTER in block:
+        if holds(block, _ESCAPED_LETTER):
             return self._rewrite_lines(block)
         if known is not None and block.startswith(known) and block.find(_KEY, len(known)) < 0:
             return self._replacement + block[len(known) :]

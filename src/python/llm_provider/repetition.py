@@ -8,8 +8,6 @@ has a usual form and a usual status. Only the end is looked at, since a loop doe
 
 from __future__ import annotations
 
-import re
-
 TAIL_BYTES = 1024
 """Of a text that are kept; twice as many at most while it grows."""
 
@@ -18,11 +16,6 @@ TIMES = 3
 """The last `LOOP_BYTES` at least must be a loop, and it must have gone round so many times."""
 
 _PROBE_BYTES = 32
-
-_TEXT = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|text|delta)"\s*+:\s*+"((?:[^"\\]|\\.)++)"'
-)
-"""The text of an event as JSON has it; a loop stays one in any notation."""
 
 
 class TextTail:
@@ -39,12 +32,6 @@ class TextTail:
         tail += text
         if len(tail) > 2 * TAIL_BYTES:
             del tail[:-TAIL_BYTES]
-
-    def add_event(self, event: bytes) -> None:
-        """Append the text that an event brings, if it is found."""
-        found = _TEXT.search(event)
-        if found is not None:
-            self.add(found[1])
 
     @property
     def loops(self) -> bool:

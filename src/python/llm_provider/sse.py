@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llm_provider.byte_search import holds
 from llm_provider.errors import EventTooLarge
 from llm_provider.json_text import MAX_VALUES, SMALL_BYTES, has_more_values
 
@@ -67,7 +68,7 @@ class EventSplitter:
             EventTooLarge: an event does not end within the limit, or takes long to read. Nothing
                 can be fed afterwards.
         """
-        if not self._held and not self._after_cr and b"\r" not in chunk:
+        if not self._held and not self._after_cr and not holds(chunk, b"\r"):
             # The usual read: whole events, with LF.
             if chunk.find(b"\n\n") == len(chunk) - 2 and len(chunk) > 1:
                 return [chunk]
@@ -168,7 +169,7 @@ def event_of(block: bytes) -> Event | None:
     if data is None:
         return None
     event_type = b""
-    if b"event" in block:
+    if holds(block, b"event"):
         for line in END_OF_LINE.split(block.removeprefix(BYTE_ORDER_MARK)):
             name, _, value = line.partition(b":")
             if name == b"event":
@@ -178,7 +179,11 @@ def event_of(block: bytes) -> Event | None:
 
 def data_of(block: bytes) -> bytes | None:
     """Return the data of one block, or None if it has none."""
-    if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+    if (
+        block.startswith(b"data: ")
+        and block.find(b"\n") == len(block) - 2
+        and not holds(block, b"\r")
+    ):
         # The usual block: one line of data.
         return block[6:-2]
     lines = END_OF_LINE.split(block.removeprefix(BYTE_ORDER_MARK))

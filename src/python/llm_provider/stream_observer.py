@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from llm_provider.byte_search import holds
 from llm_provider.engine_errors import error_in
 from llm_provider.json_text import read_json
 from llm_provider.provider import JsonObject
@@ -40,6 +41,7 @@ class StreamObserver:
             token; the opening event that holds only a role is not.
         usage: the last token usage that was reported.
         finish_reasons: by choice.
+        text: what the last of them brought, if it was text.
         in_band_error: the first error that came as an event, as the engine wrote it.
         done: `[DONE]` was seen. Engines send it after an in-band error too.
         malformed: events that are neither JSON objects nor `[DONE]`.
@@ -53,6 +55,7 @@ class StreamObserver:
         "finish_reasons",
         "in_band_error",
         "malformed",
+        "text",
         "usage",
     )
 
@@ -62,6 +65,7 @@ class StreamObserver:
         self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
         self._choices: set[int] = set()
         self.content_chunks = 0
+        self.text = ""
         self.usage: JsonObject | None = None
         self.finish_reasons: dict[int, str] = {}
         self.in_band_error: JsonObject | None = None
@@ -97,7 +101,7 @@ class StreamObserver:
             return None
         brings_content = self._observe_document(document)
         # An error beside content is an `error` of its choice; nearly no event of content has one.
-        if self.in_band_error is None and not (brings_content and b"error" not in data):
+        if self.in_band_error is None and not (brings_content and not holds(data, b"error")):
             self.in_band_error = error_in(document)
         return document
 
@@ -152,13 +156,17 @@ class StreamObserver:
         if reason.__class__ is str and reason:  # some write "" for "not yet"
             self.finish_reasons[index] = reason
         delta = choice.get("delta")
-        if delta.__class__ is dict:
-            return _carries_content(delta)
-        return bool(choice.get("text"))
+        made = _content_of(delta) if delta.__class__ is dict else choice.get("text")
+        if not made:
+            return False
+        self.text = made if isinstance(made, str) else ""
+        return True
 
 
-def _carries_content(delta: JsonObject) -> bool:
-    for field in _CONTENT_FIELDS:  # noqa: SIM110 - a generator would cost as much as the rest
-        if delta.get(field):
-            return True
-    return False
+def _content_of(delta: JsonObject) -> object:
+    """Return what the model made, the first of it if there are several things; None for nothing."""
+    for field in _CONTENT_FIELDS:
+        made = delta.get(field)
+        if made:
+            return made
+    return None

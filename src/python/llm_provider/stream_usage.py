@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from llm_provider.byte_search import holds
 from llm_provider.json_text import read_json, write_json
 from llm_provider.model_rewrite import Edit, edited, value_spans
 from llm_provider.sse import data_of
 
 _KEY = "stream_options"
+_KEY_BYTES = b"stream_options"
 _ASKED = b'"stream_options":{"include_usage":true},'
 _USAGE = b'"usage"'
 _NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
@@ -37,7 +39,7 @@ def with_stream_usage(body: bytes, options: object) -> bytes:
             object nor null is left for the engine to refuse.
     """
     # Without options, a body that does not hold the key need not be looked through.
-    absent = options is None and _KEY.encode() not in body
+    absent = options is None and not holds(body, _KEY_BYTES)
     return edited(body, usage_edits(body, [] if absent else value_spans(body, _KEY), options))
 
 
@@ -65,7 +67,7 @@ def is_usage_chunk(block: bytes) -> bool:
 
     A chunk that has choices and usage would have come in any case.
     """
-    if _USAGE not in block or _NO_CHOICES.search(block) is None:
+    if not holds(block, _USAGE) or _NO_CHOICES.search(block) is None:
         return False
     data = data_of(block)
     if data is None:

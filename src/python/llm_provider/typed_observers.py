@@ -27,6 +27,7 @@ class _TypedObserver(ABC):
 
     Attributes:
         content_chunks: events that carried something the model made.
+        text: what the last of them brought, if it was text.
         usage: the last token usage that was reported.
         finish_reason: why the answer ends, in the protocol's word; None until it is known.
         in_band_error: the first error that came as an event, as the engine wrote it.
@@ -43,6 +44,7 @@ class _TypedObserver(ABC):
         "finished",
         "in_band_error",
         "malformed",
+        "text",
         "usage",
     )
 
@@ -51,6 +53,7 @@ class _TypedObserver(ABC):
     ) -> None:
         self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
         self.content_chunks = 0
+        self.text = ""
         self.usage: JsonObject | None = None
         self.in_band_error: JsonObject | None = None
         self.done = False
@@ -114,6 +117,7 @@ class ResponsesObserver(_TypedObserver):
     def _observe_event(self, kind: str, document: JsonObject) -> None:
         if kind.endswith(".delta"):
             self.content_chunks += 1
+            self.text = _text(document.get("delta"))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             self.done = self.finished = True
             self.finish_reason = kind.removeprefix("response.")
@@ -133,6 +137,10 @@ class MessagesObserver(_TypedObserver):
     def _observe_event(self, kind: str, document: JsonObject) -> None:
         if kind == "content_block_delta":
             self.content_chunks += 1
+            made = document.get("delta")
+            self.text = (
+                _text(made.get("text") or made.get("thinking")) if isinstance(made, dict) else ""
+            )
         elif kind == "message_start":
             message = document.get("message")
             self._add_usage(message.get("usage") if isinstance(message, dict) else None)
@@ -151,3 +159,7 @@ class MessagesObserver(_TypedObserver):
         if isinstance(usage, dict):
             told = {name: value for name, value in usage.items() if value is not None}
             self.usage = {**(self.usage or {}), **told}
+
+
+def _text(made: Any) -> str:
+    return made if isinstance(made, str) else ""

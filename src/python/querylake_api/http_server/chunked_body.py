@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from llm_provider.byte_search import holds
 from querylake_api.http_server.request_head import FIELD_CHARACTERS, TOKEN_CHARACTERS
 
 MAX_CHUNK_LINE = 1024
@@ -82,7 +83,7 @@ class ChunkedBody:
         self._check_length(len(line))
         if self._state == _DATA_END and line != b"\r":
             raise BadChunk("a chunk is longer than its size")
-        if b"\n" in line or b"\r" in line[:-1]:
+        if holds(line, b"\n") or holds(line[:-1], b"\r"):
             raise BadChunk("a line of its chunks does not end with CR LF")
         self._line = line
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm_provider.byte_search import holds
 from llm_provider.engine_errors import JsonObject, error_in, error_in_event, status_of
 from llm_provider.errors import AnswerUnfit, StreamEmpty, StreamInterrupted
 from llm_provider.json_text import read_json
@@ -119,7 +120,7 @@ async def _begun_stream(relay: Relay, target: Target) -> Answer:
             data = data_of(block)
             if data is not None:
                 return _stream_with(data, b"".join(held), relay, target)
-        if splitter.holds and _ANSWERS in piece and not _may_hold_error(b"".join(held)):
+        if splitter.holds and holds(piece, _ANSWERS) and not _may_hold_error(b"".join(held)):
             return Answer(target, relay.status, relay.headers, b"".join(held), relay)
         if size > _HELD_COMMENTS and not splitter.holds:
             held, size = [], 0
@@ -200,7 +201,11 @@ def _framed(headers: Mapping[str, str]) -> bool:
 
 def _may_hold_error(body: bytes) -> bool:
     beginning = body[:_WHERE_ERRORS_BEGIN]
-    return b'"error"' in beginning or b'"detail"' in beginning or b'"message"' in beginning[:64]
+    return (
+        holds(beginning, b'"error"')
+        or holds(beginning, b'"detail"')
+        or holds(beginning[:64], b'"message"')
+    )
 
 
 def _looks_complete(body: bytes) -> bool:

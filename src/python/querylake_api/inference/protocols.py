@@ -16,6 +16,7 @@ class Observer(Protocol):
     """What `llm_provider.stream_observer` and `typed_observers` have in common."""
 
     content_chunks: int
+    text: str
     usage: JsonObject | None
     in_band_error: JsonObject | None
     done: bool

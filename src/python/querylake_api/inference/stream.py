@@ -246,6 +246,6 @@ class StreamDelivery(Delivery):
             observer.see(block)
             if observer.content_chunks == before:
                 continue
-            self._tail.add_event(block)
+            self._tail.add(observer.text.encode("utf-8", "replace"))
             if self._protocol.has_familiar_events:
                 self._familiar.learn(block, rewritten)
