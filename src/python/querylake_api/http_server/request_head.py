@@ -107,7 +107,7 @@ class RequestHead:
         self.raw_path = raw_path
         self.query = query
         self.version = version
-        self.headers: list[Field] = []
+        self.headers: list[Any] = []
         self.length = 0
         self.chunked = False
         # HTTP/1.0 has no standard way to keep a connection that all of its proxies understand.
@@ -138,7 +138,8 @@ class HeadReader:
 
     def __init__(self) -> None:
         self._request_lines: dict[bytes, tuple[str, str, bytes, bytes, str]] = {}
-        self._fields: dict[bytes, Field] = {}
+        # Of fields. A tuple whose type is told is taken apart and made again wherever it is passed.
+        self._fields: dict[bytes, Any] = {}
 
     def read(self, head: bytes) -> RequestHead:
         """Return what a head says.

@@ -7,16 +7,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from querylake_api.http_server.asgi import Scope
-from querylake_api.observability.tracing import Tracer
 from querylake_api.requests.handling import Handling, record_of
 from querylake_api.requests.identity import RequestIdentity, new_request_ids, own_request_id
 from querylake_api.requests.record import RecordSink
 from querylake_api.requests.redaction import without_keys
+from querylake_api.requests.trace_context import Trace
 from request_replay.agreement import IDENTITY, REPLAYED
 
 _log = logging.getLogger(__name__)
+
+
+class GivesTraces(Protocol):
+    """What `observability.tracing` has, which is imported only where traces are exported."""
+
+    def begin(self, headers: list[tuple[bytes, bytes]]) -> Trace:
+        """Return the trace of a request that has just arrived."""
+        ...
 
 
 class Observer:
@@ -26,7 +35,7 @@ class Observer:
         in_flight: requests that have begun and not ended.
     """
 
-    def __init__(self, sinks: Sequence[RecordSink], tracer: Tracer | None = None) -> None:
+    def __init__(self, sinks: Sequence[RecordSink], tracer: GivesTraces | None = None) -> None:
         self._sinks = tuple(sinks)
         self._tracer = tracer
         self._ids = new_request_ids()

@@ -57,11 +57,8 @@ class Tracer:
 
 
 @asynccontextmanager
-async def running_tracer(settings: TracingSettings) -> AsyncIterator[Tracer | None]:
-    """Give a tracer that exports until the block ends; None if no collector is configured."""
-    if settings.endpoint is None:
-        yield None
-        return
+async def running_tracer(settings: TracingSettings) -> AsyncIterator[Tracer]:
+    """Give a tracer that exports to the configured collector until the block ends."""
     exporter = OTLPSpanExporter(f"{settings.endpoint}/v1/traces", timeout=TIMEOUT_SECONDS)
     processor = BatchSpanProcessor(
         exporter,

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 _NONCE_BYTES = 12
 
 
@@ -26,6 +23,9 @@ class Seal:
     """
 
     def __init__(self, key: bytes) -> None:
+        # OpenSSL's bindings take 7 MB, and most servers keep no texts.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self._cipher = AESGCM(key)
 
     def seal(self, text: bytes, about: str) -> bytes:
@@ -39,6 +39,8 @@ class Seal:
         Raises:
             SealBroken: it does not open.
         """
+        from cryptography.exceptions import InvalidTag
+
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, rest, about.encode())

@@ -28,7 +28,6 @@ from querylake_api.observability.access_log import AccessLog
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
 from querylake_api.observability.running import running_metrics
-from querylake_api.observability.tracing import running_tracer
 from querylake_api.ocr_client.openapi import document_ocr_routes
 from querylake_api.parity.endpoints import router as parity_router
 from querylake_api.parity.service import Parity
@@ -93,8 +92,12 @@ async def running_application(
             )
         )
         sinks: list[RecordSink] = [ledger, metrics, rollouts.recorder]
-        tracer = await stack.enter_async_context(running_tracer(configuration.settings.tracing))
-        if tracer is not None:
+        tracer = None
+        if configuration.settings.tracing.endpoint is not None:
+            # OpenTelemetry's SDK takes 9 MB, and most servers have no collector.
+            from querylake_api.observability.tracing import running_tracer
+
+            tracer = await stack.enter_async_context(running_tracer(configuration.settings.tracing))
             sinks.append(tracer)
         if writer is not None:
             sinks.append(AccessLog(writer))
