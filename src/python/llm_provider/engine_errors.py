@@ -12,34 +12,41 @@ status 200, as whole bodies and as events of a stream.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 JsonObject = dict[str, Any]
 
-CORE_DIED = "EngineCore encountered an issue"
+CORE_DIED: Final = "EngineCore encountered an issue"
 """How vLLM begins to say that its engine core has died. 0.13 calls it the caller's fault."""
 
-_MAX_REASON = 2000
-_MAX_REASONS = 5
+_MAX_REASON: Final = 2000
+_MAX_REASONS: Final = 5
 """Of a list, as FastAPI sends one for each wrong field."""
 
-_STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "http_status_code", "http_status")
-_WORD_FIELDS = ("code", "type", "error_type", "status", "name", "__type")
-_REASON_FIELDS = ("message", "msg", "detail", "error", "text", "reason", "title", "errors")
+_STATUS_FIELDS: Final = (
+    "code",
+    "status",
+    "status_code",
+    "statusCode",
+    "http_status_code",
+    "http_status",
+)
+_WORD_FIELDS: Final = ("code", "type", "error_type", "status", "name", "__type")
+_REASON_FIELDS: Final = ("message", "msg", "detail", "error", "text", "reason", "title", "errors")
 
-ERROR_FIELDS = frozenset(
+ERROR_FIELDS: Final = frozenset(
     {"error", "object", "msg", *_STATUS_FIELDS, *_WORD_FIELDS, *_REASON_FIELDS}
 )
 """What is looked for in a document that may be an error."""
 
-ANSWER_FIELDS = frozenset(
+ANSWER_FIELDS: Final = frozenset(
     {"choices", "data", "results", "output", "content", "usage", "embeddings", "input_tokens"}
 )
 """What only an answer has. A document with one of them is no error for a `message` alone."""
 
-_NOT_A_LETTER = re.compile(r"[^a-z]+")
+_NOT_A_LETTER: Final = re.compile(r"[^a-z]+")
 
-_WORDS: tuple[tuple[str, int], ...] = (
+_WORDS: Final[tuple[tuple[str, int], ...]] = (
     ("enginedead", 500),
     ("invalidapikey", 401),
     ("authentication", 401),

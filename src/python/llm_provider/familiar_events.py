@@ -10,21 +10,22 @@ that differs in one byte more, or whose text is not plain, is not familiar.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from llm_provider.byte_search import holds
 from llm_provider.repetition import TextTail
 
-_TEXT = rb"[ !#-\[\]-~]++"
+_TEXT: Final = rb"[ !#-\[\]-~]++"
 """ASCII that stands for itself in a JSON string: without it, whether a string is one, and where it
 ends, would have to be found out."""
 
-_PLAIN = re.compile(_TEXT)
-_BRINGING = re.compile(
+_PLAIN: Final = re.compile(_TEXT)
+_BRINGING: Final = re.compile(
     rb'"(?:content|reasoning_content|reasoning|text)"\s*+:\s*+"(?P<text>' + _TEXT + rb')"'
 )
 """A key whose value is told from others by not being empty alone."""
 
-_MOST_LESSONS = 16
+_MOST_LESSONS: Final = 16
 """Of a stream whose events are all different, such as those of several choices in turn."""
 
 

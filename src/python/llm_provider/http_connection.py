@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import httptools
 
 from llm_provider.deadline_timer import DeadlineTimer
 from llm_provider.provider import Drain, Sink
 
-_HIGH_WATER = 256 * 1024
+_HIGH_WATER: Final = 256 * 1024
 """Bytes of a body that wait for a slow reader before the engine is made to wait, too."""
 
-_MAX_HEAD = 64 * 1024
+_MAX_HEAD: Final = 64 * 1024
 """Bytes of an answer's head, with interim answers before it; counted while they arrive."""
 
-_MAX_FRAMING = 64 * 1024
+_MAX_FRAMING: Final = 64 * 1024
 """Bytes between two pieces of a body in chunks, and of the trailers: the parser keeps those."""
 
-_VERSIONS = ("1.1", "1.0")
+_VERSIONS: Final = ("1.1", "1.0")
 
-_LINE_COST = 32
+_LINE_COST: Final = 32
 """Bytes that a header counts beside its own: the memory of two strings and a place in a table."""
 
 

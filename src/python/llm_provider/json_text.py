@@ -10,26 +10,26 @@ and numbers such as NaN. None of that is a fault that anybody but us would notic
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-MAX_DEPTH = 1024
+MAX_DEPTH: Final = 1024
 """Levels of arrays and objects that are read, which is orjson's limit. All of them are written."""
 
-SMALL_BYTES = 256 * 1024
+SMALL_BYTES: Final = 256 * 1024
 """A text up to this size takes some milliseconds to read, whatever it holds."""
 
-MAX_VALUES = 150_000
+MAX_VALUES: Final = 150_000
 """Commas, colons and opening brackets of a larger text. Reading takes as long as it takes, and the
 event loop stands still meanwhile: with as many marks, some 40 ms."""
 
-MARKS = (b",", b":", b"[", b"{")
+MARKS: Final = (b",", b":", b"[", b"{")
 """What stands before nearly every value or name."""
 
-_SLICE = 1024 * 1024
+_SLICE: Final = 1024 * 1024
 
-_LENIENT_BYTES = SMALL_BYTES
+_LENIENT_BYTES: Final = SMALL_BYTES
 """Texts up to this size are read a second time, leniently: that is ten times slower."""
 
 
@@ -42,9 +42,9 @@ class _Text:
         self.text = text
 
 
-_COMMA = _Text(b",")
-_END_OF_LIST = _Text(b"]")
-_END_OF_OBJECT = _Text(b"}")
+_COMMA: Final = _Text(b",")
+_END_OF_LIST: Final = _Text(b"]")
+_END_OF_OBJECT: Final = _Text(b"}")
 
 
 def read_json(text: bytes) -> Any:

@@ -11,6 +11,7 @@ are not JSON pass unchanged or nearly so: only what follows such a `"model":` is
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import orjson
 
@@ -20,23 +21,23 @@ from llm_provider.sse import BYTE_ORDER_MARK, END_OF_LINE
 Edit = tuple[int, int, bytes]
 """Where a piece of a document begins and ends, and what shall stand there."""
 
-_KEY = b'"model"'
-_ESCAPED_LETTER = b"\\u006"
+_KEY: Final = b'"model"'
+_ESCAPED_LETTER: Final = b"\\u006"
 """How an escaped `m`, `o`, `d`, `e` or `l` begins: a key may be spelt with them."""
 
-_QUOTE = ord('"')
-_OPENING = b"{["
+_QUOTE: Final = ord('"')
+_OPENING: Final = b"{["
 
 # A string with the colon after it, if there is one; a bracket; or a quote that never closes. The
 # quantifiers are possessive, so that hostile input costs linear time.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:\s*+)?+|[{}\[\]]|"', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:\s*+)?+|[{}\[\]]|"', re.DOTALL)
 
-_DATA = b"data: "
+_DATA: Final = b"data: "
 
 # How an event begins, up to the end of its model, where nothing stands before that but strings and
 # whole numbers. What `model_spans` finds in it is found in one go. The group that repeats is an
 # atomic one: CPython 3.11 loses the place of a possessive one whose last iteration fails.
-_USUAL = re.compile(
+_USUAL: Final = re.compile(
     rb'data: \{(?>(?:"(?!model")[^"\\\n\r]*+":(?:"[^"\\\n\r]*+"|[0-9]++),)*)'
     rb'"model":(?P<value>"[^"\\\n\r]*+")'
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.config import UpstreamConfig
 from llm_provider.engine_metrics import EngineMetrics, parse_engine_metrics
@@ -16,7 +16,7 @@ from llm_provider.provider import Health
 from llm_provider.relaying import RelayingProvider
 from llm_provider.transport import HTTPRelay, HTTPTransport
 
-_NOT_THERE = (404, 405)
+_NOT_THERE: Final = (404, 405)
 
 
 class OpenAIHTTPProvider(RelayingProvider):

@@ -8,14 +8,16 @@ has a usual form and a usual status. Only the end is looked at, since a loop doe
 
 from __future__ import annotations
 
-TAIL_BYTES = 1024
+from typing import Final
+
+TAIL_BYTES: Final = 1024
 """Of a text that are kept; twice as many at most while it grows."""
 
-LOOP_BYTES = 200
-TIMES = 3
+LOOP_BYTES: Final = 200
+TIMES: Final = 3
 """The last `LOOP_BYTES` at least must be a loop, and it must have gone round so many times."""
 
-_PROBE_BYTES = 32
+_PROBE_BYTES: Final = 32
 
 
 class TextTail:

@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from llm_provider.byte_search import holds
 from llm_provider.errors import EventTooLarge
 from llm_provider.json_text import MAX_VALUES, SMALL_BYTES, has_more_values
 
-DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
+DEFAULT_MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 """No engine sends an event of this size; what does is no event stream."""
 
-_FEW_LINES_BYTES = 64 * 1024
-_MAX_LINES = 10_000
+_FEW_LINES_BYTES: Final = 64 * 1024
+_MAX_LINES: Final = 10_000
 """Of an event of more than `_FEW_LINES_BYTES`: each is cut off and looked at."""
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 # Atomic groups: CRLF must never be read as CR followed by LF, which would be an empty line.
-_END_OF_EVENT = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-END_OF_LINE = re.compile(rb"\r\n|\n|\r")
+_END_OF_EVENT: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+END_OF_LINE: Final = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)

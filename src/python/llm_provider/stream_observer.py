@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from llm_provider.byte_search import holds
 from llm_provider.engine_errors import error_in
@@ -15,9 +15,9 @@ from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES, EventSplitter, data_of
 Ending = Literal["complete", "in_band_error", "malformed", "truncated", "unfinished"]
 """unfinished: the end came, and for some choice no finish reason before it."""
 
-DONE = b"[DONE]"
+DONE: Final = b"[DONE]"
 
-_CONTENT_FIELDS = (
+_CONTENT_FIELDS: Final = (
     "content",
     "reasoning_content",
     "reasoning",

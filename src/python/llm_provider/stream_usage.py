@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.byte_search import holds
 from llm_provider.json_text import read_json, write_json
 from llm_provider.model_rewrite import Edit, edited, value_spans
 from llm_provider.sse import data_of
 
-_KEY = "stream_options"
-_KEY_BYTES = b"stream_options"
-_ASKED = b'"stream_options":{"include_usage":true},'
-_USAGE = b'"usage"'
-_NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
+_KEY: Final = "stream_options"
+_KEY_BYTES: Final = b"stream_options"
+_ASKED: Final = b'"stream_options":{"include_usage":true},'
+_USAGE: Final = b'"usage"'
+_NO_CHOICES: Final = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
 
 
 def asks_for_usage(options: object) -> bool:

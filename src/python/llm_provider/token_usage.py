@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-_LARGE = 32 * 1024
-_USAGE = b'"usage"'
-_ROOM = 4096
+_LARGE: Final = 32 * 1024
+_USAGE: Final = b'"usage"'
+_ROOM: Final = 4096
 """More than any usage object takes."""
 
-_MOST_PLACES = 100
+_MOST_PLACES: Final = 100
 """Places at which usage is looked for, from the end: an answer tells it once."""
 
-_DECODER = json.JSONDecoder()
+_DECODER: Final = json.JSONDecoder()
 
 
 class TokenUsage(NamedTuple):
@@ -28,7 +28,7 @@ class TokenUsage(NamedTuple):
     completion: int | None
 
 
-NOTHING_TOLD = TokenUsage(None, None)
+NOTHING_TOLD: Final = TokenUsage(None, None)
 
 
 def token_usage(usage: object) -> TokenUsage:

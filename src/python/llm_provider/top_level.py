@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 import orjson
 
-STEP_BYTES = 256 * 1024
+STEP_BYTES: Final = 256 * 1024
 """Bytes of a step at most: a millisecond or two at the speed of `re`."""
 
-STEP_MARKS = 5_000
+STEP_MARKS: Final = 5_000
 """Marks of a step at most; each of them is a turn of Python's loop."""
 
-_MARK = re.compile(rb'[{}\[\]":,]')
-_INNER_MARK = re.compile(rb'[{}\[\]"]')
+_MARK: Final = re.compile(rb'[{}\[\]":,]')
+_INNER_MARK: Final = re.compile(rb'[{}\[\]"]')
 """Below the top level, colons and commas mean nothing here: a vector of numbers is one look."""
 
 # The rest of a string, up to its quote or to the end of what is looked at. A backslash that is the
 # last byte there stays for the next look. Possessive, so that hostile input costs linear time.
-_STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
-_QUOTE = ord('"')
-_COLON = ord(":")
-_COMMA = ord(",")
-_OPENING = b"{["
-_WHITESPACE = b" \t\r\n"
-_LONGEST_KEY = 6
+_QUOTE: Final = ord('"')
+_COLON: Final = ord(":")
+_COMMA: Final = ord(",")
+_OPENING: Final = b"{["
+_WHITESPACE: Final = b" \t\r\n"
+_LONGEST_KEY: Final = 6
 """Bytes that a letter of a key takes at most, escaped as `\\u006d`."""
 
 

@@ -15,6 +15,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from llm_provider.config import UpstreamConfig
@@ -31,8 +32,8 @@ from llm_provider.http_connection import HTTPConnection, Lost, NotHttp
 from llm_provider.http_pool import Address, HTTPPool
 from llm_provider.provider import Drain, Relay, Sink
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PATH_CHARACTERS: Final = "/%:@!$&'()*+,;=~-._"
 
 
 class _Clock:

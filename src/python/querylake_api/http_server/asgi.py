@@ -8,18 +8,18 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-JSON = b"application/json"
+JSON: Final = b"application/json"
 
-JSON_HEADERS = ((b"content-type", JSON),)
+JSON_HEADERS: Final = ((b"content-type", JSON),)
 
-EVENT_HEADERS = (
+EVENT_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     # nginx and others would hold the events back to fill a buffer.

@@ -9,17 +9,18 @@ dropped too, since none of them may say what only a header can (RFC 9110, sectio
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from llm_provider.byte_search import holds
 from querylake_api.http_server.request_head import FIELD_CHARACTERS, TOKEN_CHARACTERS
 
-MAX_CHUNK_LINE = 1024
+MAX_CHUNK_LINE: Final = 1024
 """Bytes of a chunk's size with its extensions."""
 
-MAX_TRAILERS = 8 * 1024
+MAX_TRAILERS: Final = 8 * 1024
 """Bytes of all trailers."""
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 _SIZE_LINE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import orjson
 from uvicorn.config import Config
@@ -42,21 +42,21 @@ from querylake_api.http_server.request_head import (
     begins_request,
 )
 
-DISCARD_SECONDS = 30.0
+DISCARD_SECONDS: Final = 30.0
 """For the rest of a body whose request was answered before it had come."""
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS: Final = 2.0
 """Between our end of a connection and its close, while the client sends what nobody reads: a close
 with unread bytes resets the connection, and the client might lose the response."""
 
-_MAX_WAITING = 64 * 1024
+_MAX_WAITING: Final = 64 * 1024
 """Bytes after the request in progress before the client is made to wait."""
 
-_END = b"\r\n\r\n"
-_EMPTY_LINE = b"\r\n"
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-_JSON = (b"content-type", b"application/json")
-_CLOSE = (b"connection", b"close")
+_END: Final = b"\r\n\r\n"
+_EMPTY_LINE: Final = b"\r\n"
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
 
 # What a connection waits for, which is what `on_timeout` ends.
 _NOTHING, _REQUEST, _HEAD, _REST, _CLIENT, _LINGER = range(6)

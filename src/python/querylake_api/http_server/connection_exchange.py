@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from llm_provider.provider import Drain
 from querylake_api.http_server.asgi import Message
 from querylake_api.http_server.exchange import Exchange, Headers
 
-_HIGH_WATER = 64 * 1024
+_HIGH_WATER: Final = 64 * 1024
 """Bytes of a body that wait for the application before the client is made to wait, too."""
 
-_FRAMING = frozenset({b"content-length", b"connection"})
-_DISCONNECT = {"type": "http.disconnect"}
-_WITHOUT_BODY = frozenset({204, 304})
-_COLON = b": "
+_FRAMING: Final = frozenset({b"content-length", b"connection"})
+_DISCONNECT: Final = {"type": "http.disconnect"}
+_WITHOUT_BODY: Final = frozenset({204, 304})
+_COLON: Final = b": "
 
-_STATUS_LINES = {
+_STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
 }
 

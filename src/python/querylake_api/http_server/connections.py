@@ -13,15 +13,15 @@ import logging
 import resource
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-RESERVED_FILES = 64
+RESERVED_FILES: Final = 64
 """Files that a process needs beside connections: database, ledger, tables, logs, the event loop."""
 
-MOST_FILES = 65536
+MOST_FILES: Final = 65536
 """File descriptors that a process asks for where the hard limit allows more than the soft one."""
 
-_LOG_SECONDS = 10.0
+_LOG_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
 

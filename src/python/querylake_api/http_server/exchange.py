@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.provider import Drain
 from querylake_api.http_server.asgi import Message
 
-EXCHANGE = "querylake.exchange"
+EXCHANGE: Final = "querylake.exchange"
 """Where a request's exchange is found in its scope."""
 
 Headers = tuple[tuple[bytes, bytes], ...]

@@ -13,30 +13,32 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
 
-MAX_HEADERS = 256
+MAX_HEADERS: Final = 256
 """Header lines of one request; each costs some 100 bytes beside its own length."""
 
-TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN_CHARACTERS: Final = (
+    b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
 """Of methods and header names (RFC 9110, section 5.6.2)."""
 
-FIELD_CHARACTERS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+FIELD_CHARACTERS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """Of header values (RFC 9110, section 5.5)."""
 
-_HEAD_CHARACTERS = FIELD_CHARACTERS + b"\r\n"
-_TARGET_CHARACTERS = bytes(range(0x21, 0x7F))
-_LOWER = bytes(range(0x41)) + bytes(range(0x61, 0x7B)) + bytes(range(0x5B, 0x100))
+_HEAD_CHARACTERS: Final = FIELD_CHARACTERS + b"\r\n"
+_TARGET_CHARACTERS: Final = bytes(range(0x21, 0x7F))
+_LOWER: Final = bytes(range(0x41)) + bytes(range(0x61, 0x7B)) + bytes(range(0x5B, 0x100))
 
-_MAX_LENGTH_DIGITS = 18
+_MAX_LENGTH_DIGITS: Final = 18
 """Of `Content-Length`: what is longer is no 64-bit number."""
 
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
 
-_FRAMING = frozenset(
+_FRAMING: Final = frozenset(
     {
         b"connection",
         b"content-encoding",
@@ -48,10 +50,10 @@ _FRAMING = frozenset(
 )
 """Headers that say something about the message; nothing is done about others."""
 
-_LONGEST_HOST = 512
+_LONGEST_HOST: Final = 512
 
-_MAX_KNOWN_LINES = 64
-_LONGEST_KNOWN_LINE = 256
+_MAX_KNOWN_LINES: Final = 64
+_LONGEST_KNOWN_LINE: Final = 256
 """Bytes of a line that is kept; so a connection keeps at most some 50 KB, and usually 2."""
 
 Field = tuple[bytes, bytes]
@@ -124,7 +126,7 @@ def begins_request(data: bytes) -> bool:
     return data[:1] in _FIRST_BYTES
 
 
-_FIRST_BYTES = frozenset(bytes((each,)) for each in TOKEN_CHARACTERS)
+_FIRST_BYTES: Final = frozenset(bytes((each,)) for each in TOKEN_CHARACTERS)
 
 
 class HeadReader:

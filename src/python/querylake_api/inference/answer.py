@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.byte_search import holds
 from llm_provider.engine_errors import JsonObject, error_in, error_in_event, status_of
@@ -19,19 +19,19 @@ from querylake_api.inference.compression import is_compressed, without_compressi
 from querylake_api.inference.large_answer import LARGE_BYTES, brief_refusal, overview
 from querylake_api.inference.refusals import honest_status
 
-_UNREAD_BYTES = 32 * 1024
+_UNREAD_BYTES: Final = 32 * 1024
 """A larger whole answer is mostly vectors: it is not read unless it may be an error."""
 
-_WHERE_ERRORS_BEGIN = 2048
+_WHERE_ERRORS_BEGIN: Final = 2048
 """Bytes of a large answer in which an error would be found: nothing large comes before it."""
 
-_HELD_COMMENTS = 64 * 1024
+_HELD_COMMENTS: Final = 64 * 1024
 """Bytes of comments that are kept until the first event. Beyond that they are dropped."""
 
-_ANSWERS = b'"choices"'
+_ANSWERS: Final = b'"choices"'
 """In half an event, this is proof enough that an answer has begun."""
 
-_FIELDS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_FIELDS_OF_EVENTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class Answer:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import islice
+from typing import Final
 
 from querylake_api.observability.families import Counter, Labels
 
-MAX_FIELDS = 200
+MAX_FIELDS: Final = 200
 """Names of a model's fields on one route that are told apart: callers may send any."""
 
-OTHER = "(other)"
+OTHER: Final = "(other)"
 """Stands for names beyond that, and for those that are no names of fields."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
 class FieldCensus:

@@ -7,16 +7,17 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
+from typing import Final
 
 from llm_provider.errors import AnswerUnfit
 
-_MAX_BYTES = 64 * 1024 * 1024
+_MAX_BYTES: Final = 64 * 1024 * 1024
 """Of an answer without its compression. A small one may unpack to a thousand times its size."""
 
-_SLICE = 256 * 1024
+_SLICE: Final = 256 * 1024
 """Bytes that are unpacked before others get their turn: half a millisecond's work."""
 
-_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.attempt_outcome import AttemptOutcome
 from llm_provider.model_rewrite import rewrite_response_model
@@ -25,8 +25,8 @@ from querylake_api.inference.large_answer import LARGE_BYTES, shaped, with_model
 from querylake_api.inference.refusals import refusal
 from querylake_api.requests.record import ResponseContent, ResponseEnding
 
-_SENT = ResponseEnding(200, "success")
-_NO_CONTENT = ResponseContent()
+_SENT: Final = ResponseEnding(200, "success")
+_NO_CONTENT: Final = ResponseContent()
 
 
 class Delivery(ABC):
@@ -159,7 +159,15 @@ def _loops(made: dict[str, Any]) -> bool:
     return text.__class__ is str and ends_in_loop(text[-TAIL_BYTES:].encode(errors="replace"))
 
 
-_MADE = ("content", "text", "tool_calls", "reasoning_content", "reasoning", "refusal", "audio")
+_MADE: Final = (
+    "content",
+    "text",
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+    "audio",
+)
 
 
 def _holds_something(made: dict[str, Any]) -> bool:

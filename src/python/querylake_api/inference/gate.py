@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from querylake_api.inference.errors import queue_full, queue_timeout
 
-_MAX_RETRY_AFTER = 60
+_MAX_RETRY_AFTER: Final = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from types import NoneType
+from typing import Final
 
 from llm_provider.attempt_outcome import ANSWERED, BEGUN, AttemptKind, AttemptOutcome
 from llm_provider.errors import (
@@ -21,10 +22,10 @@ from llm_provider.retry_after import retry_after_seconds
 from querylake_api.inference.answer import Answer
 from querylake_api.inference.refusals import CREDENTIALS, is_about_target
 
-MAX_HOLD_SECONDS = 10.0
+MAX_HOLD_SECONDS: Final = 10.0
 """However long an engine asks to be left alone, others may be worse off by then."""
 
-_NOT_HERE = (405, 410, 421, 426, 501)
+_NOT_HERE: Final = (405, 410, 421, 426, 501)
 """Statuses that say that the route, or the way to it, is not what was configured."""
 
 

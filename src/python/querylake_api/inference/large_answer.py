@@ -9,7 +9,7 @@ answer only the values of some top-level keys are parsed, found in steps; the re
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.engine_errors import (
     ANSWER_FIELDS,
@@ -24,18 +24,18 @@ from llm_provider.top_level import TopLevelScan
 from querylake_api.inference.large_body import MODEL, in_turns
 from querylake_api.inference.rerank import RerankForm
 
-LARGE_BYTES = SMALL_BYTES
+LARGE_BYTES: Final = SMALL_BYTES
 """A smaller answer is parsed at once: that takes some milliseconds, whatever it holds."""
 
-_KEYS = (*ANSWER_FIELDS, *ERROR_FIELDS)
-_PARSED_BYTES = 64 * 1024
+_KEYS: Final = (*ANSWER_FIELDS, *ERROR_FIELDS)
+_PARSED_BYTES: Final = 64 * 1024
 """Bytes of a value that is parsed, unless it is one of an error."""
 
-_TOLD_BYTES = 1000
+_TOLD_BYTES: Final = 1000
 """Of a text in an error that is passed on, and of one that is no JSON."""
 
-_RESULTS = "results"
-_BATCH = 2000
+_RESULTS: Final = "results"
+_BATCH: Final = 2000
 """Results that are shaped before others get their turn."""
 
 

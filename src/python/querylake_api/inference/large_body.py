@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from llm_provider.provider import JsonObject
 from llm_provider.top_level import TopLevelScan
 from querylake_api.limits.estimate import PromptEstimate
 
-LARGE_BYTES = 100_000
+LARGE_BYTES: Final = 100_000
 """Below this, a body is understood at once: that takes a few milliseconds, whatever it holds."""
 
 Places = dict[str, list[tuple[int, int]]]
 """Where the values of top-level keys lie, by key."""
 
-MODEL = "model"
-STREAM_OPTIONS = "stream_options"
-DOCUMENTS = "documents"
+MODEL: Final = "model"
+STREAM_OPTIONS: Final = "stream_options"
+DOCUMENTS: Final = "documents"
 
 
 async def in_turns(step: Callable[[], bool]) -> None:

@@ -8,10 +8,12 @@ request before an engine had it, or without one, is noted where it is known.
 
 from __future__ import annotations
 
+from typing import Final
+
 from llm_provider.attempt_outcome import AttemptKind
 from querylake_api.requests.record import Outcome
 
-_NOTES: dict[AttemptKind, Outcome] = {
+_NOTES: Final[dict[AttemptKind, Outcome]] = {
     "answered": "success",
     "completed": "success",
     # The client has the answer, and the engine says that it is all.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from llm_provider.engine_errors import (
     JsonObject,
@@ -31,18 +31,18 @@ from querylake_api.inference.errors import (
 )
 
 # QueryLake's own key was refused, or a proxy between us wants one.
-CREDENTIALS = (401, 403, 407)
+CREDENTIALS: Final = (401, 403, 407)
 
-_GENERATION_FAILED = 424
+_GENERATION_FAILED: Final = 424
 """How TGI says that it failed while it generated: no fault of the caller's."""
 
-_MAX_TEXT = 1000
-_MAX_RETRY_AFTER = 60
+_MAX_TEXT: Final = 1000
+_MAX_RETRY_AFTER: Final = 60
 """Seconds. OpenAI's clients take a longer one for none and come back after a second."""
 
-_TITLE = re.compile(rb"<title>\s*([^<]{1,200}?)\s*</title>", re.IGNORECASE)
-_NO_MODEL = ("not found", "not exist", "not a valid model", "invalid model", "unknown model")
-_NO_ROUTE = ("not found", "file not found", "page not found", "no route", "404")
+_TITLE: Final = re.compile(rb"<title>\s*([^<]{1,200}?)\s*</title>", re.IGNORECASE)
+_NO_MODEL: Final = ("not found", "not exist", "not a valid model", "invalid model", "unknown model")
+_NO_ROUTE: Final = ("not found", "file not found", "page not found", "no route", "404")
 
 
 class PassedOn(ApiError):

@@ -7,7 +7,7 @@ One of four readers of an `AttemptOutcome`; see `llm_provider.attempt_outcome`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from llm_provider.attempt_outcome import AttemptKind
 
@@ -16,7 +16,7 @@ Retry = Literal["never", "untouched", "touched", "elsewhere"]
 have died on it, so it is dangerous, and one more may have it. `elsewhere`: the engine was the wrong
 one, which is no fault of the request: every other may have it, whatever budget is left."""
 
-_RETRIES: dict[AttemptKind, Retry] = {
+_RETRIES: Final[dict[AttemptKind, Retry]] = {
     "busy": "untouched",
     "overloaded": "untouched",
     "unreachable": "untouched",

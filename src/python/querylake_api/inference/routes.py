@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from llm_provider.errors import ProviderError
 from querylake_api.error_responses.delivery import send_error
@@ -36,7 +37,7 @@ from querylake_api.requests.identity import RequestIdentity
 from querylake_api.requests.record import CLIENT_CLOSED, ResponseEnding, Workload
 from querylake_api.settings import GENERATION, ServerSettings
 
-ENDPOINTS = (
+ENDPOINTS: Final = (
     Endpoint("/v1/chat/completions", "/chat/completions", "chat", True, True),
     Endpoint("/v1/completions", "/completions", "completions", True, True, inputs="prompt"),
     Endpoint("/v1/responses", "/responses", "responses", True, protocol=RESPONSES),

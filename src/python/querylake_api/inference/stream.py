@@ -9,6 +9,7 @@ understood. Nothing is gained by passing on half an event: no client can read it
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from llm_provider.attempt_outcome import COMPLETED, AttemptKind, AttemptOutcome
 from llm_provider.engine_errors import status_of
@@ -35,7 +36,7 @@ from querylake_api.inference.protocols import Observer
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.record import Progress, ResponseContent, ResponseEnding
 
-_KINDS: dict[Ending, AttemptKind] = {
+_KINDS: Final[dict[Ending, AttemptKind]] = {
     "complete": "completed",
     "unfinished": "unfinished",
     "malformed": "unreadable",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 from querylake_api.keys.errors import (
     expired_key,
@@ -20,7 +21,7 @@ from querylake_api.persistence.errors import DatabaseUnavailable
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-MAX_KEY_LENGTH = 512
+MAX_KEY_LENGTH: Final = 512
 """Characters of a value that is taken for a key. Ours have 51, and other systems' have fewer than
 this; whoever sends more gets 401 before it is hashed, which costs time in proportion."""
 

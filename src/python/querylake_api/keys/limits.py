@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
-UNLIMITED = 0
+UNLIMITED: Final = 0
 """What says that there is no limit, where None says that the default holds."""
 
 
@@ -44,4 +45,4 @@ class Limits:
         return bool(self.requests_per_minute or self.tokens_per_minute or self.concurrency)
 
 
-LIMIT_NAMES = tuple(field.name for field in fields(Limits))
+LIMIT_NAMES: Final = tuple(field.name for field in fields(Limits))

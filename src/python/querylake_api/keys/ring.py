@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Final
 
 from querylake_api.event_loop.background import pause
 from querylake_api.keys.models import ApiKey
@@ -18,7 +19,7 @@ POLL_SECONDS = 0.75
 """How old the ring may be while the database answers and says nothing of a change: a revocation
 must work within a second."""
 
-MISS_SECONDS = 0.05
+MISS_SECONDS: Final = 0.05
 """Least time between two looks at the database on behalf of unknown keys."""
 
 LOOK_UP_SECONDS = 3.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from typing import Final
 
 try:
     # The same hash without OpenSSL, whose way to it leads over so much code that, at the beginning
@@ -16,8 +17,8 @@ except ImportError:  # it goes by another name from Python 3.12 on
 
 from querylake_api.requests.redaction import KEY_PREFIX
 
-ALPHABET = string.digits + string.ascii_letters
-LENGTH = 48
+ALPHABET: Final = string.digits + string.ascii_letters
+LENGTH: Final = 48
 """48 characters of 62 kinds are 285 bits: guessing is hopeless, so a fast hash is safe."""
 
 

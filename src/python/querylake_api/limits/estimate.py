@@ -10,23 +10,31 @@ request asks for at most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-BYTES_OF_TOKEN = 4
+BYTES_OF_TOKEN: Final = 4
 """English text has about four for each token; other scripts have more of both."""
 
-ANSWER_TOKENS = 256
+ANSWER_TOKENS: Final = 256
 """For an answer whose length the request leaves to the engine."""
 
-MEDIA_TOKENS = 1000
+MEDIA_TOKENS: Final = 1000
 """For an image or a sound, whose size in bytes says nothing."""
 
-STEP_PARTS = 10_000
+STEP_PARTS: Final = 10_000
 """Values that are looked at before others get their turn, where a request has so many."""
 
-_LONG = 2048
-_ANSWER_FIELDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_TEXT_FIELDS = ("messages", "prompt", "input", "query", "documents", "instructions", "system")
+_LONG: Final = 2048
+_ANSWER_FIELDS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_TEXT_FIELDS: Final = (
+    "messages",
+    "prompt",
+    "input",
+    "query",
+    "documents",
+    "instructions",
+    "system",
+)
 
 
 def estimated_tokens(request: Mapping[str, Any], *, generates: bool) -> int:

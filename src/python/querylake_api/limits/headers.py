@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Final
 
 from querylake_api.keys.limits import Limits
 from querylake_api.limits.table import Row
@@ -16,12 +17,12 @@ from querylake_api.limits.window import SlidingWindow
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
-_REQUESTS = (
+_REQUESTS: Final = (
     b"x-ratelimit-limit-requests",
     b"x-ratelimit-remaining-requests",
     b"x-ratelimit-reset-requests",
 )
-_TOKENS = (
+_TOKENS: Final = (
     b"x-ratelimit-limit-tokens",
     b"x-ratelimit-remaining-tokens",
     b"x-ratelimit-reset-tokens",

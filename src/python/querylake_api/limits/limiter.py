@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import Final
 
 from querylake_api.errors import ApiError
 from querylake_api.keys.limits import Limits
@@ -17,7 +18,7 @@ from querylake_api.limits.table import LimitsTable, Row
 from querylake_api.requests.disconnect import ClientLeft
 from querylake_api.requests.record import ResponseContent, ResponseEnding
 
-_NO_LEASE = NoLease()
+_NO_LEASE: Final = NoLease()
 
 
 class Admission:

@@ -24,35 +24,36 @@ import mmap
 import os
 import time
 from pathlib import Path
+from typing import Final
 
 from querylake_api.limits.errors import LimitsTableUnusable
 from querylake_api.limits.window import CELLS, SlidingWindow
 from querylake_api.workers.allocation import allocate
 from querylake_api.workers.worker import MAX_WORKERS, Worker
 
-FORM = 2
+FORM: Final = 2
 """Changed whenever the layout is, and part of the file's name: versions do not meet in one file."""
 
-BUCKETS = 1024
-ROWS_OF_BUCKET = 64
-ROWS = BUCKETS * ROWS_OF_BUCKET
-ROW_CELLS = 2 + 2 * CELLS
+BUCKETS: Final = 1024
+ROWS_OF_BUCKET: Final = 64
+ROWS: Final = BUCKETS * ROWS_OF_BUCKET
+ROW_CELLS: Final = 2 + 2 * CELLS
 """32-bit cells: the key's tag, and a window each for requests and tokens."""
 
-_COLUMNS_AT = ROWS * ROW_CELLS * 4
-_COLUMNS_END = _COLUMNS_AT + ROWS * MAX_WORKERS * 2
-_BYTES = _COLUMNS_END + 2
-_MOST = 2**16 - 1
-_EMPTY_COLUMN = memoryview(bytes(ROWS * 2)).cast("H")
+_COLUMNS_AT: Final = ROWS * ROW_CELLS * 4
+_COLUMNS_END: Final = _COLUMNS_AT + ROWS * MAX_WORKERS * 2
+_BYTES: Final = _COLUMNS_END + 2
+_MOST: Final = 2**16 - 1
+_EMPTY_COLUMN: Final = memoryview(bytes(ROWS * 2)).cast("H")
 
 Tag = tuple[int, int]
 """64 bits of a key's hash, besides those that name its bucket."""
 
-ARRIVAL_SECONDS = 0.05
+ARRIVAL_SECONDS: Final = 0.05
 """What a process waits when it comes to others. One that believed itself alone spends microseconds
 between looking around and being done; if it is stopped just there, one count may be lost."""
 
-CHECK_SECONDS = 0.1
+CHECK_SECONDS: Final = 0.1
 """Least time between two questions whether another process still lives."""
 
 

@@ -13,18 +13,20 @@ must keep others from the same cells meanwhile.
 
 from __future__ import annotations
 
-WINDOW_SECONDS = 60
-SLOTS = WINDOW_SECONDS + 1
+from typing import Final
+
+WINDOW_SECONDS: Final = 60
+SLOTS: Final = WINDOW_SECONDS + 1
 """The slots that a window can touch: it begins within the first and ends within the last."""
 
-CELLS = SLOTS + 2
+CELLS: Final = SLOTS + 2
 """The slot that was current at the last look, the sum of all slots, and the slots."""
 
 Cells = memoryview
 """Of format `I`."""
 
-_ZEROS = memoryview(bytes(4 * SLOTS)).cast("I")
-_MOST = 2**32 - 1
+_ZEROS: Final = memoryview(bytes(4 * SLOTS)).cast("I")
+_MOST: Final = 2**32 - 1
 
 
 class SlidingWindow:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import orjson
 
@@ -12,9 +13,9 @@ from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.logs import timestamp
 from querylake_api.requests.record import RequestRecord
 
-MAX_LOGGED_PATH = 200
+MAX_LOGGED_PATH: Final = 200
 
-_SILENT_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+_SILENT_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines; their successes are no news."""
 
 

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import orjson
 
@@ -25,7 +25,7 @@ BATCH_SECONDS = 0.02
 IDLE_LOOKS = 50
 """The thread looks so often in vain before it has to be woken."""
 
-MAX_LATER = 1000
+MAX_LATER: Final = 1000
 """Lines that wait for being made, at most."""
 
 Later = Callable[[], bytes]

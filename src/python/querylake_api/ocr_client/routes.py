@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from typing import Final
 from urllib.parse import parse_qs
 
 from llm_provider.errors import ProviderError
@@ -35,14 +36,14 @@ from querylake_api.requests.record import (
     Workload,
 )
 
-OWNER = "x-querylake-owner"
+OWNER: Final = "x-querylake-owner"
 """Tells the service whose documents these are. It believes those who have its key."""
 
-_BACKLOG_BYTES = 1024 * 1024
+_BACKLOG_BYTES: Final = 1024 * 1024
 """Of an upload that the service is slow to take, in memory; the rest is in a file meanwhile."""
 
-_UPLOAD_HEADERS = (b"content-type", b"content-length", b"x-ocr-password")
-_PARAMETERS = {
+_UPLOAD_HEADERS: Final = (b"content-type", b"content-length", b"x-ocr-password")
+_PARAMETERS: Final = {
     "GET": ("limit",),
     # Of a document that is the whole body: what a form has as fields beside its file.
     "POST": ("pages", "text_layer", "dpi", "format", "file_name"),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from querylake_api.http_server.asgi import Scope
 from querylake_api.http_server.exchange import Exchange
@@ -17,19 +18,19 @@ from querylake_api.requests.errors import (
     too_much_text,
 )
 
-_SMALL = 100_000
+_SMALL: Final = 100_000
 """Bytes of JSON that take some milliseconds at most, whatever they are."""
 
-_SLICE = 1024 * 1024
+_SLICE: Final = 1024 * 1024
 """Bytes that are looked at before others get their turn."""
 
-_MARKS = (b",", b":", b"[", b"{")
+_MARKS: Final = (b",", b":", b"[", b"{")
 """What stands before nearly every value or name."""
 
-_DENSE_ESCAPES = 32
+_DENSE_ESCAPES: Final = 32
 """Bytes to each escape; with more escapes, text takes twice as long to parse."""
 
-MAX_DENSE_BYTES = 8 * 1024 * 1024
+MAX_DENSE_BYTES: Final = 8 * 1024 * 1024
 """Bytes of text that holds many escapes or more than ASCII: millions of tokens, more than models
 read. Files in base64 are none of it."""
 

@@ -10,16 +10,17 @@ mergeable quantile sketch with relative-error guarantees", PVLDB 12(12), 2019, s
 from __future__ import annotations
 
 import math
+from typing import Final
 
-RELATIVE_ERROR = 0.05
+RELATIVE_ERROR: Final = 0.05
 """Of any quantile. It takes at most 157 buckets; a stream at a steady pace fills a handful."""
 
-SHORTEST = 1e-4
-LONGEST = 600.0
+SHORTEST: Final = 1e-4
+LONGEST: Final = 600.0
 """Seconds; what lies outside counts as this long."""
 
-_GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-_PER_BUCKET = 1 / math.log(_GROWTH)
+_GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_PER_BUCKET: Final = 1 / math.log(_GROWTH)
 
 
 class Gaps:
@@ -68,8 +69,10 @@ def _bucket(seconds: float) -> int:
     return math.ceil(math.log(bounded) * _PER_BUCKET)
 
 
-_FIRST = _bucket(SHORTEST)
-_MIDDLES = [2 * _GROWTH**bucket / (_GROWTH + 1) for bucket in range(_FIRST, _bucket(LONGEST) + 1)]
+_FIRST: Final = _bucket(SHORTEST)
+_MIDDLES: Final = [
+    2 * _GROWTH**bucket / (_GROWTH + 1) for bucket in range(_FIRST, _bucket(LONGEST) + 1)
+]
 
 
 def _middle(bucket: int) -> float:

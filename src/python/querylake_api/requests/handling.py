@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Final
 
 from querylake_api.http_server.exchange import Exchange
 from querylake_api.requests.dialect import Dialect
@@ -20,9 +21,9 @@ from querylake_api.requests.record import (
     Workload,
 )
 
-_NO_ENGINE = EngineAttempts()
-_NO_CONTENT = ResponseContent()
-_UNKNOWN = ResponseEnding(0, "server_error")
+_NO_ENGINE: Final = EngineAttempts()
+_NO_CONTENT: Final = ResponseContent()
+_UNKNOWN: Final = ResponseEnding(0, "server_error")
 
 
 class Handling(ABC):

@@ -13,7 +13,7 @@ from typing import Final
 from querylake_api.requests.redaction import looks_like_key
 from querylake_api.requests.trace_context import Trace
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 # Plain classes with `Final` attributes here and in `record`: what makes frozen dataclasses would
 # not be compiled, and sets each attribute by a call.

@@ -26,7 +26,7 @@ Outcome = Literal[
     "shutdown",
 ]
 
-CLIENT_CLOSED = 499
+CLIENT_CLOSED: Final = 499
 """Status for the log when the client left before there was one, as nginx writes it."""
 
 

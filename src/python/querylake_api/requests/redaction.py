@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-KEY_PREFIX = "sk-"
+KEY_PREFIX: Final = "sk-"
 """What every key begins with."""
 
 # Longer than words that happen to begin so, shorter than any key that is one.
-_SHAPE = re.compile(KEY_PREFIX + r"[A-Za-z0-9_-]{20,}")
+_SHAPE: Final = re.compile(KEY_PREFIX + r"[A-Za-z0-9_-]{20,}")
 
 
 def looks_like_key(text: str) -> bool:

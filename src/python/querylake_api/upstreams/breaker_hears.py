@@ -9,13 +9,13 @@ needed say nothing of its health.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from llm_provider.attempt_outcome import AttemptKind, AttemptOutcome
 
 EngineVerdict = Literal["well", "failed", "unknown"]
 
-_VERDICTS: dict[AttemptKind, EngineVerdict] = {
+_VERDICTS: Final[dict[AttemptKind, EngineVerdict]] = {
     "answered": "well",
     "completed": "well",
     "unfinished": "well",

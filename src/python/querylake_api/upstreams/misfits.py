@@ -9,9 +9,10 @@ does not have, as long as another replica takes requests, and asked again after 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
 
 _log = logging.getLogger(__name__)
 

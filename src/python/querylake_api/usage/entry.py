@@ -8,13 +8,14 @@ import os
 import time
 from collections.abc import Iterator
 from itertools import count
+from typing import Final
 
 import orjson
 
 from querylake_api.requests.identity import RequestIdentity
 from querylake_api.requests.record import EngineAttempts, RequestRecord, Workload
 
-_AT_ONCE = 64
+_AT_ONCE: Final = 64
 
 
 class EntryIds:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_HEAD = 10
+_HEAD: Final = 10
 """Bytes before the payload."""
 
-_SPACE = ord(" ")
+_SPACE: Final = ord(" ")
 
 
 class Kind(IntEnum):
@@ -29,7 +29,7 @@ class Kind(IntEnum):
     """A request has ended."""
 
 
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS: Final = {kind.value: kind for kind in Kind}
 
 
 class Frame(NamedTuple):

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from querylake_api.observability.metrics import Metrics
 from querylake_api.persistence.database import Database
@@ -22,20 +23,20 @@ from querylake_api.usage.orphans import Orphan, Portion, orphans, portions
 from querylake_api.usage.spool import Segment, Spool
 from querylake_api.usage.tail import read_ends
 
-SHIP_SECONDS = 1.0
+SHIP_SECONDS: Final = 1.0
 """Between two looks for new records."""
 
-LONGEST_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS: Final = 15.0
 """Between two attempts while the database is away."""
 
-ORPHAN_SECONDS = 10.0
+ORPHAN_SECONDS: Final = 10.0
 """Between two looks for what dead processes have left."""
 
-LAST_SECONDS = 5.0
+LAST_SECONDS: Final = 5.0
 """How long the last records may take to reach the database when the process ends."""
 
-BATCH_ENTRIES = 1000
-REPEAT_SECONDS = 30.0
+BATCH_ENTRIES: Final = 1000
+REPEAT_SECONDS: Final = 30.0
 """A trouble that lasts is told again this often."""
 
 _log = logging.getLogger(__name__)

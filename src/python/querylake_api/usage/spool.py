@@ -26,15 +26,16 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from querylake_api.usage.errors import SpoolUnusable
 from querylake_api.usage.frames import Kind, encode, payload_of
 from querylake_api.workers.allocation import allocate
 
-SEGMENT_BYTES = 4 * 1024 * 1024
+SEGMENT_BYTES: Final = 4 * 1024 * 1024
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_FLAGS_KEPT = os.O_RDWR | os.O_CLOEXEC
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_FLAGS_KEPT: Final = os.O_RDWR | os.O_CLOEXEC
 
 
 @dataclass(slots=True)

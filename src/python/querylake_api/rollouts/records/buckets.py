@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Final
 
-BUCKETS = 10_000
+BUCKETS: Final = 10_000
 
 
 def bucket(salt: str, unit: str) -> int:

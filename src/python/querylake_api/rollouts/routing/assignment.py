@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from querylake_api.inference.catalog import Model
 from querylake_api.keys.models import ApiKey
@@ -14,7 +15,7 @@ from querylake_api.rollouts.records.buckets import bucket
 from querylake_api.rollouts.records.split import Split
 from querylake_api.settings import Role
 
-MAX_REMEMBERED = 20_000
+MAX_REMEMBERED: Final = 20_000
 """Keys whose bucket is kept, for each rollout."""
 
 

@@ -8,27 +8,27 @@ and what the breaker hears are other questions.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from querylake_api.requests.record import RequestRecord, Workload
 from querylake_api.settings import Role
 from rollout_statistics.outcomes import Ending, Kind
 from rollout_statistics.running_quantile import bucket_of
 
-_BANDS = (2_000, 16_000, 128_000)
+_BANDS: Final = (2_000, 16_000, 128_000)
 """Edges between sizes of requests, in bytes. Tokens would not do: only a success has them, and what
 follows from the outcome must not decide whom it is compared with."""
 
-_QUEUE = frozenset({"queue_full", "queue_timeout"})
+_QUEUE: Final = frozenset({"queue_full", "queue_timeout"})
 """Each stack has a queue of its own, so a slow one refuses more."""
 
-_ENGINES_WORD = frozenset({"rejected_by_engine", "not_offered_by_engine"})
+_ENGINES_WORD: Final = frozenset({"rejected_by_engine", "not_offered_by_engine"})
 
-_FAILURES = frozenset({"upstream_error", "truncated", "in_band_error"})
+_FAILURES: Final = frozenset({"upstream_error", "truncated", "in_band_error"})
 
-_TOOLS = frozenset({"tool_calls", "function_call", "tool_use"})
-_STOPS = frozenset({"stop", "end_turn", "stop_sequence"})
-_CUT = frozenset({"length", "max_tokens"})
+_TOOLS: Final = frozenset({"tool_calls", "function_call", "tool_use"})
+_STOPS: Final = frozenset({"stop", "end_turn", "stop_sequence"})
+_CUT: Final = frozenset({"length", "max_tokens"})
 
 
 def kind_of(record: RequestRecord, key: str) -> Kind | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from querylake_api.requests.identity import RequestIdentity
 from querylake_api.requests.record import Progress, RequestRecord, Workload
@@ -22,7 +23,7 @@ from querylake_api.rollouts.routing.outcome_kind import kind_of, waiting
 from querylake_api.settings import Role
 from rollout_statistics.outcomes import WAITING_MARKS, Kind
 
-MAX_KINDS = 20_000
+MAX_KINDS: Final = 20_000
 """Distinct kinds of outcome kept until the next flush. Later ones go uncounted, in both arms."""
 
 

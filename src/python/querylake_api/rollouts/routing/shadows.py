@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Final
 
 from llm_provider.errors import ProviderError
 from querylake_api.error_responses.delivery import send_error
@@ -31,7 +32,7 @@ from querylake_api.rollouts.routing.assignment import RolloutAssignment, about
 from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
 from querylake_api.settings import Role
 
-MAX_COPIES = 16
+MAX_COPIES: Final = 16
 """Copies under way at once, in each worker; beyond that, requests are not copied."""
 
 _log = logging.getLogger(__name__)
