@@ -24,33 +24,54 @@ OTHER: Final = "(other)"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
+class _Tally:
+    """Requests that had one field since they were last added up."""
+
+    __slots__ = ("labels", "times")
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        self.times = 0
+
+
 class FieldCensus:
     """Counts the top-level fields of requests.
 
     Args:
         counter: of a process, by route, model and field; a machine's is the sum over its processes.
+            Each count there hashes three texts, so it gets them when it is read, and not before.
     """
 
     def __init__(self, counter: Counter) -> None:
-        self._values: dict[Labels, float] = counter.values
-        self._known: dict[tuple[str, str], dict[str, Labels]] = {}
+        self._counter = counter
+        self._tallies: dict[tuple[str, str], dict[str, _Tally]] = {}
+        counter.settle = self.settle
 
     def note(self, route: str, model: str, names: Iterable[str]) -> None:
         """Count the fields of one request."""
-        known = self._known.get((route, model))
+        known = self._tallies.get((route, model))
         if known is None:
-            known = self._known[(route, model)] = {}
-        values = self._values
+            known = self._tallies[(route, model)] = {}
         # What has more fields than are told apart is no request that anybody means.
         for name in islice(names, MAX_FIELDS):
-            labels = known.get(name)
-            if labels is None:
-                labels = self._admitted(known, route, model, name)
-            values[labels] = values.get(labels, 0.0) + 1.0
+            tally = known.get(name)
+            if tally is None:
+                tally = self._admitted(known, route, model, name)
+            tally.times += 1
 
-    def _admitted(self, known: dict[str, Labels], route: str, model: str, name: str) -> Labels:
-        """Return the labels that a new name counts under, and keep them if there is room."""
+    def settle(self) -> None:
+        """Add the counts since the last time to the counter."""
+        for known in self._tallies.values():
+            for tally in known.values():
+                if tally.times:
+                    self._counter.add(tally.labels, tally.times)
+                    tally.times = 0
+
+    def _admitted(self, known: dict[str, _Tally], route: str, model: str, name: str) -> _Tally:
+        """Return what a new name counts under, and keep it if there is room."""
         if len(known) >= MAX_FIELDS or not _NAME.fullmatch(name):
-            return (route, model, OTHER)
-        labels = known[name] = (route, model, name)
-        return labels
+            name = OTHER
+        tally = known.get(name)
+        if tally is None:
+            tally = known[name] = _Tally((route, model, name))
+        return tally

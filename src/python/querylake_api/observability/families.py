@@ -23,9 +23,12 @@ class Counter:
 
     Args:
         exposed: whether Prometheus is told; what callers name would be too many series for it.
+
+    Attributes:
+        settle: adds what is counted elsewhere to `values`, before they are read; None for nothing.
     """
 
-    __slots__ = ("exposed", "help", "labels", "name", "values")
+    __slots__ = ("exposed", "help", "labels", "name", "settle", "values")
 
     def __init__(
         self, name: str, help: str, labels: Sequence[str] = (), *, exposed: bool = True
@@ -34,7 +37,14 @@ class Counter:
         self.exposed = exposed
         self.help = help
         self.labels = tuple(labels)
+        self.settle: Callable[[], None] | None = None
         self.values: dict[Labels, float] = {}
+
+    def current(self) -> dict[Labels, float]:
+        """Return everything that was counted so far."""
+        if self.settle is not None:
+            self.settle()
+        return self.values
 
     def add(self, labels: Labels = (), amount: float = 1) -> None:
         """Count."""

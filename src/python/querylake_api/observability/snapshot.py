@@ -36,7 +36,7 @@ class Snapshot:
     ) -> Snapshot:
         """Return the numbers of this process, now."""
         return cls(
-            {family.name: dict(family.values) for family in counters},
+            {family.name: dict(family.current()) for family in counters},
             {
                 family.name: {labels: list(cell) for labels, cell in family.values.items()}
                 for family in histograms

@@ -58,6 +58,7 @@ class LastingComponents:
     authenticator: Authenticator
     metrics: Metrics
     observer: Observer
+    census: FieldCensus
     journal: Journal
     rollouts: Rollouts
     parity: Parity
@@ -178,7 +179,7 @@ async def running_generation(
             catalog=catalog,
             limiter=limiter,
             dispatcher=observing,
-            census=FieldCensus(lasting.metrics.request_fields),
+            census=lasting.census,
             server=settings.server,
         )
         ocr_routes = OcrRoutes(

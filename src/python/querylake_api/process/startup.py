@@ -16,6 +16,7 @@ from querylake_api.error_responses.schema import ERROR_RESPONSES
 from querylake_api.event_loop.background import in_background
 from querylake_api.health.endpoints import router as health_router
 from querylake_api.health.front_page import router as front_page_router
+from querylake_api.inference.census import FieldCensus
 from querylake_api.inference.endpoints import admin_router as contract_router
 from querylake_api.inference.endpoints import router as models_router
 from querylake_api.inference.openapi import document_inference_routes
@@ -114,6 +115,7 @@ async def running_application(
             authenticator=Authenticator(ring),
             metrics=metrics,
             observer=observer,
+            census=FieldCensus(metrics.request_fields),
             journal=ledger,
             rollouts=rollouts,
             parity=parity,
