@@ -149,6 +149,11 @@ class HeadReader:
         # Of fields. A tuple whose type is told is taken apart and made again wherever it is passed.
         self._fields: dict[bytes, Any] = {}
 
+    @property
+    def lines_kept(self) -> int:
+        """How many lines need not be read when they come again."""
+        return len(self._request_lines) + len(self._fields)
+
     def read(self, head: bytes) -> RequestHead:
         """Return what a head says.
 
