@@ -1,8 +1,8 @@
-"""`/`: what this is, and where to go on, for people and for clients that ask there first."""
+"""`/`: the console for a browser, and for programs where things are."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
@@ -22,16 +22,14 @@ class FrontPage(BaseModel):
     version: str = VERSION
     base_url: str
     docs: str = "/docs"
+    console: str = "/ui"
     rollouts: str = "/ui/rollouts"
 
 
-@router.get("/")
-async def front_page(request: Request) -> FrontPage:
-    """Say what this is, and where to go on."""
+@router.get("/", response_model=FrontPage)
+async def front_page(request: Request, response: Response) -> FrontPage | RedirectResponse:
+    """Lead browsers to the console, and tell programs where things are."""
+    response.headers["vary"] = "Accept"
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/ui", headers={"vary": "Accept"})
     return FrontPage(base_url=f"{str(request.base_url).rstrip('/')}/v1")
-
-
-@router.get("/ui", include_in_schema=False)
-async def first_page() -> RedirectResponse:
-    """Lead on to the page that there is."""
-    return RedirectResponse("/ui/rollouts")

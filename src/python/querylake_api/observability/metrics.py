@@ -167,9 +167,16 @@ class Metrics:
 
     async def totals(self, counter: Counter) -> dict[Labels, float]:
         """Return what all processes of the machine have counted."""
-        mine = self._snapshot()
-        merged = await asyncio.to_thread(self._merged, mine)
-        return merged.counters.get(counter.name, {})
+        return (await self.merged()).counters.get(counter.name, {})
+
+    async def merged(self) -> Snapshot:
+        """Return the numbers of all processes of the machine."""
+        return await asyncio.to_thread(self._merged, self._snapshot())
+
+    @property
+    def first_token_bounds(self) -> tuple[float, ...]:
+        """The upper bounds of the buckets for times to the first token, in seconds."""
+        return self._first_token.bounds
 
     async def follow(self) -> None:
         """Leave the numbers for the others, every second, until cancelled."""

@@ -14,6 +14,7 @@ from querylake_api.inference.catalog import Catalog
 from querylake_api.inference.dispatch import BalancingDispatcher
 from querylake_api.keys.authentication import Authenticator
 from querylake_api.keys.service import KeyService
+from querylake_api.observability.history import TrafficHistory
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.parity.service import Parity
@@ -45,6 +46,7 @@ class Components:
     dispatcher: BalancingDispatcher
     readiness: Readiness
     metrics: Metrics
+    history: TrafficHistory
     usage: UsageRepository
     observer: Observer
     rollouts: Rollouts

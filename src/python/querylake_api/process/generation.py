@@ -24,6 +24,7 @@ from querylake_api.keys.ring import KeyRing
 from querylake_api.keys.service import KeyService
 from querylake_api.limits.limiter import Limiter
 from querylake_api.limits.table import LimitsTable
+from querylake_api.observability.history import TrafficHistory
 from querylake_api.observability.metrics import Metrics
 from querylake_api.observability.observer import Observer
 from querylake_api.ocr_client.places import covers
@@ -57,6 +58,7 @@ class LastingComponents:
     limits: LimitsTable
     authenticator: Authenticator
     metrics: Metrics
+    history: TrafficHistory
     observer: Observer
     census: FieldCensus
     journal: Journal
@@ -166,6 +168,7 @@ async def running_generation(
             dispatcher=dispatcher,
             readiness=Readiness(lasting.database, catalog, upstreams, ocr),
             metrics=lasting.metrics,
+            history=lasting.history,
             usage=UsageRepository(lasting.database),
             observer=lasting.observer,
             rollouts=rollouts,

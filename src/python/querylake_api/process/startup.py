@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from querylake_api.configuration.endpoints import router as config_router
 from querylake_api.configuration.loading import Configuration
 from querylake_api.configuration.reloading import Reloader
+from querylake_api.console.endpoints import console_router
+from querylake_api.console.pages import router as pages_router
 from querylake_api.error_responses.schema import ERROR_RESPONSES
 from querylake_api.event_loop.background import in_background
 from querylake_api.health.endpoints import router as health_router
@@ -26,6 +28,7 @@ from querylake_api.keys.repository import KeyRepository
 from querylake_api.keys.ring import KeyRing
 from querylake_api.limits.table import LimitsTable
 from querylake_api.observability.access_log import AccessLog
+from querylake_api.observability.history import TrafficHistory
 from querylake_api.observability.log_writer import LogWriter
 from querylake_api.observability.observer import Observer
 from querylake_api.observability.running import running_metrics
@@ -43,8 +46,8 @@ from querylake_api.requests.record import RecordSink
 from querylake_api.rollouts.control.rollouts import Rollouts
 from querylake_api.rollouts.endpoints import router as rollouts_router
 from querylake_api.rollouts.metrics import watch_rollouts
-from querylake_api.rollouts.ui.endpoints import router as rollouts_page_router
 from querylake_api.upstreams.endpoints import router as upstreams_router
+from querylake_api.usage.endpoints import own_router as own_usage_router
 from querylake_api.usage.endpoints import router as usage_router
 from querylake_api.usage.running import running_ledger
 from querylake_api.workers.worker import claim_worker
@@ -82,6 +85,8 @@ async def running_application(
         await ring.refresh()
         await stack.enter_async_context(in_background({"the look at keys": ring.follow}))
         metrics = await stack.enter_async_context(running_metrics(worker.state, worker.index))
+        history = TrafficHistory(metrics, worker.state)
+        await stack.enter_async_context(in_background({"the traffic history": history.follow}))
         parity = Parity(database, metrics)
         rollouts = Rollouts(database, worker.state, parity.judges)
         ledger = await stack.enter_async_context(
@@ -114,6 +119,7 @@ async def running_application(
             limits=limits,
             authenticator=Authenticator(ring),
             metrics=metrics,
+            history=history,
             observer=observer,
             census=FieldCensus(metrics.request_fields),
             journal=ledger,
@@ -136,6 +142,8 @@ def _documented_application() -> FastAPI:
     app = FastAPI(
         title="QueryLake",
         version=VERSION,
+        # With the renderer that is shipped: see `console.pages`.
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         # As on the hot routes: whoever forgets the header means JSON.
@@ -150,7 +158,9 @@ def _documented_application() -> FastAPI:
         rollouts_router,
         parity_router,
         usage_router,
-        rollouts_page_router,
+        own_usage_router,
+        console_router(),
+        pages_router,
         config_router,
         health_router,
         front_page_router,

@@ -1,16 +1,17 @@
-"""`/admin/usage`: sums and records of the ledger."""
+"""`/admin/usage`: sums and records of the ledger. `/v1/usage`: a key's own sums."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from querylake_api.errors import invalid_request
-from querylake_api.keys.dependencies import AdminKey, AdminRoute
+from querylake_api.keys.dependencies import AdminKey, AdminRoute, InferenceKey
 from querylake_api.persistence.text import StorableText
-from querylake_api.process.components import ComponentsDep
+from querylake_api.process.components import Components, ComponentsDep
 from querylake_api.usage.question import (
     DEFAULT_DAYS,
     EARLIEST,
@@ -30,6 +31,7 @@ from querylake_api.usage.schemas import (
 )
 
 router = APIRouter(prefix="/admin/usage", tags=["usage"], route_class=AdminRoute)
+own_router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
 _From = Annotated[
     datetime | None,
@@ -71,6 +73,9 @@ def _selection(
 
 
 _Selected = Annotated[Selection, Depends(_selection)]
+_GroupBy = Annotated[
+    list[Dimension] | None, Query(description="May be repeated; none gives the total.")
+]
 
 
 @router.get("")
@@ -78,11 +83,27 @@ async def usage(
     components: ComponentsDep,
     _: AdminKey,
     selection: _Selected,
-    group_by: Annotated[
-        list[Dimension] | None, Query(description="May be repeated; none gives the total.")
-    ] = None,
+    group_by: _GroupBy = None,
 ) -> Usage:
     """Return requests, tokens and latencies, summed for each group."""
+    return await _usage(components, selection, group_by)
+
+
+@own_router.get("")
+async def own_usage(
+    components: ComponentsDep,
+    key: InferenceKey,
+    start: _From = None,
+    end: _To = None,
+    group_by: _GroupBy = None,
+) -> Usage:
+    """Return what the key of this request has used, summed for each group."""
+    return await _usage(components, replace(_selection(start, end), key=key.id), group_by)
+
+
+async def _usage(
+    components: Components, selection: Selection, group_by: list[Dimension] | None
+) -> Usage:
     dimensions = list(dict.fromkeys(group_by or []))
     rows = await components.usage.totals(selection, dimensions)
     return Usage(

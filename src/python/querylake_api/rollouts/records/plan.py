@@ -83,6 +83,7 @@ class RolloutPlan(BaseModel):
 
     Attributes:
         model: its id or an alias.
+        title: what tells it from other rollouts of the model, for people.
         steps: in order, each with a larger share than the one before.
         allow: ids of keys that always get the candidate.
         deny: ids of keys that never do; the deny list is looked at first.
@@ -112,6 +113,7 @@ class RolloutPlan(BaseModel):
     )
 
     model: Annotated[str, Field(min_length=1), AfterValidator(without_nul)]
+    title: Annotated[str, Field(max_length=100), AfterValidator(without_nul)] = ""
     steps: Annotated[
         tuple[Step, ...],
         Field(max_length=20, json_schema_extra={"minItems": 1}),

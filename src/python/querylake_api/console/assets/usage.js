@@ -1,0 +1,1 @@
+function UsagePage() { return html`<h1 tabindex="-1">Usage</h1>`; }

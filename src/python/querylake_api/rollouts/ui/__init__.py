@@ -1,1 +1,0 @@
-"""The operator's page for rollouts: static files, no build step, nothing from the network."""
