@@ -140,8 +140,9 @@ async def test_probes_and_people_find_something(tmp_path: Path, database_url: st
         front = (await client.get("/")).json()
         assert (front["name"], front["docs"]) == ("QueryLake", "/docs")
         assert front["base_url"] == f"{engines.api.url}/v1"
-        led = await client.get("/ui")
-        assert (led.status_code, led.headers["location"]) == (307, "/ui/rollouts")
+        led = await client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
+        assert (led.status_code, led.headers["location"]) == (307, "/ui")
+        assert "<title>QueryLake" in (await client.get("/ui")).text
 
 
 async def test_a_key_is_made_without_a_content_type(tmp_path: Path, database_url: str) -> None:

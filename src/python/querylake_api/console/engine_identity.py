@@ -67,13 +67,15 @@ class EngineIdentities:
                 and time.monotonic() - answer.at < ASK_AGAIN_SECONDS
             )
             if not fresh:
-                task = asyncio.create_task(self._ask(configs[facts.name], facts.restarts))
-                self._asking[facts.name] = task
-                task.add_done_callback(lambda _, name=facts.name: self._asking.pop(name, None))
+                asking = self._ask(configs[facts.name], facts.restarts)
+                self._asking[facts.name] = asyncio.create_task(asking)
 
     async def _ask(self, config: UpstreamConfig, restarts: int) -> None:
-        identity = await identify(config)
-        self._answers[config.name] = _Answer(identity, restarts, time.monotonic())
+        try:
+            identity = await identify(config)
+            self._answers[config.name] = _Answer(identity, restarts, time.monotonic())
+        finally:
+            del self._asking[config.name]
 
 
 async def identify(config: UpstreamConfig) -> EngineIdentity:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from querylake_api.console.schemas import GateState
 from querylake_api.process.components import Components
-from querylake_api.rollouts.endpoints import gates_of
+from querylake_api.rollouts.control.gates import Gates
 
 CACHE_SECONDS = 30.0
 
@@ -41,8 +41,9 @@ class RecentGates:
 
 
 async def _checked(components: Components) -> GateState:
-    command = components.configuration.settings.rollouts.gates_command
-    evidence = await gates_of(components).evidence()
+    configuration = components.configuration
+    command = configuration.settings.rollouts.gates_command
+    evidence = await Gates(command, configuration.folder).evidence()
     return GateState(
         configured=bool(command),
         command=command,

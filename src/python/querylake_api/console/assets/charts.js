@@ -17,20 +17,23 @@ function Chart({ label, times, series, format }) {
     return () => scheme.removeEventListener("change", changed);
   }, []);
   useEffect(() => {
+    // The reference is taken away before the observer is.
+    const place = element.current;
     const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     plot.current = new uPlot({
-      width: element.current.clientWidth || 300,
+      width: place.clientWidth || 300,
       height: 150,
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1e-3) * 1.15] } },
+      // At least ten minutes wide, so that the first points do not stand alone.
+      scales: { x: { range: (_, low, high) => [Math.min(low, high - 600), high] }, y: { range: (_, low, high) => [0, Math.max(high || 0, 1e-3) * 1.15] } },
       axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
       series: [{}, ...series.map((each) => ({
         label: each.label, stroke: colour(each.colour), width: 2, points: { show: times.length < 3, size: 6 }, spanGaps: false,
       }))],
-    }, [times, ...series.map((each) => each.values)], element.current);
-    const size = new ResizeObserver(() => plot.current.setSize({ width: element.current.clientWidth, height: 150 }));
-    size.observe(element.current);
+    }, [times, ...series.map((each) => each.values)], place);
+    const size = new ResizeObserver(() => plot.current.setSize({ width: place.clientWidth, height: 150 }));
+    size.observe(place);
     return () => {
       size.disconnect();
       plot.current.destroy();

@@ -116,7 +116,7 @@ function EngineState({ engine }) {
   const tone = well ? "good" : engine.in_rotation && engine.breaker !== "open" ? "wait" : "bad";
   const exit = engine.last_exit;
   return html`<${Badge} tone=${tone}>${engine.condition}<//> <span class="hint">since ${moment(engine.since)}</span>
-    <div>${capital(engine.detail)}</div>
+    <div>${engine.condition === "up" ? `Health probe: ${engine.detail}` : capital(engine.detail)}</div>
     ${engine.breaker !== "closed" && html`<div>Circuit breaker ${words(engine.breaker)}.</div>`}
     ${!well && engine.last_error && html`<div class="hint">Last error, ${moment(engine.last_error_at)}: ${engine.last_error}</div>`}
     ${engine.restarts > 0 && html`<div class="hint">${plural(engine.restarts, "restart")}, last seen ${moment(engine.last_restart_at)}</div>`}

@@ -18,7 +18,6 @@ function App() {
   const [waiting, setWaiting] = useState(Boolean(storedKey()));
 
   async function signIn() {
-    setWaiting(true);
     try {
       setSession(await request("/ui/session"));
       setMessage("");
@@ -53,6 +52,9 @@ function SignIn({ message, signIn }) {
   function submit(event) {
     event.preventDefault();
     sessionStorage.setItem(KEY, field.current.value.trim());
+    // Empty at once: a key that was refused is not mended but pasted again.
+    field.current.value = "";
+    field.current.focus();
     signIn();
   }
   return html`<main class="sign-in"><form id="login" class="card" onSubmit=${submit}>
