@@ -15,13 +15,13 @@ from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import NoWayBack, SchemaOutdated, SchemaTooNew
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.persistence.migrate import go_back, migrate, newest_revision, require_schema
-from querylake_api.usage.models import UsageRow
+from querylake_api.usage.table import usage_records
 from querylake_api_testing.databases import TestPostgres
 
 
 async def test_migrations_make_what_the_mapped_classes_declare(database_url: str) -> None:
     tables = ApiKeyRow.metadata
-    assert UsageRow.__tablename__ in tables.tables
+    assert usage_records.name in tables.tables
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection)

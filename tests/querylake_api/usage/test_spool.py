@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from querylake_api.usage.entry import EntryIds, begin_entry, end_entry, id_of
 from querylake_api.usage.frames import Frame, Kind, decode, encode
 from querylake_api.usage.orphans import Orphan, orphans, portions
+from querylake_api.usage.record import UsageRecord
 from querylake_api.usage.spool import Spool
 from querylake_api.usage.tail import read_ends
 from querylake_api_testing.finished_requests import finished_request
@@ -294,3 +295,8 @@ def test_an_entry_begins_with_its_id() -> None:
     entry_id = EntryIds().next()
     begin = begin_entry(entry_id, RECORD.identity, RECORD.workload, RECORD.engines)
     assert id_of(begin) == id_of(end_entry(entry_id, RECORD)) == entry_id
+
+
+def test_an_entry_has_every_field_of_the_record_and_no_other() -> None:
+    entry = json.loads(end_entry(EntryIds().next(), RECORD))
+    assert set(entry) == set(UsageRecord.model_fields)

@@ -23,8 +23,9 @@ from querylake_api.configuration.loading import load_configuration
 from querylake_api.persistence.database import open_database
 from querylake_api.persistence.migrate import require_schema
 from querylake_api.usage.question import DEFAULT_DAYS, Dimension, Place, Selection, period
+from querylake_api.usage.record import UsageRecord
 from querylake_api.usage.repository import UsageRepository
-from querylake_api.usage.schemas import MAX_PAGE, UsageGroup, UsageRecord
+from querylake_api.usage.schemas import MAX_PAGE, UsageGroup
 
 UNBOUNDED = 400
 """Columns to assume where there is no terminal."""

@@ -22,11 +22,11 @@ from querylake_api.usage.question import (
     is_in_calendar,
     period,
 )
+from querylake_api.usage.record import UsageRecord
 from querylake_api.usage.schemas import (
     MAX_PAGE,
     Usage,
     UsageGroup,
-    UsageRecord,
     UsageRecordPage,
 )
 

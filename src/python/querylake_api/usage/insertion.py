@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Column, DateTime, Dialect, Integer, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError
 
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import DatabaseUnavailable
-
-_COLUMNS = (
-    *("began_at", "request_id", "route", "key_id", "model", "upstream", "assigned_stack", "stack"),
-    *("streamed", "attempts", "status", "outcome", "error_code", "ending", "prompt_tokens"),
-    *("completion_tokens", "content_chunks", "queued_seconds", "first_token_seconds"),
-    *("gap_p95_seconds", "seconds"),
-)
+from querylake_api.usage.table import usage_records
 
 _MOST_TOKENS = 2**63 - 1
 """What the columns hold. Requests of an engine that reports more count all the same."""
 
+_DIALECT: Final[Dialect] = registry.load("postgresql.asyncpg")()
 
-def _bounded(column: str) -> str:
-    # Not least(), which would make a bound of a count that is not known.
-    return (
-        f"CAST(CASE WHEN {column} > {_MOST_TOKENS} THEN {_MOST_TOKENS} ELSE {column} END AS bigint)"
-    )
+
+def _sent_as(column: Column[Any]) -> str:
+    """Return the type that a value has in an entry."""
+    if isinstance(column.type, DateTime):
+        return "float8"  # Unix seconds
+    return "numeric" if isinstance(column.type, BigInteger) else column.type.compile(_DIALECT)
+
+
+def _stored(column: Column[Any]) -> str:
+    """Return what becomes of a value of an entry."""
+    name = column.name
+    if isinstance(column.type, DateTime):
+        return f"to_timestamp({name})"
+    if isinstance(column.type, BigInteger):
+        # Not least(), which would make a bound of a count that is not known.
+        bounded = f"CASE WHEN {name} > {_MOST_TOKENS} THEN {_MOST_TOKENS} ELSE {name} END"
+        return f"CAST({bounded} AS bigint)"
+    if isinstance(column.type, Integer) and not column.nullable:
+        return f"coalesce({name}, 0)"  # a request that was lost has counted nothing
+    return name
+
+
+def _listed(say: Callable[[Column[Any]], str]) -> str:
+    return ", ".join(say(column) for column in usage_records.columns)
 
 
 # The entries travel as they are, and PostgreSQL reads them: nothing here looks into them.
@@ -34,22 +51,12 @@ def _bounded(column: str) -> str:
 # the place of the record that was made for want of it, whichever comes first.
 _INSERT = text(f"""
     WITH written AS (
-        INSERT INTO usage_records (id, {", ".join(_COLUMNS)})
-        SELECT DISTINCT ON (id)
-            id, to_timestamp(began_at), request_id, route, key_id, model, upstream, assigned_stack,
-            stack, streamed, attempts, status, outcome, error_code, ending,
-            {_bounded("prompt_tokens")}, {_bounded("completion_tokens")},
-            coalesce(content_chunks, 0), queued_seconds, first_token_seconds, gap_p95_seconds,
-            seconds
-        FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS entry (
-            id uuid, began_at float8, request_id text, route text, key_id text, model text,
-            upstream text, assigned_stack text, stack text, streamed boolean, attempts integer,
-            status integer, outcome text, error_code text, ending text, prompt_tokens numeric,
-            completion_tokens numeric, content_chunks integer, queued_seconds float8,
-            first_token_seconds float8, gap_p95_seconds float8, seconds float8
-        )
+        INSERT INTO usage_records ({_listed(lambda column: column.name)})
+        SELECT DISTINCT ON (id) {_listed(_stored)}
+        FROM jsonb_to_recordset(CAST(:entries AS jsonb))
+            AS entry ({_listed(lambda column: f"{column.name} {_sent_as(column)}")})
         ON CONFLICT (id) DO UPDATE
-        SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
+        SET {_listed(lambda column: f"{column.name} = excluded.{column.name}")}
         WHERE usage_records.outcome = 'lost_in_crash'
         RETURNING 1
     )

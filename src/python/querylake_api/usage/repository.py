@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, case, delete, func, select, tuple_
 
 from querylake_api.persistence.database import Database
-from querylake_api.usage.models import UsageRow
 from querylake_api.usage.question import Dimension, Place, Selection
+from querylake_api.usage.table import usage_records
 
 PRUNE_ROWS = 10_000
 """Deleted in one transaction at most, so that no statement takes long."""
 
+_RECORD: Final = usage_records.c
+
 _COLUMNS: dict[Dimension, ColumnElement[Any]] = {
-    Dimension.KEY: UsageRow.key_id.expression,
-    Dimension.MODEL: UsageRow.model.expression,
-    Dimension.UPSTREAM: UsageRow.upstream.expression,
-    Dimension.STACK: UsageRow.stack.expression,
-    Dimension.OUTCOME: UsageRow.outcome.expression,
-    Dimension.ROUTE: UsageRow.route.expression,
-    Dimension.HOUR: func.date_trunc("hour", UsageRow.began_at, "UTC"),
-    Dimension.DAY: func.date_trunc("day", UsageRow.began_at, "UTC"),
+    Dimension.KEY: _RECORD.key_id,
+    Dimension.MODEL: _RECORD.model,
+    Dimension.UPSTREAM: _RECORD.upstream,
+    Dimension.STACK: _RECORD.stack,
+    Dimension.OUTCOME: _RECORD.outcome,
+    Dimension.ROUTE: _RECORD.route,
+    Dimension.HOUR: func.date_trunc("hour", _RECORD.began_at, "UTC"),
+    Dimension.DAY: func.date_trunc("day", _RECORD.began_at, "UTC"),
 }
 
-_SERVED = UsageRow.outcome.in_(("success", "client_error", "client_abort"))
+_SERVED = _RECORD.outcome.in_(("success", "client_error", "client_abort"))
 """Outcomes that no engine and no server is to blame for."""
 
 
@@ -51,22 +53,22 @@ class UsageRepository:
         self, selection: Selection, *, limit: int, after: Place | None
     ) -> list[dict[str, Any]]:
         """Return records, newest first, that come after a place."""
-        query = _selected(select(*UsageRow.__table__.columns), selection)
-        query = query.order_by(UsageRow.began_at.desc(), UsageRow.id.desc()).limit(limit)
+        query = _selected(select(*_RECORD), selection)
+        query = query.order_by(_RECORD.began_at.desc(), _RECORD.id.desc()).limit(limit)
         if after is not None:
-            place = tuple_(UsageRow.began_at, UsageRow.id)
+            place = tuple_(_RECORD.began_at, _RECORD.id)
             query = query.where(place < (after.began_at, after.id))
         async with self._database.begin() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def prune(self, before: datetime) -> int:
         """Delete the records of requests that began before a moment, and return how many."""
-        oldest = select(UsageRow.id).where(UsageRow.began_at < before).limit(PRUNE_ROWS)
+        oldest = select(_RECORD.id).where(_RECORD.began_at < before).limit(PRUNE_ROWS)
         total = 0
         while True:
             async with self._database.begin() as connection:
                 result = await connection.execute(
-                    delete(UsageRow).where(UsageRow.id.in_(oldest.scalar_subquery()))
+                    delete(usage_records).where(_RECORD.id.in_(oldest.scalar_subquery()))
                 )
             total += result.rowcount
             if result.rowcount < PRUNE_ROWS:
@@ -74,30 +76,30 @@ class UsageRepository:
 
 
 def _measures() -> list[ColumnElement[Any]]:
-    first_token = UsageRow.first_token_seconds
-    untold = UsageRow.completion_tokens.is_(None) & (UsageRow.content_chunks > 0)
+    first_token = _RECORD.first_token_seconds
+    untold = _RECORD.completion_tokens.is_(None) & (_RECORD.content_chunks > 0)
     return [
         func.count().label("requests"),
         func.count(case((~_SERVED, 1))).label("failures"),
-        func.coalesce(func.sum(UsageRow.prompt_tokens), 0).label("prompt_tokens"),
-        func.coalesce(func.sum(UsageRow.completion_tokens), 0).label("completion_tokens"),
-        func.coalesce(func.sum(case((untold, UsageRow.content_chunks))), 0).label(
+        func.coalesce(func.sum(_RECORD.prompt_tokens), 0).label("prompt_tokens"),
+        func.coalesce(func.sum(_RECORD.completion_tokens), 0).label("completion_tokens"),
+        func.coalesce(func.sum(case((untold, _RECORD.content_chunks))), 0).label(
             "uncounted_chunks"
         ),
         func.percentile_cont(0.5).within_group(first_token).label("first_token_p50"),
         func.percentile_cont(0.95).within_group(first_token).label("first_token_p95"),
-        func.percentile_cont(0.95).within_group(UsageRow.seconds).label("seconds_p95"),
+        func.percentile_cont(0.95).within_group(_RECORD.seconds).label("seconds_p95"),
     ]
 
 
 def _selected(query: Select[Any], selection: Selection) -> Select[Any]:
-    query = query.where(UsageRow.began_at >= selection.start, UsageRow.began_at < selection.end)
+    query = query.where(_RECORD.began_at >= selection.start, _RECORD.began_at < selection.end)
     for column, wanted in (
-        (UsageRow.key_id, selection.key),
-        (UsageRow.model, selection.model),
-        (UsageRow.upstream, selection.upstream),
-        (UsageRow.stack, selection.stack),
-        (UsageRow.outcome, selection.outcome),
+        (_RECORD.key_id, selection.key),
+        (_RECORD.model, selection.model),
+        (_RECORD.upstream, selection.upstream),
+        (_RECORD.stack, selection.stack),
+        (_RECORD.outcome, selection.outcome),
     ):
         if wanted is not None:
             query = query.where(column == wanted)

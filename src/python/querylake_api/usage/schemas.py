@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from pydantic import BaseModel
 
 from querylake_api.usage.question import Dimension
+from querylake_api.usage.record import UsageRecord
 
 MAX_PAGE = 1000
 
@@ -53,33 +53,6 @@ class Usage(BaseModel):
     end: datetime
     group_by: list[Dimension]
     data: list[UsageGroup]
-
-
-class UsageRecord(BaseModel):
-    """One request. `outcome` is `lost_in_crash` if its process was killed before it ended."""
-
-    id: UUID
-    began_at: datetime
-    request_id: str
-    route: str
-    key_id: str
-    model: str
-    upstream: str
-    assigned_stack: str
-    stack: str
-    streamed: bool
-    attempts: int
-    status: int
-    outcome: str
-    error_code: str | None
-    ending: str | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    content_chunks: int
-    queued_seconds: float
-    first_token_seconds: float | None
-    gap_p95_seconds: float | None
-    seconds: float | None
 
 
 class UsageRecordPage(BaseModel):
