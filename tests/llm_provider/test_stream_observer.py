@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from llm_provider.engine_errors import error_in
 from llm_provider.errors import EventTooLarge
-from llm_provider.stream_observer import DONE, StreamObserver
+from llm_provider.observer import DONE
+from llm_provider.stream_observer import StreamObserver
 
 _CHUNK = (
     b'{"id":"chatcmpl-9fc0","object":"chat.completion.chunk","created":1795422355,"model":"smol"'

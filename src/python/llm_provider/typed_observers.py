@@ -8,104 +8,46 @@ https://docs.anthropic.com/en/docs/build-with-claude/streaming
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 from llm_provider.engine_errors import error_in_event
-from llm_provider.json_text import read_json
+from llm_provider.observer import Observer
 from llm_provider.provider import JsonObject
-from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES, EventSplitter, data_of
-from llm_provider.stream_observer import DONE, Ending
+from llm_provider.sse import DEFAULT_MAX_EVENT_BYTES
 
 
-class _TypedObserver(ABC):
-    """Fed a stream as it passes, in any pieces; never changes it and never raises on its content.
+class _TypedObserver(Observer):
+    """Observes events that say their type; arguments and attributes are those of every observer."""
 
-    Args:
-        upstream: named in errors.
-        max_event_bytes: the size of an event at most.
-
-    Attributes:
-        content_chunks: events that carried something the model made.
-        text: what the last of them brought, if it was text.
-        usage: the last token usage that was reported.
-        finish_reason: why the answer ends, in the protocol's word; None until it is known.
-        in_band_error: the first error that came as an event, as the engine wrote it.
-        done: the event that ends an answer was seen.
-        finished: it was told why the answer ends, whether the end itself was seen or not.
-        malformed: events whose data is no JSON object.
-    """
-
-    __slots__ = (
-        "_splitter",
-        "content_chunks",
-        "done",
-        "finish_reason",
-        "finished",
-        "in_band_error",
-        "malformed",
-        "text",
-        "usage",
-    )
+    __slots__ = ("_finished", "_reason")
 
     def __init__(
         self, upstream: str = "", *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES
     ) -> None:
-        self._splitter = EventSplitter(upstream, max_event_bytes=max_event_bytes)
-        self.content_chunks = 0
-        self.text = ""
-        self.usage: JsonObject | None = None
-        self.in_band_error: JsonObject | None = None
-        self.done = False
-        self.finished = False
-        self.finish_reason: str | None = None
-        self.malformed = 0
-
-    def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes of the stream.
-
-        Raises:
-            EventTooLarge: an event does not end within the limit.
-        """
-        for block in self._splitter.feed(chunk):
-            self.see(block)
-
-    def see(self, block: bytes) -> None:
-        """Look at one block, as `sse.EventSplitter` cuts them."""
-        data = data_of(block)
-        if data is not None and data.strip() != DONE:
-            self._observe(data)
+        super().__init__(upstream, max_event_bytes=max_event_bytes)
+        self._finished = False
+        self._reason: str | None = None
 
     @property
-    def truncated(self) -> bool:
-        """Whether, if nothing more comes, the answer lacks its end."""
-        return not self.done
+    def finished(self) -> bool:
+        """Whether it was told why the response ends, whether the end itself was seen or not."""
+        return self._finished
 
     @property
-    def ending(self) -> Ending:
-        """How the stream ended, if nothing more comes."""
-        if self.in_band_error is not None:
-            return "in_band_error"
-        if self.truncated:
-            return "truncated"
-        return "malformed" if self.malformed else "complete"
+    def finish_reason(self) -> str | None:
+        """Why the response ends, in the protocol's word; None until it is known."""
+        return self._reason
 
-    def _observe(self, data: bytes) -> None:
-        try:
-            document = read_json(data)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            self.malformed += 1
-            return
+    def _observe_event(self, document: JsonObject, data: bytes) -> None:
         kind = document.get("type")
         if isinstance(kind, str):
-            self._observe_event(kind, document)
+            self._observe_typed(kind, document)
         if self.in_band_error is None:
             self.in_band_error = error_in_event(document)
 
     @abstractmethod
-    def _observe_event(self, kind: str, document: JsonObject) -> None:
+    def _observe_typed(self, kind: str, document: JsonObject) -> None:
         """Take note of an event of a type."""
 
 
@@ -114,13 +56,13 @@ class ResponsesObserver(_TypedObserver):
 
     __slots__ = ()
 
-    def _observe_event(self, kind: str, document: JsonObject) -> None:
+    def _observe_typed(self, kind: str, document: JsonObject) -> None:
         if kind.endswith(".delta"):
             self.content_chunks += 1
             self.text = _text(document.get("delta"))
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
-            self.done = self.finished = True
-            self.finish_reason = kind.removeprefix("response.")
+            self.done = self._finished = True
+            self._reason = kind.removeprefix("response.")
             response = document.get("response")
             if not isinstance(response, dict):
                 return
@@ -134,7 +76,7 @@ class MessagesObserver(_TypedObserver):
 
     __slots__ = ()
 
-    def _observe_event(self, kind: str, document: JsonObject) -> None:
+    def _observe_typed(self, kind: str, document: JsonObject) -> None:
         if kind == "content_block_delta":
             self.content_chunks += 1
             made = document.get("delta")
@@ -149,8 +91,8 @@ class MessagesObserver(_TypedObserver):
             delta = document.get("delta")
             reason = delta.get("stop_reason") if isinstance(delta, dict) else None
             if isinstance(reason, str) and reason:
-                self.finished = True
-                self.finish_reason = reason
+                self._finished = True
+                self._reason = reason
         elif kind == "message_stop":
             self.done = True
 

@@ -11,9 +11,9 @@ from llm_provider.byte_search import holds
 from llm_provider.engine_errors import JsonObject, error_in, error_in_event, status_of
 from llm_provider.errors import AnswerUnfit, StreamEmpty, StreamInterrupted
 from llm_provider.json_text import read_json
+from llm_provider.observer import DONE
 from llm_provider.provider import Relay
 from llm_provider.sse import BYTE_ORDER_MARK, EventSplitter, data_of
-from llm_provider.stream_observer import DONE
 from querylake_api.inference.catalog import Target
 from querylake_api.inference.compression import is_compressed, without_compression
 from querylake_api.inference.large_answer import LARGE_BYTES, brief_refusal, overview

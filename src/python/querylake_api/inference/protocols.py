@@ -4,41 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from llm_provider.provider import JsonObject
-from llm_provider.stream_observer import Ending, StreamObserver
+from llm_provider.observer import Observer
+from llm_provider.stream_observer import StreamObserver
 from llm_provider.typed_observers import MessagesObserver, ResponsesObserver
 from querylake_api.requests.dialect import Dialect
-
-
-class Observer(Protocol):
-    """What `llm_provider.stream_observer` and `typed_observers` have in common."""
-
-    content_chunks: int
-    text: str
-    usage: JsonObject | None
-    in_band_error: JsonObject | None
-    done: bool
-
-    @property
-    def finished(self) -> bool:
-        """Whether it was told why the answer ends."""
-        ...
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the answer ends, in the protocol's word; None until it is known."""
-        ...
-
-    @property
-    def ending(self) -> Ending:
-        """How the stream ended, if nothing more comes."""
-        ...
-
-    def see(self, block: bytes) -> None:
-        """Look at one block of the stream, as `sse.EventSplitter` cuts them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from llm_provider.errors import ProviderError, StreamInterrupted
 from llm_provider.familiar_events import FamiliarEvents
 from llm_provider.json_text import read_json
 from llm_provider.model_rewrite import StreamModelRewriter
+from llm_provider.observer import DONE, Ending, Observer
 from llm_provider.provider import Drain, Relay
 from llm_provider.repetition import TextTail
 from llm_provider.sse import EventSplitter, data_of
-from llm_provider.stream_observer import DONE, Ending
 from llm_provider.stream_usage import is_usage_chunk
 from llm_provider.token_usage import token_usage
 from querylake_api.error_responses.dialects import error_event
@@ -32,7 +32,6 @@ from querylake_api.inference.delivery import Delivery
 from querylake_api.inference.errors import from_provider
 from querylake_api.inference.judgement import judge_error
 from querylake_api.inference.ledger_notes import ledger_notes
-from querylake_api.inference.protocols import Observer
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.record import Progress, ResponseContent, ResponseEnding
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, Protocol
 
-from llm_provider.stream_observer import Ending
+from llm_provider.observer import Ending
 from querylake_api.requests.gaps import Gaps
 from querylake_api.requests.identity import RequestIdentity
 

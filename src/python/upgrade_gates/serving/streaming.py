@@ -9,9 +9,9 @@ import orjson
 
 from llm_provider.engine_errors import error_in
 from llm_provider.errors import ProviderError
+from llm_provider.observer import DONE
 from llm_provider.openai_http import OpenAIHTTPProvider
 from llm_provider.sse import EventParser
-from llm_provider.stream_observer import DONE
 from upgrade_gates.evidence.statement import Verdict
 from upgrade_gates.serving.answer import chat_body
 from upgrade_gates.serving.conformance import CHAT, FINISH_REASONS, QUESTION, usage_problems
