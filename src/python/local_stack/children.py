@@ -8,11 +8,12 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bounded_process.output_lines import lines_of, open_pipe
 from local_stack import parent_death
 from local_stack.errors import ChildFailed
 from local_stack.layout import shown
@@ -22,7 +23,6 @@ TAIL_LINES = 30
 """How much of a program's output is kept to be shown if it fails."""
 
 _OUR_OWN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
-_MAX_LINE = 64 * 1024
 _LAST_OUTPUT_SECONDS = 0.5
 
 
@@ -90,8 +90,8 @@ class Child:
         log = LogFile(program.log)
         # Not asyncio's own pipes: with those, waiting for the end may also wait for whoever else
         # inherited them.
-        output, stderr = await _pipe()
-        result, stdout = await _pipe() if keep_result else (None, os.dup(stderr))
+        output, stderr = await open_pipe()
+        result, stdout = await open_pipe() if keep_result else (None, os.dup(stderr))
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
@@ -147,7 +147,7 @@ class Child:
 
     async def _read(self, output: asyncio.StreamReader) -> None:
         logging = True
-        async for line in _lines(output):
+        async for line in lines_of(output):
             text = line.decode("utf-8", "replace").rstrip("\r")
             self.tail.append(text)
             self._show(text)
@@ -170,27 +170,3 @@ def ending(code: int) -> str:
         return f"ended with exit code {code}"
     hint = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
     return f"was ended by signal {-code} ({signal.strsignal(-code)}){hint}"
-
-
-async def _pipe() -> tuple[asyncio.StreamReader, int]:
-    """Return a reader, and the descriptor that is to be written to and closed."""
-    read_end, write_end = os.pipe()
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
-    )
-    return reader, write_end
-
-
-async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines without their line feeds; one that is far too long comes in pieces."""
-    rest = b""
-    while chunk := await reader.read(_MAX_LINE):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-        if len(rest) > _MAX_LINE:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest

@@ -7,8 +7,9 @@ import os
 import re
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
+from bounded_process.output_lines import lines_of, open_pipe
 from vllm_runtime.engine_command import SECRET_VARIABLES, Engine
 from vllm_runtime.errors import EngineNotStarted
 from vllm_runtime.log_evidence import LogEvidence
@@ -17,7 +18,6 @@ from vllm_runtime.process_family import ProcessFamily
 _OWN_LOOKS = re.compile(r'"GET /(?:health|metrics|version|load) HTTP/1\.\d" 200')
 """Access log of our own looks: once a second it would push everything else out of the tail."""
 
-_MAX_LINE = 64 * 1024
 _LAST_OUTPUT_SECONDS = 0.5
 _REAPED_SECONDS = 10.0
 
@@ -60,7 +60,7 @@ class EngineProcess:
         """
         # Not asyncio's own pipe: with that, waiting for the end may also wait for orphans, which
         # have inherited it.
-        reader, writer = await _pipe()
+        reader, writer = await open_pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *engine.command,
@@ -99,7 +99,7 @@ class EngineProcess:
         return killed
 
     async def _read(self, output: asyncio.StreamReader) -> None:
-        async for line in _lines(output):
+        async for line in lines_of(output):
             text = line.decode("utf-8", "replace").rstrip("\r")
             if _OWN_LOOKS.search(text):
                 continue
@@ -107,27 +107,3 @@ class EngineProcess:
                 text = text.replace(secret, "***")
             self.log.feed(text, time.monotonic())
             self._show(text)
-
-
-async def _pipe() -> tuple[asyncio.StreamReader, int]:
-    """Return a reader, and the descriptor that is to be written to and closed."""
-    read_end, write_end = os.pipe()
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
-    )
-    return reader, write_end
-
-
-async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines without their line feeds; one that is far too long comes in pieces."""
-    rest = b""
-    while chunk := await reader.read(_MAX_LINE):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-        if len(rest) > _MAX_LINE:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
