@@ -42,12 +42,14 @@ class Page:
 
     Attributes:
         complaints: errors of scripts, and what the content security policy refused.
+        requests: the URL of everything that was asked for; `data:` is no request.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._numbers = itertools.count(1)
         self.complaints: list[str] = []
+        self.requests: list[str] = []
 
     async def call(self, method: str, **parameters: Any) -> Any:
         """Do something, and return the result."""
@@ -58,6 +60,10 @@ class Page:
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
+            if message.get("method") == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                if not url.startswith("data:"):
+                    self.requests.append(url)
             if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.complaints.append(json.dumps(message["params"])[:500])
 
@@ -131,7 +137,7 @@ async def browser_page(url: str, folder: Path) -> AsyncIterator[Page]:
             tab = next(each for each in tabs if each["type"] == "page")
             async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
                 page = Page(socket)
-                for domain in ("Page", "Runtime", "Log"):
+                for domain in ("Page", "Runtime", "Log", "Network"):
                     await page.call(f"{domain}.enable")
                 await page.call("Page.navigate", url=url)
                 yield page

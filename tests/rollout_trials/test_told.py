@@ -17,7 +17,7 @@ from rollout_trials.matrix import promise, trials
 from rollout_trials.trial import Result, Trial
 
 HEALTHY = Result(
-    trial=TRIALS[0],
+    trial=TRIALS[-1],
     end="promoted",
     sentence="Promoted: everything goes to the candidate.",
     seconds=31.2,

@@ -34,7 +34,7 @@ examples:
   ./querylake up --data-dir /srv/querylake     another database, other keys
 """
 _DEMO = """\
-Runs two real engines and 200 simulated users. Rolls out a healthy new stack, then faulty ones, and
+Runs two real engines and 200 simulated users. Rolls out faulty new stacks, then a healthy one, and
 explains what happened. Takes less than three minutes on two idle cores.
 """
 

@@ -1,4 +1,4 @@
-"""The demonstration: a healthy rollout is promoted, faulty ones are rolled back, in plain words."""
+"""The demonstration: faulty rollouts are rolled back, a healthy one is promoted, in plain words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ HEALTHY_STEPS = [{"percent": 50, "bake_seconds": 10}]
 FAULTY_STEPS = [{"percent": 50, "bake_seconds": 3600}]
 
 TRIALS = (
-    Trial("a healthy new stack", {"steps": HEALTHY_STEPS, "judging": JUDGING}, None),
     Trial(
         "20% of its answers are errors",
         {"steps": FAULTY_STEPS, "judging": JUDGING},
@@ -45,6 +44,8 @@ TRIALS = (
         {"steps": FAULTY_STEPS, "judging": JUDGING},
         "stalled",
     ),
+    # Last, since it stays promoted.
+    Trial("a healthy new stack", {"steps": HEALTHY_STEPS, "judging": JUDGING}, None),
 )
 
 
@@ -83,7 +84,10 @@ async def demo(
             f"{site.users.per_second:.1f} answers a second, a third of what one engine can do here."
         )
         console.print(_address(api))
-        results = [await _run(console, site, trial, place) for place, trial in _numbered(trials)]
+        results = [
+            await _run(console, site, trial, place, last=trial is trials[-1])
+            for place, trial in _numbered(trials)
+        ]
         console.print(summary(results))
         console.print(f"It took {time.monotonic() - began:.0f} s in all.")
         if stay:
@@ -101,7 +105,7 @@ def _numbered(trials: Sequence[Trial]) -> list[tuple[str, Trial]]:
     return [(f"{number} of {len(trials)}", trial) for number, trial in enumerate(trials, 1)]
 
 
-async def _run(console: Console, site: Site, trial: Trial, place: str) -> Result:
+async def _run(console: Console, site: Site, trial: Trial, place: str, *, last: bool) -> Result:
     console.print()
     console.rule(f"[bold]{place}: {trial.title}[/]", align="left")
     began = time.monotonic()
@@ -111,7 +115,8 @@ async def _run(console: Console, site: Site, trial: Trial, place: str) -> Result
         def show(rollout: Mapping[str, Any]) -> None:
             spinner.update(text=_progress(rollout, time.monotonic() - began))
 
-        result = await site.run(trial, show, f"{getpass.getuser()}, by demo-rollout")
+        promoter = f"{getpass.getuser()}, by demo-rollout"
+        result = await site.run(trial, show, promoter, last=last)
     for line in told(result):
         console.print(line)
     return result
@@ -158,7 +163,7 @@ def _introduction() -> Panel:
         "compares both stacks all the way, and decides by itself.\n"
         "Faults are put in on purpose: errors by a small proxy in front of the new engine, the "
         "others by killing or stopping its processes.",
-        title="A rollout, healthy and otherwise",
+        title="Rollouts, faulty and healthy",
         title_align="left",
     )
 

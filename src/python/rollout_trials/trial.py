@@ -101,19 +101,22 @@ class Site:
     new: Engine
     answer_seconds: float
 
-    async def run(self, trial: Trial, told: Callable[[Any], None], promoter: str) -> Result:
+    async def run(
+        self, trial: Trial, told: Callable[[Any], None], promoter: str, *, last: bool = False
+    ) -> Result:
         """Run a trial to its end, and leave both stacks healthy.
 
         Args:
             told: called with the rollout now and then.
             promoter: the person who answers for a promotion without evidence of the gates.
+            last: whether a promotion may stay, as no other trial needs the stable stack.
 
         Raises:
             TrialError: something that has to happen did not.
         """
         await until(lambda: self.api.engine_is_up("new"), 60, "the new engine is not in use")
         fault = trial.fault
-        plan = {"model": MODEL, **trial.plan}
+        plan = {"model": MODEL, "title": trial.title, **trial.plan}
         rollout = (await self.api.post("/rollouts", plan))["id"]
         if isinstance(fault, Sabotage):
             self.proxy.sabotage = fault
@@ -132,9 +135,10 @@ class Site:
         finally:
             self.proxy.sabotage = None
             await self.new.heal()
-        if decision["kind"] == "promoted":
+        if decision["kind"] == "promoted" and not last:
             await self.api.post(f"/rollouts/{rollout}/rollback", {"reason": "for the next trial"})
-        await self._quiet()
+        if not last:
+            await self._quiet()
         faults, unexplained = begun.faults_since(everything=not isinstance(fault, Sabotage))
         return Result(
             trial,

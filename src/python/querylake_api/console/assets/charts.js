@@ -1,5 +1,14 @@
 // Lines over time, drawn by uPlot.
 
+const LEAST_SECONDS = 600;
+
+/** Returns the columns of a plot, at least ten minutes wide, so that the first points do not stand alone. */
+function columns(times, series) {
+  const short = times.length && times.at(-1) - times[0] < LEAST_SECONDS;
+  const values = series.map((each) => (short ? [null, ...each.values] : each.values));
+  return [short ? [times.at(-1) - LEAST_SECONDS, ...times] : times, ...values];
+}
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
@@ -25,13 +34,12 @@ function Chart({ label, times, series, format }) {
       height: 150,
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
-      // At least ten minutes wide, so that the first points do not stand alone.
-      scales: { x: { range: (_, low, high) => [Math.min(low, high - 600), high] }, y: { range: (_, low, high) => [0, Math.max(high || 0, 1e-3) * 1.15] } },
+      scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1e-3) * 1.15] } },
       axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
       series: [{}, ...series.map((each) => ({
         label: each.label, stroke: colour(each.colour), width: 2, points: { show: times.length < 3, size: 6 }, spanGaps: false,
       }))],
-    }, [times, ...series.map((each) => each.values)], place);
+    }, columns(times, series), place);
     const size = new ResizeObserver(() => plot.current.setSize({ width: place.clientWidth, height: 150 }));
     size.observe(place);
     return () => {
@@ -39,7 +47,7 @@ function Chart({ label, times, series, format }) {
       plot.current.destroy();
     };
   }, [dark, times.length < 3]);
-  useEffect(() => { plot.current?.setData([times, ...series.map((each) => each.values)]); }, [times, series]);
+  useEffect(() => { plot.current?.setData(columns(times, series)); }, [times, series]);
   const last = series.map((each) => `${each.label} ${format(each.values.at(-1) ?? null)}`).join(", ");
   return html`<figure class="chart">
     <figcaption><b>${label}</b>

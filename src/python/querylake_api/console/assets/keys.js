@@ -92,13 +92,13 @@ function KeyForm({ of, onClose }) {
   const has = (scope) => (of ? of.scopes.includes(scope) : scope === "inference");
   return html`<${Dialog} id="key-form" title=${of ? `Change ${of.name}` : "Create a key"} onClose=${() => onClose()}>
     <form ref=${form} onSubmit=${submit}>
-      <${Field} id="key-name" label="Name" hint="(who or what it is for)"><input id="key-name" data-first required maxlength="100" autocomplete="off" value=${of?.name ?? ""} /><//>
+      <${Field} id="key-name" label="Name" hint="(who or what it is for)"><input id="key-name" data-first required maxlength="100" autocomplete="off" defaultValue=${of?.name ?? ""} /><//>
       <fieldset><legend>Opens</legend>
         <label><input id="scope-inference" type="checkbox" defaultChecked=${has("inference")} /> inference</label>
         <label><input id="scope-admin" type="checkbox" defaultChecked=${has("admin")} /> administration</label></fieldset>
-      <${Field} id="key-models" label="Models" hint="(separated by commas; empty: all)"><input id="key-models" autocomplete="off" value=${of?.models?.join(", ") ?? ""} /><//>
+      <${Field} id="key-models" label="Models" hint="(separated by commas; empty: all)"><input id="key-models" autocomplete="off" defaultValue=${of?.models?.join(", ") ?? ""} /><//>
       <${Field} id="key-days" label="Expires in days" hint=${of ? "(empty: as it is)" : "(empty: never)"}><input id="key-days" type="number" min="0.01" step="any" /><//>
-      <div class="two">${LIMITS.map(([name, label]) => html`<${Field} id=${`key-${name}`} label=${label}><input id=${`key-${name}`} type="number" min="0" placeholder="default" value=${of?.[name] ?? ""} /><//>`)}</div>
+      <div class="two">${LIMITS.map(([name, label]) => html`<${Field} id=${`key-${name}`} label=${label}><input id=${`key-${name}`} type="number" min="0" placeholder="default" defaultValue=${of?.[name] ?? ""} /><//>`)}</div>
       <p class="hint">Limits: empty means the configuration's default, 0 means no limit.</p>
       <p id="key-error" class="error" role="alert">${failure}</p>
       <div class="buttons"><button type="button" onClick=${() => onClose()}>Cancel</button>

@@ -127,7 +127,9 @@ function Chat({ apiKey }) {
   }
 
   if (models?.length === 0) return html`<${Empty}>This key may use no model that chats.<//>`;
-  const turns = [...messages, ...(draft || messages.length === 0 ? [{ role: "user", content: draft || "Hello!" }] : [])].filter((each) => each.content);
+  // What would be sent now; without a draft, what was sent last.
+  const last = messages.findLastIndex((each) => each.role === "user");
+  const turns = draft || last < 0 ? [...messages, { role: "user", content: draft || "Hello!" }] : messages.slice(0, last + 1);
   return html`<div class="playground">
     <section class="card chat">
       <ol id="messages" aria-live="polite" aria-busy=${busy}>${messages.map((each, index) => html`<li key=${index} class=${each.role}>

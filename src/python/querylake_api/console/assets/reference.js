@@ -1,3 +1,8 @@
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const followScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", followScheme);
+followScheme();
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#reference",

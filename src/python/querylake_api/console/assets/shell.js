@@ -79,7 +79,11 @@ function Console({ session, signOut }) {
     addEventListener("popstate", moved);
     return () => removeEventListener("popstate", moved);
   }, []);
-  useEffect(() => { document.title = `${title} · QueryLake`; }, [title]);
+  useEffect(() => {
+    document.title = `${title} · QueryLake`;
+    // On a narrow screen the links scroll sideways.
+    document.querySelector(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [title]);
 
   const go = (to) => (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
