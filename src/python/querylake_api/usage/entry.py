@@ -15,7 +15,7 @@ import orjson
 from querylake_api.requests.identity import RequestIdentity
 from querylake_api.requests.record import EngineAttempts, RequestRecord, Workload
 
-_AT_ONCE: Final = 64
+_LAST_DIGITS: Final = tuple(f"{number:02x}" for number in range(256))
 
 
 class EntryIds:
@@ -37,9 +37,11 @@ class EntryIds:
         return next(self._made)
 
     def _make(self) -> Iterator[str]:
-        # Many at a time, since to write one number costs as much as to write some.
-        for first in count(1, _AT_ONCE):
-            yield from [f"{self.source}{n:010x}" for n in range(first, first + _AT_ONCE)]
+        # Most of a number is written once for many.
+        for most in count():
+            begin = f"{self.source}{most:08x}"
+            for last in _LAST_DIGITS:
+                yield begin + last
 
 
 def begin_entry(

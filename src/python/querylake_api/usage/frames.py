@@ -63,12 +63,19 @@ def payload_of(line: bytes) -> bytes:
     return line[_HEAD:-1]
 
 
-def decode(content: bytes) -> Frames:
-    """Return every whole line, whatever else there is."""
+def decode(content: bytes, *, skipped: Kind | None = None) -> Frames:
+    """Return every whole line, whatever else there is.
+
+    Args:
+        skipped: lines that tell this are left out without a look at the rest of them.
+    """
+    mark = b"" if skipped is None else bytes((skipped,))
     taken = content.rfind(b"\n") + 1
     frames: list[Frame] = []
     damaged = 0
     for line in content[:taken].split(b"\n")[:-1]:
+        if mark and line.startswith(mark):
+            continue
         frame = _frame(line)
         if frame is not None:
             frames.append(frame)
