@@ -281,6 +281,13 @@ def test_holes_cost_the_lines_that_they_touch(
     assert not any(portion.damaged for portion in found)
 
 
+@given(frames=FRAMES, damage=st.sampled_from([b"", b"E0\n", b"B0\n"]))
+def test_lines_that_nobody_asks_for_are_left_out(frames: list[Frame], damage: bytes) -> None:
+    found = decode(written(frames) + damage, skipped=Kind.BEGIN)
+    assert found.frames == [frame for frame in frames if frame.kind is Kind.END]
+    assert found.damaged == damage.startswith(b"E")
+
+
 def test_ids_are_uuids_that_grow() -> None:
     first, second = EntryIds(), EntryIds()
     ids = [first.next() for _ in range(3)]
