@@ -47,6 +47,48 @@ def test_upright_lines_in_the_head_alone_part_the_columns_below(engine: RapidEng
     assert markdown_of(pdf(page), engine) == cells(*rows)
 
 
+@pytest.mark.parametrize("uprights", [(), (192,), (192, 332)])
+def test_white_space_parts_what_no_upright_line_does(
+    engine: RapidEngine, uprights: tuple[int, ...]
+) -> None:
+    page = "".join(rule(72, 700 - 20 * row, 432, 700 - 20 * row) for row in range(6))
+    page += "".join(rule(x, 700, x, 600) for x in (72, *uprights, 432))
+    rows = (
+        ("Town", "Ships", "Tonnes"),
+        ("Rorschach", "12", "3,400"),
+        ("Bregenz", "", "1,220"),
+        ("Lindau am See", "9", "880"),
+        ("Friedrichshafen", "31", "12,010"),
+    )
+    for number, row in enumerate(rows):
+        for x, shown in zip((80, 230, 350), row, strict=True):
+            page += text(x, 686 - 20 * number, shown, 10) if shown else ""
+    assert markdown_of(pdf(page), engine) == cells(*rows)
+
+
+def test_a_currency_sign_is_no_column(engine: RapidEngine) -> None:
+    page = "".join(rule(72, 700 - 20 * row, 332, 700 - 20 * row) for row in range(6))
+    page += "".join(rule(x, 700, x, 600) for x in (72, 192, 332))
+    rows = [("Item", "Price"), *((f"Part {number}", f"$ {number}1.20") for number in range(1, 5))]
+    for number, (item, price) in enumerate(rows):
+        page += text(80, 686 - 20 * number, item, 10)
+        sign, _, amount = price.rpartition(" ")
+        page += text(200, 686 - 20 * number, sign, 10) + text(280, 686 - 20 * number, amount, 10)
+    assert markdown_of(pdf(page), engine) == cells(*rows)
+
+
+def test_prose_in_a_box_with_rows_keeps_its_words_together(engine: RapidEngine) -> None:
+    page = "".join(rule(72, 700 - 60 * row, 432, 700 - 60 * row) for row in range(6))
+    page += "".join(rule(x, 700, x, 400) for x in (72, 162, 432))
+    rows = [("Step", "What is done"), *((f"Step {number}", prose(1)) for number in range(1, 5))]
+    for number, (step, what) in enumerate(rows):
+        page += text(80, 686 - 60 * number, step, 10)
+        words = what.split()
+        page += text(170, 686 - 60 * number, " ".join(words[:8]), 10)
+        page += text(170, 674 - 60 * number, " ".join(words[8:]), 10)
+    assert markdown_of(pdf(page), engine) == cells(*rows)
+
+
 def test_a_cell_that_spans_is_that_of_its_first_column(engine: RapidEngine) -> None:
     page = "".join(rule(72, y, 372, y) for y in (700, 680, 660, 640, 620))
     page += "".join(rule(x, 700, x, 620) for x in (72, 172, 372)) + rule(272, 680, 272, 620)
@@ -208,6 +250,11 @@ def test_a_title_is_no_page_number(engine: RapidEngine, title: str) -> None:
     assert markdown_of(content, engine) == f"# {title}\n\n{prose()}"
 
 
+def test_bold_letters_are_no_page_number(engine: RapidEngine) -> None:
+    content = pdf(text(72, 760, "LIV", 11, "F2") + paragraph(72, 600))
+    assert markdown_of(content, engine) == f"# LIV\n\n{prose()}"
+
+
 def test_the_only_text_of_a_page_is_no_page_number(engine: RapidEngine) -> None:
     assert markdown_of(pdf(text(300, 760, "4711")), engine) == "4711"
 
@@ -350,3 +397,17 @@ def test_a_number_that_ends_a_sentence_on_a_line_of_its_own_is_no_item(engine: R
         "- The default value of the priority is 50, and the maximum of it is 100.\n"
         "- The next item follows after it."
     )
+
+
+def test_letters_are_items_only_in_an_alphabet(engine: RapidEngine) -> None:
+    said = ("Q. Did you see the ship?", "A. Yes, I did, at nine.", "Q. Who was with you?")
+    page = "".join(text(72, 720 - 14 * number, line) for number, line in enumerate(said))
+    assert markdown_of(pdf(page), engine) == "\n\n".join(said)
+
+    items = ("A. The ship is sold.", "B. The crane is leased.", "C. The pier is mended.")
+    page = "".join(text(72, 720 - 14 * number, line) for number, line in enumerate(items))
+    assert markdown_of(pdf(page), engine) == "\n".join(f"- {item}" for item in items)
+
+    named = ("The report was written by the committee, whose head was", "J. Larsen of Bergen.")
+    page = "".join(text(72, 720 - 14 * number, line) for number, line in enumerate(named))
+    assert markdown_of(pdf(page), engine) == " ".join(named)

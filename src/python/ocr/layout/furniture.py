@@ -42,11 +42,18 @@ def page_furniture(blocks: Sequence[Block], page: Box) -> list[Block]:
             replace(block, type=zone, level=0)
             if (zone := _zone(block, page))
             and block.size <= _LARGER * body
-            and _NUMBER.fullmatch(block.text.strip())
+            and _is_page_number(block)
             else block
         )
         for block in blocks
     ]
+
+
+def _is_page_number(block: Block) -> bool:
+    """Return whether a block is a number of a page. Bold letters are a title: LIV, MIX."""
+    text = block.text.strip()
+    spelt = not any(character.isdigit() for character in text)
+    return bool(_NUMBER.fullmatch(text)) and not (spelt and block.bold)
 
 
 def running_furniture(pages: Sequence[tuple[Sequence[Block], Box]]) -> list[list[Block]]:

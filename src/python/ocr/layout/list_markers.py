@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 BULLETS = "•‣◦▪▫●○■□\u2013\u2014*·∙➢✓-"
 _MARKER = re.compile(
@@ -15,6 +16,28 @@ def marker_of(text: str) -> str:
     """Return the bullet or number that a line begins with, as printed; empty if there is none."""
     match = _MARKER.match(text) or _LETTER.match(text)
     return match.group() if match else ""
+
+
+def lone_letters(texts: Iterable[str]) -> frozenset[str]:
+    """Return the letters that lines begin with like items, and that stand in no alphabet.
+
+    "A." beside "B." is an item. "J." is somebody's first name; "Q." and "A." say who speaks.
+    """
+    letters = {
+        marker for text in texts if (marker := marker_of(text)) and _LETTER.fullmatch(marker)
+    }
+    return frozenset(
+        marker for marker in letters if not any(near in letters for near in _neighbours(marker))
+    )
+
+
+def _neighbours(marker: str) -> tuple[str, str]:
+    """Return what the items before and after have in place of a marker: "a)" and "c)" for "b)"."""
+    letter = marker.strip("().")
+    return (
+        marker.replace(letter, chr(ord(letter) - 1)),
+        marker.replace(letter, chr(ord(letter) + 1)),
+    )
 
 
 def is_marker(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ocr.direction import runs_from_right
@@ -18,7 +18,7 @@ from ocr.layout.headings import (
 )
 from ocr.layout.joining import ends_in_hyphen, joined
 from ocr.layout.lines import Line, confidence_of, usual_gap
-from ocr.layout.list_markers import BULLETS, marker_of
+from ocr.layout.list_markers import BULLETS, lone_letters, marker_of
 
 _MORE_SPACE = 0.4
 """Of the type's size: this much more than usual between two lines separates paragraphs."""
@@ -35,9 +35,43 @@ def blocks_of(lines: Sequence[Line], body: float) -> list[Block]:
         lines: from the top.
         body: the size of most of the page's type, in points.
     """
-    left = min((line.box.left for line in lines), default=0.0)
-    right = max((line.box.right for line in lines), default=0.0)
-    return [_block(paragraph, body, left, right) for paragraph in _paragraphs(lines, body)]
+    column = _Column.of(lines, body)
+    return [_block(paragraph, column) for paragraph in _paragraphs(lines, body)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What the lines of a column have in common.
+
+    Attributes:
+        left: where the first of them begins, in points.
+        right: where the last of them ends.
+        gap: the usual white space between two lines.
+        body: the size of most of the page's type.
+        lone: letters at the beginning of lines that are no items, such as "J." of a name.
+    """
+
+    left: float
+    right: float
+    gap: float
+    body: float
+    lone: frozenset[str]
+
+    @classmethod
+    def of(cls, lines: Sequence[Line], body: float) -> _Column:
+        """Return that of these lines."""
+        return cls(
+            left=min((line.box.left for line in lines), default=0.0),
+            right=max((line.box.right for line in lines), default=0.0),
+            gap=max(0.0, usual_gap(lines)),
+            body=body,
+            lone=lone_letters(line.text for line in lines),
+        )
+
+    def marker_of(self, text: str) -> str:
+        """Return the bullet, number or letter of an item; empty if a text is none."""
+        marker = marker_of(text)
+        return "" if marker in self.lone else marker
 
 
 def _paragraphs(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
@@ -57,12 +91,10 @@ def _mirrored(line: Line) -> Line:
 
 
 def _from_left(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
-    gap = max(0.0, usual_gap(lines))
-    left = min((line.box.left for line in lines), default=0.0)
-    right = max((line.box.right for line in lines), default=0.0)
+    column = _Column.of(lines, body)
     paragraph: list[Line] = []
     for line in lines:
-        if paragraph and _begins(paragraph, line, gap, body, left, right):
+        if paragraph and _begins(paragraph, line, column):
             yield paragraph
             paragraph = []
         paragraph.append(line)
@@ -70,41 +102,41 @@ def _from_left(lines: Sequence[Line], body: float) -> Iterator[list[Line]]:
         yield paragraph
 
 
-def _begins(
-    paragraph: Sequence[Line], line: Line, gap: float, body: float, left: float, right: float
-) -> bool:
+def _begins(paragraph: Sequence[Line], line: Line, column: _Column) -> bool:
     """Return whether a line is the first of another paragraph."""
     last = paragraph[-1]
     size = max(last.size, line.size)
     space = line.box.top - last.box.bottom
-    if space > gap + _MORE_SPACE * size or space < -size:
+    if space > column.gap + _MORE_SPACE * size or space < -size:
         return True
-    if _is_item(line) or leads_on(last.text) or line.bold != last.bold:
+    if _is_item(line, column) or leads_on(last.text) or line.bold != last.bold:
         return True
     ratio = size / max(min(last.size, line.size), 0.1)
     scanned = "ocr" in (line.source, last.source)
     if ratio > (OTHER_SIZE_SCANNED if scanned else OTHER_SIZE):
         return True
-    if _is_heading_size(last, body) != _is_heading_size(line, body):
+    if _is_heading_size(last, column.body) != _is_heading_size(line, column.body):
         return True
     indent = line.box.left - last.box.left
-    if marker_of(paragraph[0].text):
+    if column.marker_of(paragraph[0].text):
         # What hangs under a marker belongs to it; what goes back to the left does not.
         return len(paragraph) > 1 and indent < -_INDENT * size
     if (
         indent > _INDENT * size
-        and last.box.left - left < _INDENT * size
-        and right - last.box.right < 3 * size
+        and last.box.left - column.left < _INDENT * size
+        and column.right - last.box.right < 3 * size
     ):
         return True
+    if last.text[-1:] in ".!?:" and marker_of(line.text) in column.lone:
+        return True  # somebody else speaks
     # The next word would still have fitted: whoever set it ended the paragraph here.
-    short = right - last.box.right > line.words[0].box.width + size
+    short = column.right - last.box.right > line.words[0].box.width + size
     return short and last.text[-1:] in ".!?:" and line.text[:1].isupper()
 
 
-def _is_item(line: Line) -> bool:
+def _is_item(line: Line, column: _Column) -> bool:
     """Return whether a line begins with a marker. A number that is all of it ends a sentence."""
-    marker = marker_of(line.text)
+    marker = column.marker_of(line.text)
     return bool(marker) and not (marker == line.text and marker[0].isalnum())
 
 
@@ -131,13 +163,13 @@ def _text(paragraph: Sequence[Line], right: float, left: float) -> str:
     return joined(lines)
 
 
-def _block(paragraph: Sequence[Line], body: float, left: float, right: float) -> Block:
-    text = _text(paragraph, right, left)
+def _block(paragraph: Sequence[Line], column: _Column) -> Block:
+    text = _text(paragraph, column.right, column.left)
     words = [word for line in paragraph for word in line.words]
     size = max(paragraph, key=lambda line: len(line.text)).size
     bold = all(line.bold for line in paragraph)
-    marker = marker_of(text)
-    heading = _is_heading(paragraph, text, bold, body)
+    marker = column.marker_of(text)
+    heading = _is_heading(paragraph, text, bold, column.body)
     return Block(
         type="heading" if heading else "list_item" if marker else "paragraph",
         text=text if heading else text[len(marker) :].lstrip(),

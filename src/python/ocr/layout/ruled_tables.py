@@ -13,6 +13,7 @@ from ocr.layout.joining import joined
 from ocr.layout.lines import lines_of
 from ocr.layout.networks import NEAR, networks_of
 from ocr.layout.table_cells import table_block
+from ocr.layout.undrawn_columns import undrawn_columns
 from ocr.layout.undrawn_rows import parted_rows
 from ocr.text import Fragment, Word, fragment
 
@@ -39,6 +40,8 @@ def ruled_tables(
         inside = [piece for piece in left_over if piece.box.within(area.grown(NEAR), 0.6)]
         if not inside:
             continue
+        words = [word for piece in inside for word in piece.words]
+        down = undrawn_columns(words, across, down)
         table = _table(inside, _Grid(across, down, _drawn(network, across, down)), area)
         if table is not None:
             tables.append(table)
