@@ -32,6 +32,7 @@ WRITE_SECONDS: Final = 1.0
 
 _DURATION_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _TTFT_BUCKETS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 30, 60)
+_DELAY_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _GAP_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60)
 _PLACE: Final = ("route", "model", "upstream", "stack")
 
@@ -98,6 +99,13 @@ class Metrics:
             "In the line of a model, for requests that had to wait.",
             _DURATION_BUCKETS,
         )
+        self.loop_delay = Histogram(
+            "querylake_event_loop_delay_seconds",
+            "How late a timer of each worker's event loop ran, ten times a second.",
+            (),
+            _DELAY_BUCKETS,
+        )
+        self._histograms.append(self.loop_delay)
         self.gauge(
             "querylake_build_info",
             "1; the labels tell the version.",

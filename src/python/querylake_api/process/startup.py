@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -16,6 +17,7 @@ from querylake_api.console.endpoints import console_router
 from querylake_api.console.pages import router as pages_router
 from querylake_api.error_responses.schema import ERROR_RESPONSES
 from querylake_api.event_loop.background import in_background
+from querylake_api.event_loop.delay import watch_delay
 from querylake_api.health.endpoints import router as health_router
 from querylake_api.health.front_page import router as front_page_router
 from querylake_api.inference.census import FieldCensus
@@ -85,6 +87,8 @@ async def running_application(
         await ring.refresh()
         await stack.enter_async_context(in_background({"the look at keys": ring.follow}))
         metrics = await stack.enter_async_context(running_metrics(worker.state, worker.index))
+        watch = partial(watch_delay, partial(metrics.loop_delay.observe, ()))
+        await stack.enter_async_context(in_background({"the watch of the event loop": watch}))
         history = TrafficHistory(metrics, worker.state)
         await stack.enter_async_context(in_background({"the traffic history": history.follow}))
         parity = Parity(database, metrics)
