@@ -12,11 +12,15 @@ from waiting_testing.waiting import eventually
 HELD_SECONDS = 5 * LOOK_SECONDS
 
 
+def hold_up() -> None:
+    time.sleep(HELD_SECONDS)
+
+
 async def test_a_loop_that_is_held_up_is_seen() -> None:
     delays: list[float] = []
     watch = asyncio.create_task(watch_delay(delays.append))
     await asyncio.sleep(0)
-    time.sleep(HELD_SECONDS)  # - holding the loop up is the point
+    hold_up()
     await eventually(lambda: bool(delays))
     watch.cancel()
     assert delays[0] >= HELD_SECONDS - LOOK_SECONDS - 0.01
