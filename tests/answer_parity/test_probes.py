@@ -87,6 +87,8 @@ def test_a_call_that_is_cut_off_says_nothing() -> None:
     cut = Answer(200, text='<tool_call>{"na', finish_reason="length", choices=1)
     for name in ("named tool, strict", "required tool, strict", "tool if wanted"):
         assert PROBES[name].find(answer(tool_calls=(CALL,)), cut) is None
+    kept_back = Answer(200, text="", finish_reason="length", choices=1)
+    assert find_in_stream(PROBES["named tool, strict"], cut, kept_back) is None
 
 
 def test_what_the_protocol_leaves_open_is_marked() -> None:

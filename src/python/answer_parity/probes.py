@@ -63,6 +63,10 @@ def find_in_stream(probe: Probe, whole: Answer, streamed: Answer) -> Finding | N
     """Judge whether an engine streams what it answers as a whole, for greedy requests."""
     if not whole.ok or not streamed.ok:
         return None
+    if "tools" in probe.body and whole.finish_reason == "length":
+        # No protocol says what half a call is: engines show its text in a whole answer, and keep
+        # it back in a stream.
+        return None
     for what in ("text", "finish_reason", "tool_calls"):
         left, right = getattr(whole, what), getattr(streamed, what)
         if left != right:
