@@ -411,3 +411,14 @@ def test_letters_are_items_only_in_an_alphabet(engine: RapidEngine) -> None:
     named = ("The report was written by the committee, whose head was", "J. Larsen of Bergen.")
     page = "".join(text(72, 720 - 14 * number, line) for number, line in enumerate(named))
     assert markdown_of(pdf(page), engine) == " ".join(named)
+
+
+@pytest.mark.parametrize("step", [10, 14])
+def test_marks_below_each_other_are_no_words(engine: RapidEngine, step: int) -> None:
+    rows = [tuple("ABCD"[(row + column) % 4] for column in range(8)) for row in range(5)]
+    page = "".join(rule(77, 612 - 16 * row, 77 + 8 * step, 612 - 16 * row) for row in range(6))
+    page += "".join(rule(77 + step * column, 612, 77 + step * column, 532) for column in range(9))
+    for number, row in enumerate(rows):
+        for column, mark in enumerate(row):
+            page += text(80 + step * column, 600 - 16 * number, mark, 10)
+    assert markdown_of(pdf(page), engine) == cells(*rows)

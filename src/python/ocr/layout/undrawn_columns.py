@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
 
 from ocr.geometry import Box
 from ocr.layout.list_markers import is_marker
@@ -15,6 +16,8 @@ _FEWEST = 3
 """Rows with text on both sides of white space, from which it parts two columns."""
 _MOST = 0.6
 """The same as a share of the rows that have text."""
+_MOST_CUTS = 50
+"""White stripes beside each other that are looked at: time grows with them times the words."""
 
 
 def undrawn_columns(
@@ -31,16 +34,17 @@ def undrawn_columns(
         across: heights of the level lines, from the top.
         down: places of the upright lines, from the left.
     """
+    columns: dict[int, dict[int, list[Word]]] = defaultdict(lambda: defaultdict(list))
+    for word in words:
+        column, row = bisect_left(down, word.box.centre), bisect_left(across, word.box.middle)
+        if 0 < column < len(down):
+            columns[column][row].append(word)
     places = list(down)
-    for left, right in pairwise(down):
-        column = [word for word in words if left < word.box.centre < right]
-        rows = [
-            row
-            for top, bottom in pairwise(across)
-            if (row := [word for word in column if top < word.box.middle < bottom])
-        ]
-        if len(rows) > _FEWEST:
-            places.extend(cut for cut in _white(rows[1:]) if _parts(rows[1:], cut))
+    for rows_by_place in columns.values():
+        below_head = [rows_by_place[place] for place in sorted(rows_by_place)][1:]
+        cuts = _white(below_head) if len(below_head) >= _FEWEST else []
+        if len(cuts) <= _MOST_CUTS:
+            places.extend(cut for cut in cuts if _parts(below_head, cut))
     return sorted(places)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -31,6 +32,10 @@ _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷�
 _RAISABLE = frozenset(map(chr, _SUPERSCRIPTS))
 _SPACED_LETTERS = 4
 """Letters with space between them from which a word is set wide, as headings are."""
+_SAME_COLUMN = 0.15
+"""Of the type's size: letters whose centres are this near stand in one column."""
+_MOSTLY_ALIGNED = 0.8
+"""Share of the letters of a row that do, from which they are marks in columns and no word."""
 _WIDER = 1.6
 """Times the space between such letters that divides words."""
 _FIRST_FROM_RIGHT = "\u0590"
@@ -190,14 +195,40 @@ def _from_right(placed: Sequence[_Placed]) -> str:
 def _set_wide(words: Sequence[tuple[Word, int]]) -> list[Word]:
     """Return words, those that were set with space between their letters whole again."""
     found: list[Word] = []
-    for group in _rows_of_letters(words):
-        letters = [word for word, _ in group]
-        gaps = [after.box.left - before.box.right for before, after in pairwise(letters)]
-        if not _are_set_wide(letters, gaps):
-            found.extend(letters)
-            continue
-        found.extend(_whole_words(letters, gaps))
+    rows = [[word for word, _ in row] for row in _rows_of_letters(words)]
+    spaced = [row for row in rows if _are_set_wide(row, _gaps(row))]
+    columns = {
+        id(row)
+        for index, row in enumerate(spaced)
+        if _in_columns(row, [*spaced[max(0, index - 1) : index], *spaced[index + 1 : index + 2]])
+    }
+    wide = {id(row) for row in spaced} - columns
+    for row in rows:
+        found.extend(_whole_words(row, _gaps(row)) if id(row) in wide else row)
     return found
+
+
+def _gaps(letters: Sequence[Word]) -> list[float]:
+    return [after.box.left - before.box.right for before, after in pairwise(letters)]
+
+
+def _in_columns(letters: Sequence[Word], rows: Sequence[Sequence[Word]]) -> bool:
+    """Return whether letters stand above or below those of other rows, as in a table of marks.
+
+    Letters of words that are set wide differ in width, and so come to stand anywhere.
+    """
+    tolerance = _SAME_COLUMN * letters[0].size
+    centres = sorted(
+        other.box.centre
+        for row in rows
+        for other in row
+        if row[0].box.shared_height(letters[0].box) == 0.0
+    )
+    aligned = 0
+    for letter in letters:
+        index = bisect_left(centres, letter.box.centre - tolerance)
+        aligned += index < len(centres) and centres[index] <= letter.box.centre + tolerance
+    return aligned >= _MOSTLY_ALIGNED * len(letters)
 
 
 def _rows_of_letters(
