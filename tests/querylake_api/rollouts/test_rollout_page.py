@@ -101,7 +101,7 @@ async def test_an_operator_follows_and_stops_a_rollout(stage: Stage, tmp_path: P
             await page.key("Tab")
         assert await page.run("document.activeElement.id") == "confirm-yes"
         await page.key("Enter")
-        await page.until("document.body.innerText.includes('It felt wrong.')")
+        await page.until("document.body.innerText.includes('It felt wrong')")
         await looks_right(page, "rolled-back")
     assert (await stage.admin(f"/{running}"))["status"] == "rolled_back"
 
@@ -215,6 +215,7 @@ async def test_an_operator_sees_why_and_promotes(stage: Stage, tmp_path: Path) -
         ]
         events = await stage.events(rollout)
         assert {"created", "started", "advanced", "flipped", "held"} <= {e["kind"] for e in events}
+        await page.until(f"document.querySelectorAll('#events li').length >= {len(events)}")
         assert await page.run(EVENTS) == [
             {name: event[name] for name in ("at", "kind", "sentence", "figures")}
             for event in reversed(events)
