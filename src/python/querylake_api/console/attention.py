@@ -131,6 +131,13 @@ def _rollout(rollout: Rollout, now: datetime) -> Iterable[Attention]:
         yield _about(title, "is ready to be promoted", detail)
     elif status is Status.PAUSED:
         yield _about(title, "is paused", "It advances when somebody resumes it.")
+    elif status is Status.PROMOTED and judgement.get("watch", {}).get("blocked"):
+        yield Attention(
+            level="urgent",
+            title=f"{title} should go back",
+            detail=str(judgement["reason"]),
+            page="rollouts",
+        )
     elif status is Status.ROLLED_BACK and _is_news(rollout.ended_at, now):
         detail = str(judgement.get("reason") or "Its events tell why.")
         yield Attention(

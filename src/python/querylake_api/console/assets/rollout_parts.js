@@ -11,7 +11,8 @@ function Verdict({ rollout, events }) {
   if (last && ENDED.includes(rollout.status)) {
     const tone = { promoted: "good", rolled_back: "bad" }[rollout.status] ?? "";
     const before = rollout.status === "rolled_back" && events.findLast((each) => each.kind === "promoted");
-    return html`<p class=${`verdict ${before ? "" : tone}`}>${before ? `Promoted ${moment(before.at)}, and taken back later. ` : ""}${moment(last.at)}: ${last.sentence}</p>`;
+    const watch = rollout.status === "promoted" && rollout.judgement?.watch ? ` ${rollout.judgement.reason}` : "";
+    return html`<p class=${`verdict ${before ? "" : tone}`}>${before ? `Promoted ${moment(before.at)}, and taken back later. ` : ""}${moment(last.at)}: ${last.sentence}${watch}</p>`;
   }
   const judgement = rollout.judgement;
   if (!judgement) return null;

@@ -19,6 +19,7 @@ from typing import Any
 from querylake_api.errors import ApiError
 from querylake_api.event_loop.background import pause
 from querylake_api.persistence.errors import DatabaseUnavailable
+from querylake_api.rollouts.control.after_promotion import AfterPromotion, WayBack
 from querylake_api.rollouts.control.agenda import agenda
 from querylake_api.rollouts.control.gates import GateEvidence, Gates
 from querylake_api.rollouts.judging.decision import Decision, decide
@@ -60,6 +61,7 @@ class Controller:
 
     Args:
         blind_spots: tells what is not known of a rollout's candidate, in clauses.
+        way_back: tells whether the stable stack of a promoted rollout could take everything.
         own_alarms: the alarms of this process, which need not wait for the database.
         clock: seconds, of a clock that cannot be set.
         keep_seconds: see `KEEP_SECONDS`.
@@ -76,6 +78,7 @@ class Controller:
         gates: Callable[[], Gates],
         blind_spots: Callable[[Rollout], list[str]],
         own_alarms: Callable[[], Mapping[str, Sequence[str]]] = dict,
+        way_back: Callable[[Rollout], WayBack] = lambda _: "open",
         clock: Callable[[], float] = time.monotonic,
         keep_seconds: float = KEEP_SECONDS,
     ) -> None:
@@ -87,6 +90,7 @@ class Controller:
         self._clock = clock
         self._keep_seconds = keep_seconds
         self._trials: dict[str, Trial] = {}
+        self._promoted = AfterPromotion(way_back, ACTOR)
         self._looked_at: float | None = None
         self.hurry = asyncio.Event()
         self.news = asyncio.Event()
@@ -124,22 +128,29 @@ class Controller:
         if not await self._lease.claim():
             self._looked_at = None
             self._trials.clear()
+            self._promoted.keep(())
             return
         now = self._clock()
         if self._looked_at is None:
             # Another process may have judged meanwhile: what it has kept is what holds.
             self._trials.clear()
+            self._promoted.keep(())
             await self._repository.forget_dead_workers()
         passed = 0.0 if self._looked_at is None else min(now - self._looked_at, MAX_BAKE_STEP)
         self._looked_at = now
         due = await agenda(self._repository.database)
-        alarms = await self._alarms() if due.live else {}
+        alarms = await self._alarms() if due.live or due.watched else {}
         self._trials = {name: each for name, each in self._trials.items() if name in due.live}
         for rollout_id in due.live:
             finished = await self._judge(rollout_id, passed, alarms.get(rollout_id, []))
             if finished is not None:
                 await self._finish(finished)
-        if due.live:
+        self._promoted.keep(due.watched)
+        for rollout_id in due.watched:
+            async with self._repository.database.begin() as connection:
+                await self._lease.check(connection)
+                await self._promoted.look(connection, rollout_id, alarms.get(rollout_id, []))
+        if due.live or due.watched:
             due = await agenda(self._repository.database)  # there may be a change of this look
         if due.news:
             self.news.set()

@@ -15,6 +15,7 @@ from querylake_api.inference.catalog import Model
 from querylake_api.parity.judging import PairJudges
 from querylake_api.parity.plan import ParityPlan
 from querylake_api.persistence.database import Database
+from querylake_api.rollouts.control.after_promotion import WayBack
 from querylake_api.rollouts.control.controller import Controller
 from querylake_api.rollouts.control.gates import Gates
 from querylake_api.rollouts.control.reporter import Reporter
@@ -63,7 +64,12 @@ class Rollouts:
         )
         lease = Lease(database, self._worker)
         self.controller = Controller(
-            self.repository, lease, self._gates, self._blind_spots, self._own_alarms
+            self.repository,
+            lease,
+            self._gates,
+            self._blind_spots,
+            self._own_alarms,
+            self._way_back,
         )
         self.follower.adopted += [self._reporter.hurry, self.sentinel.hurry]
         self.sentinel.changed += [self._reporter.hurry, self.controller.hurry]
@@ -88,7 +94,7 @@ class Rollouts:
     def pairing(self, model: Model) -> tuple[str, ParityPlan] | None:
         """Return which rollout of a model makes pairs of answers, and how."""
         live = self.assignment.judged_since(model.id)
-        if live is None or not about(live[0], model):
+        if live is None or live[0].watched or not about(live[0], model):
             return None
         rollout = self.follower.known(live[0].rollout_id)
         if rollout is None or rollout.plan.parity is None:
@@ -114,11 +120,23 @@ class Rollouts:
         configuration, upstreams = self._present()
         settings = configuration.settings
         model = settings.models.get(split.model)
-        stable = {} if model is None else {each.upstream: each.role for each in model.targets}
+        roles = {} if model is None else {each.upstream: each.role for each in model.targets}
         return Engines(
-            [upstreams[name] for name, role in stable.items() if role == "stable"],
-            [upstreams[name] for name in sorted(split.candidates) if name in settings.upstreams],
+            [upstreams[name] for name, role in roles.items() if role == "stable"],
+            [
+                upstreams[name]
+                for name in sorted(split.candidates)
+                # What was promoted and became the stable stack since has nowhere to go back to.
+                if name in settings.upstreams
+                and (split.status.live or roles.get(name) == "candidate")
+            ],
         )
+
+    def _way_back(self, rollout: Rollout) -> WayBack:
+        engines = self._engines_of(rollout.split())
+        if not engines.candidates or not engines.stable:
+            return "gone"
+        return "open" if any(each.in_rotation for each in engines.stable) else "blocked"
 
     def _judging_of(self, rollout_id: str) -> Judging:
         rollout = self.follower.known(rollout_id)

@@ -102,10 +102,14 @@ class Sentinel:
         self._pace(engines.values())
         self._watches = {name: self._watches.get(name) or EngineWatch() for name in live}
         alarms = {
-            name: self._watches[name].alarms(
-                [each.facts() for each in engines[name].stable],
-                [each.facts() for each in engines[name].candidates],
-                self._judging_of(name),
+            name: (
+                []
+                if live[name].watched and not any(each.in_rotation for each in engines[name].stable)
+                else self._watches[name].alarms(
+                    [each.facts() for each in engines[name].stable],
+                    [each.facts() for each in engines[name].candidates],
+                    self._judging_of(name),
+                )
             )
             for name in live
         }

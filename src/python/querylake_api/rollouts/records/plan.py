@@ -92,6 +92,8 @@ class RolloutPlan(BaseModel):
         auto_promote: whether it is promoted by itself after the last step.
         allow_embeddings: consent to a rollout of an embedder, if the stacks' vectors agree.
         parity: whether pairs of answers are compared, and what follows; None for no pairs.
+        watch_seconds: for how long the candidate is watched after its promotion. It goes back by
+            itself on an alarm or clear errors; 0 watches nothing.
         webhooks: where every event is posted to.
     """
 
@@ -130,6 +132,7 @@ class RolloutPlan(BaseModel):
     allow_embeddings: bool = False
     judging: Judging = Judging()
     parity: ParityPlan | None = None
+    watch_seconds: Annotated[float, Field(ge=0, le=7 * 86_400)] = 3600
     webhooks: Annotated[tuple[HttpUrl, ...], Field(max_length=5)] = ()
 
     @model_validator(mode="after")

@@ -68,6 +68,12 @@ class Rollout:
     judgement: Mapping[str, Any] | None
     created_by: str
 
+    @property
+    def watched(self) -> bool:
+        """Whether it is promoted and the watch that follows is not over."""
+        over = (self.judgement or {}).get("watch", {}).get("over", False)
+        return self.course.status is Status.PROMOTED and self.plan.watch_seconds > 0 and not over
+
     def split(self) -> Split:
         """Return how it splits traffic."""
         step = self.plan.steps[self.course.step]
@@ -84,6 +90,7 @@ class Rollout:
             allow=self.plan.allow,
             deny=self.plan.deny,
             sticky=self.plan.sticky,
+            watched=self.watched,
         )
 
 
@@ -292,6 +299,17 @@ def _counts(kinds: Sequence[Sequence[Any]]) -> Counter[Kind]:
     return counts
 
 
+async def forget_reports(connection: AsyncConnection, rows: Collection[int]) -> None:
+    """Remove reports that nobody needs any more."""
+    await connection.execute(delete(RolloutOutcomeRow).where(RolloutOutcomeRow.id.in_(rows)))
+
+
+async def next_version(connection: AsyncConnection) -> int:
+    """Return a version, after which every worker reads anew what it routes by."""
+    version: int = (await connection.execute(select(NEXT_VERSION))).scalar_one()
+    return version
+
+
 async def kept_evidence(connection: AsyncConnection, rollout_id: str) -> Any:
     """Return the evidence of a rollout as it was last kept; None if it never was."""
     query = select(RolloutRow.evidence).where(RolloutRow.id == rollout_id)
@@ -308,7 +326,7 @@ async def keep_evidence(
         rows: the ids of the reports.
     """
     await connection.execute(_KEEP, {"id": rollout_id, "evidence": evidence})
-    await connection.execute(delete(RolloutOutcomeRow).where(RolloutOutcomeRow.id.in_(rows)))
+    await forget_reports(connection, rows)
 
 
 _KEEP = text("UPDATE rollouts SET evidence = CAST(:evidence AS jsonb) WHERE id = :id")

@@ -19,6 +19,7 @@ class Split:
             now, this rollout says nothing about them, and the stable stack gets everything.
         below: keys in buckets below this go to the candidate.
         shadow_below: requests of the stable stack in buckets below this are copied.
+        watched: whether the candidate is promoted and still watched.
     """
 
     rollout_id: str
@@ -32,11 +33,12 @@ class Split:
     allow: frozenset[str] = frozenset()
     deny: frozenset[str] = frozenset()
     sticky: bool = True
+    watched: bool = False
 
     @property
     def judged(self) -> bool:
         """Whether outcomes count."""
-        return self.status.live
+        return self.status.live or self.watched
 
 
 def below(status: Status, percent: float) -> int:
