@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 
 import pytest
 
+from querylake_api.console import assets
 from querylake_api_testing.running import RunningApi
 
 PAGES = ["/ui", "/ui/rollouts", "/ui/keys", "/ui/usage", "/ui/gates", "/ui/playground", "/docs"]
@@ -86,3 +88,11 @@ async def test_a_key_sees_its_own_usage_alone(api: RunningApi) -> None:
     named = await api.get(f"/v1/usage?key={other.json()['id']}")
     assert sum(each["requests"] for each in named.json()["data"]) == 1
     assert (await api.get("/v1/usage?from=2026-01-02&to=2026-01-01")).status_code == 400
+
+
+async def test_every_script_is_sent() -> None:
+    folder = resources.files("querylake_api.console").joinpath("assets")
+    own = {each.name for each in folder.iterdir() if each.name.endswith(".js")}
+    sent = assets.script().content + assets.reference_script().content
+    for name in own:
+        assert folder.joinpath(name).read_bytes() in sent, name

@@ -57,7 +57,7 @@ function RolloutsPage() {
     ${rollout && html`<div class="beside-list">
       <nav aria-label="All rollouts"><ul id="list">${rollouts.map((each) => html`<li key=${each.id}>
         <button type="button" id=${`pick-${each.id}`} aria-current=${each.id === rollout.id} onClick=${() => pick(each.id)}>
-          <span>${each.plan.title ? capital(each.plan.title) : each.model}</span>
+          <span>${each.plan.title || each.model}</span>
           <span class="hint"><span class=${`word ${each.status}`}>${words(each.status)}</span>${each.plan.title ? ` ${each.model} · ` : " "}${moment(each.started_at ?? each.created_at)}</span>
         </button></li>`)}</ul></nav>
       <section id="detail"><${Rollout} rollout=${rollout} events=${of === rollout.id ? events : []} parity=${of === rollout.id ? parity : null} ask=${setAsked} /></section>
@@ -67,7 +67,7 @@ function RolloutsPage() {
 
 function Rollout({ rollout, events, parity, ask }) {
   return html`
-    <div class="heading"><h2>${rollout.plan.title ? capital(rollout.plan.title) : rollout.model}</h2>
+    <div class="heading"><h2>${rollout.plan.title || rollout.model}</h2>
       <span class=${`word ${rollout.status}`}>${words(rollout.status)}</span>
       <span>${rollout.percent}% of ${rollout.model} on ${rollout.candidates.join(", ")}</span>
       <p class="hint">${rollout.id}</p></div>
