@@ -314,8 +314,10 @@ def _joined(runs: Sequence[Fragment]) -> list[Fragment]:
             other = joined[index]
             if _again(other, run):
                 break
+            if not _level(other, run):
+                continue
             first, second = sorted((other, run), key=lambda piece: piece.box.left)
-            if _follows(first.words[-1], second.words[0]) and _level(first, second):
+            if _follows(first.words[-1], second.words[0]):
                 joined[index] = fragment((*first.words, *second.words), "text_layer")
                 break
         else:
@@ -339,7 +341,8 @@ def _level(first: Fragment, second: Fragment) -> bool:
 
 
 def _again(other: Fragment, run: Fragment) -> bool:
-    return other.box.overlap(run.box) > 0.8 * run.box.area and other.text == run.text
+    same = len(other.words) == len(run.words) and other.text == run.text
+    return same and other.box.overlap(run.box) > 0.8 * run.box.area
 
 
 def _turned(piece: Fragment, quarters: int, width: float, height: float) -> Fragment:
