@@ -29,7 +29,6 @@ Examples:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     # Otherwise what is in brackets, such as defaults, would be taken for markup.
     rich_markup_mode=None,

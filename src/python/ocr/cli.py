@@ -68,8 +68,9 @@ SecondsOption = Annotated[
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    # Paragraphs are joined, and [brackets] stand as they are.
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Convert documents to Markdown or JSON: PDF, office files, web pages, mail, text, and "
     "images. Text that a file contains is used; the rest is recognised (OCR).\n\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,11 +26,22 @@ from querylake_api.rollouts.commands import app as rollout_app
 from querylake_api.usage.commands import app as usage_app
 from querylake_version import VERSION
 
+_EXAMPLES = """\
+\b
+Examples:
+  {program} serve -c querylake.toml
+  {program} keys create --name app --requests-per-minute 60
+  {program} doctor
+"""
+
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="QueryLake's OpenAI-compatible API.",
+    # Otherwise what is in brackets, such as defaults, would be taken for markup.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="QueryLake's OpenAI-compatible API: the server, its keys, usage, rollouts and checks.",
+    epilog=_EXAMPLES,
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")
@@ -48,7 +60,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Take the options that come before a command."""
@@ -57,13 +72,21 @@ def options(
 @app.command()
 def serve(
     config: ConfigOption,
-    host: Annotated[str | None, typer.Option(help="Overrides server.host.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="server.host")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Overrides server.port; 0 picks one.", min=0, max=65535)
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 picks a free one.",
+            show_default="server.port",
+            min=0,
+            max=65535,
+        ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Overrides server.workers: how many processes.", min=1, max=64),
+        typer.Option(help="Worker processes.", show_default="server.workers", min=1, max=64),
     ] = None,
 ) -> None:
     """Migrate the database and serve until SIGTERM."""
@@ -82,11 +105,11 @@ def migrate(
         str | None,
         typer.Option(
             metavar="REVISION",
-            help="Go back to the form of an older version, which says what it needs.",
+            help="Go back to the schema revision of an older version, which names it at its start.",
         ),
     ] = None,
 ) -> None:
-    """Bring the database to the form that this version needs. To go back, stop servers first."""
+    """Migrate the database to this version's schema. Stop all servers before going back."""
 
     async def run() -> str:
         configuration = load_configuration(config, for_engines=False)
@@ -101,7 +124,7 @@ def migrate(
 
 @app.command("check-config")
 def check_config(config: ConfigOption) -> None:
-    """Read the configuration and say what is wrong with it, or that nothing is."""
+    """Check the configuration file, and show its models and their targets."""
     settings = load_configuration(config).settings
     typer.echo(f"{config}: good.")
     for name, model in settings.models.items():
@@ -109,14 +132,20 @@ def check_config(config: ConfigOption) -> None:
         typer.echo(f"  model {name}: {', '.join(model.capabilities)} from {targets}")
 
 
+def _program() -> str:
+    """Return what this program was started as, for its usage line."""
+    name = Path(os.environ.get("PEX", sys.argv[0])).name
+    return "python -m querylake_api" if name == "__main__.py" else name
+
+
 def main() -> None:
     """Run a command. Faults that an operator can mend are one sentence and an exit code."""
     # Commands report through exceptions; the log of libraries is for `serve`.
     logging.getLogger().addHandler(logging.NullHandler())
-    name = Path(sys.argv[0]).name
-    program = "querylake_api" if name == "__main__.py" else name
+    program = _program()
+    app.info.epilog = _EXAMPLES.format(program=program)
     try:
-        app()
+        app(prog_name=program)
     except (OperatorError, ApiError) as error:
-        typer.echo(f"{program}: {error}", err=True)
+        typer.echo(f"{program.removeprefix('python -m ')}: {error}", err=True)
         sys.exit(error.exit_code if isinstance(error, OperatorError) else EX_UNAVAILABLE)

@@ -131,26 +131,27 @@ class ServerSettings(_Section):
     """Where and how the API listens.
 
     Attributes:
-        host: the address to bind; loopback unless told otherwise.
-        port: 0 picks a free one.
-        drain_seconds: how long streams in flight may go on after SIGTERM.
-        max_head_bytes: requests whose first line and headers are longer are answered 431.
-        head_timeout_seconds: a client that takes longer to send them is answered 408.
-        max_body_bytes: larger requests are answered 413; decoded, if they are compressed.
-        max_admin_body_bytes: the same for `/admin/*`.
-        max_json_values: requests with more values, names and brackets in them are answered 413:
-            to parse them would hold up everybody else.
-        body_timeout_seconds: a client that takes longer to send its request is answered 408.
-        send_timeout_seconds: a client that takes nothing of its response for so long is cut off.
-        max_connections: clients connected to a process at once; None for as many as its limit of
-            open files allows.
-        workers: how many processes serve the port.
-        cors_origins: origins whose pages may call the routes that carry the traffic, such as
-            `http://localhost:5173`; `*` for all. Empty: none, and no header says anything of it.
-        stream_keepalive_seconds: a stream that is silent for so long gets a comment, before its
-            first event too. None: silence is passed on as it is.
-        state_dir: the folder in which processes of this machine keep what they share, relative to
-            the configuration file.
+        host: address to listen on.
+        port: port to listen on; 0 picks a free one.
+        drain_seconds: time that requests in flight may take to finish after SIGTERM.
+        max_head_bytes: maximum size of the request line and headers; larger ones get 431.
+        head_timeout_seconds: time limit for receiving them; slower clients get 408.
+        max_body_bytes: maximum size of a request body after decompression; larger ones get 413.
+        max_admin_body_bytes: maximum size of a request body for `/admin/*`.
+        max_json_values: maximum number of values, names and brackets in a JSON body; more get 413,
+            because parsing them would delay all other requests.
+        body_timeout_seconds: time limit for receiving a request body; slower clients get 408.
+        send_timeout_seconds: a client that reads nothing of its response for so long is
+            disconnected.
+        max_connections: maximum concurrent client connections per process; without it, what the
+            limit of open files allows.
+        workers: number of processes that serve the port.
+        cors_origins: origins whose web pages may call `/v1`, such as `http://localhost:5173`; `*`
+            for all. Empty: no CORS headers are sent.
+        stream_keepalive_seconds: a stream without data for so long gets an SSE comment, also before
+            its first event. Without it, no comments are sent.
+        state_dir: folder for what the processes of this machine share, relative to the
+            configuration file.
     """
 
     host: str = "127.0.0.1"
@@ -171,7 +172,12 @@ class ServerSettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """Where keys are kept. A URL may hold a password, so it is never shown."""
+    """PostgreSQL, which keeps keys, usage and rollouts.
+
+    Attributes:
+        url: `embedded:FOLDER` for a PostgreSQL that QueryLake runs itself, or
+            `postgresql://user@host/database`. It may hold a password, so it is never shown.
+    """
 
     url: Annotated[SecretStr, AfterValidator(_database_url)] = SecretStr(
         "embedded:.querylake/postgres"
@@ -179,10 +185,12 @@ class DatabaseSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """What keys may use that have no limits of their own; 0 means no limit.
+    """Limits of keys that have none of their own; 0 means no limit.
 
     Attributes:
-        requests_per_minute, tokens_per_minute, concurrency: see `limits.models.Limits`.
+        requests_per_minute: requests per minute and key.
+        tokens_per_minute: prompt and completion tokens per minute and key.
+        concurrency: concurrent requests per key.
     """
 
     requests_per_minute: int = Field(default=0, ge=0)
@@ -194,8 +202,9 @@ class UsageSettings(_Section):
     """The ledger of requests.
 
     Attributes:
-        max_spool_bytes: what each worker keeps on disk at most while the database is away. Beyond
-            that records are lost, which the log and the metrics say. One takes about 800 bytes.
+        max_spool_bytes: maximum size of each worker's records on disk while the database is
+            unavailable. Beyond it, records are lost, and the log and the metrics report it. A record
+            takes about 800 bytes.
     """
 
     max_spool_bytes: int = Field(default=1024**3, ge=1024**2)
@@ -205,9 +214,9 @@ class TracingSettings(_Section):
     """Traces for OpenTelemetry.
 
     Attributes:
-        endpoint: a collector that takes OTLP over HTTP, without `/v1/traces`; None for no traces.
-        service_name: what the service is called there.
-        sample_ratio: the share of requests that are traced if their callers have not decided it.
+        endpoint: URL of an OTLP/HTTP collector, without `/v1/traces`. Without it, no traces.
+        service_name: name of this service in traces.
+        sample_ratio: fraction of requests that are traced, if the caller has not decided it.
     """
 
     endpoint: HttpUrl | None = None
@@ -216,7 +225,14 @@ class TracingSettings(_Section):
 
 
 class TimeoutSettings(_Section):
-    """The four deadlines of a call to an engine, in seconds; see `llm_provider.config.Timeouts`."""
+    """The four deadlines of a call to an engine, in seconds; see `llm_provider.config.Timeouts`.
+
+    Attributes:
+        connect: time limit for opening a connection.
+        first_byte: time limit for the first byte of the response.
+        idle: maximum pause between two chunks of the response.
+        total: time limit for the whole response; without it, none.
+    """
 
     connect: Seconds = 5.0
     first_byte: Seconds = 300.0
@@ -230,13 +246,13 @@ class UpstreamSettings(_Section):
     Attributes:
         base_url: up to and including `/v1`; or `serve://application/deployment` for a deployment
             of the Ray Serve cluster that `RAY_ADDRESS` names.
-        api_key_env: the environment variable that holds the engine's own key.
-        api_key_file: the file that holds it, relative to the configuration file.
+        api_key_env: environment variable that holds the engine's own key.
+        api_key_file: file that holds it, relative to the configuration file.
         timeouts: deadlines of every call.
-        max_connections: open connections at most; 0 means no limit.
-        max_response_bytes: whole responses that are larger are answered 502.
-        runtime_url: where the engine's supervisor answers `/runtime/status`.
-        active_health: whether the engine is looked at even when it has no requests.
+        max_connections: maximum open connections; 0 means no limit.
+        max_response_bytes: maximum size of a response that is not streamed; larger ones get 502.
+        runtime_url: base URL of the engine's supervisor, which serves `/runtime/status`.
+        active_health: whether the engine is probed even when it has no requests.
         stall_seconds: as `health.stall_seconds`, for this engine.
         stream_usage: whether the engine is asked to count the tokens of every stream
             (`stream_options.include_usage`). Off for engines that refuse the option: their streams
@@ -266,10 +282,11 @@ class OcrSettings(_Section):
 
     Attributes:
         base_url: up to and including `/v1`.
-        api_key_env: the environment variable that holds the service's own key.
-        api_key_file: the file that holds it, relative to the configuration file.
+        api_key_env: environment variable that holds the service's own key.
+        api_key_file: file that holds it, relative to the configuration file.
         timeouts: deadlines of every call.
-        max_body_bytes: larger uploads are answered 413. The service has a limit of its own.
+        max_body_bytes: maximum size of an upload; larger ones get 413. The service has a limit of
+            its own.
     """
 
     base_url: HttpUrl
@@ -280,14 +297,15 @@ class OcrSettings(_Section):
 
 
 class HealthSettings(_Section):
-    """How engines are looked at; see `upstreams.judge.HealthPolicy`.
+    """Health probes of engines; see `upstreams.judge.HealthPolicy`.
 
     Attributes:
-        interval_seconds: between two looks at an engine that is well; at another, a quarter of it.
-        timeout_seconds: how long an engine may take to answer a look.
-        failures: bad looks in a row that take an engine out of rotation.
-        successes: good looks in a row that bring it back.
-        stall_seconds: how long an engine may have requests and make no token.
+        interval_seconds: time between two probes of a healthy engine; a quarter of it otherwise.
+        timeout_seconds: time limit of a probe.
+        failures: consecutive failed probes that take an engine out of rotation.
+        successes: consecutive successful probes that put it back.
+        stall_seconds: seconds with running requests and no generated token, after which an engine
+            counts as stalled.
     """
 
     interval_seconds: Seconds = 2.0
@@ -298,7 +316,13 @@ class HealthSettings(_Section):
 
 
 class BreakerSettings(_Section):
-    """When an engine that fails is spared; see `llm_provider.breaker.BreakerPolicy`."""
+    """Circuit breaker of each engine; see `llm_provider.breaker.BreakerPolicy`.
+
+    Attributes:
+        failures: consecutive failures that open the breaker.
+        open_seconds: how long it stays open the first time; doubled each time.
+        max_open_seconds: upper limit of that.
+    """
 
     failures: int = Field(default=5, ge=1)
     open_seconds: Seconds = 1.0
@@ -306,12 +330,12 @@ class BreakerSettings(_Section):
 
 
 class RetrySettings(_Section):
-    """How often a request that failed may be sent again.
+    """Retries of failed requests.
 
     Attributes:
-        max_attempts: for one request, the first one included.
-        ratio: retries for each request to a model, on average.
-        reserve: retries that a model has beyond that.
+        max_attempts: maximum attempts per request, the first one included.
+        ratio: retries per request to a model, on average.
+        reserve: retries that a model has in addition, for short bursts.
     """
 
     max_attempts: int = Field(default=3, ge=1)
@@ -320,7 +344,13 @@ class RetrySettings(_Section):
 
 
 class TargetSettings(_Section):
-    """A place where a model is served: an upstream, and the model's name there."""
+    """A place where a model is served: an upstream, and the model's name there.
+
+    Attributes:
+        upstream: name of the upstream, as in `[upstreams.NAME]`.
+        model: name of the model on that engine.
+        role: `stable` targets share the traffic; a `candidate` gets none until a rollout.
+    """
 
     upstream: Name
     model: Name
@@ -331,22 +361,21 @@ class ModelSettings(_Section):
     """A model as clients know it.
 
     Attributes:
-        capabilities: which endpoints it answers.
+        capabilities: endpoints that serve the model.
         aliases: other names that clients may use for it.
         targets: stable ones share the traffic; candidates get none until a rollout gives it.
         balancing: how several replicas share requests for generated text. `prefix` sends the turns
             of a conversation to the same replica, whose prefix cache knows it, while its load is
             within 1.3 times the mean; `least_outstanding` sends each request to the replica with
             the fewest requests under way, as embeddings and reranking always are.
-        max_concurrency: requests under way at once to the stable targets, and as many again to the
-            candidates; in each worker process. More wait in line. None means no limit.
-        max_queue: requests that may wait in line; more are answered 429.
-        queue_timeout_seconds: a request that has waited for so long is answered 503.
-        deadline_seconds: from the end of the request until there is something to answer, all
-            waiting and all attempts included; then it is answered 504. None means no limit but
-            those of the upstreams.
-        bridges: fields that callers go on naming as before, though the engines have renamed them;
-            see `parity.bridges`.
+        max_concurrency: maximum concurrent requests to the stable targets, and as many again to the
+            candidates, per worker process. Others wait in a queue. Without it, no limit.
+        max_queue: maximum length of the queue; further requests get 429.
+        queue_timeout_seconds: maximum time in the queue; then the request gets 503.
+        deadline_seconds: time limit from the end of the request to the first byte of the response,
+            the queue and all attempts included; then it gets 504. Without it, only the deadlines
+            of the upstreams apply.
+        bridges: renamed fields that clients may go on sending and reading by their former names.
     """
 
     capabilities: list[Capability] = Field(min_length=1)
@@ -364,10 +393,10 @@ class RolloutSettings(_Section):
     """What rollouts need beyond their plans.
 
     Attributes:
-        gates_command: a program, with arguments, that prints JSON with `"holds": true` and ends
-            with 0 when the gates of the upgrade hold; run in the folder of the configuration file.
-            Without it, a promotion needs a named person's override.
-        webhook_secret_env: the environment variable whose value signs webhooks.
+        gates_command: program with arguments that prints JSON with `"holds": true` and exits with 0
+            when the upgrade gates hold. It runs in the folder of the configuration file. Without it,
+            a promotion needs the override of a named person.
+        webhook_secret_env: environment variable whose value signs webhooks.
     """
 
     gates_command: list[str] = []
@@ -378,12 +407,12 @@ class CorpusSettings(_Section):
     """Requests that are recorded for comparisons of engines, encrypted, of those who agreed.
 
     Attributes:
-        key_env: the environment variable with the key: 32 bytes in base64.
+        key_env: environment variable with the encryption key: 32 bytes in base64.
         keys: ids of API keys whose requests may be recorded.
         models: models whose requests may be recorded, whoever sends them.
-        share: of these requests that are recorded.
-        max_bytes: of all recorded requests; the oldest go first.
-        max_days: after which a request is deleted.
+        share: fraction of these requests that is recorded.
+        max_bytes: maximum size of all recorded requests; the oldest are deleted first.
+        max_days: days after which a recorded request is deleted.
         max_body_bytes: larger requests are not recorded.
     """
 

@@ -38,7 +38,6 @@ EXIT_USAGE = 2
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     # Paragraphs are joined, and [brackets] stand as they are.
     rich_markup_mode="markdown",

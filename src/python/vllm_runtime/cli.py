@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     ours, engine_arguments = _split(given)
-    parser = _parser()
+    parser = command_parser()
     options = parser.parse_args(ours)
     if engine_arguments and options.command != "serve":
         parser.error("only `serve` takes arguments after `--`")
@@ -41,7 +41,8 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:at], arguments[at + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="vllm_runtime", description="Run the vLLM server under supervision."
     )

@@ -82,11 +82,15 @@ def prometheus_text(status: Status) -> str:
 
 
 def _lines(status: Status) -> Iterator[str]:
-    yield from _metric("up", "gauge", "1 while requests may be sent.", int(status.ready))
-    yield from _head("state", "gauge", "1 for the state that the engine is in.")
+    yield from _metric(
+        "up", "gauge", "1 while the engine is ready for requests.", int(status.ready)
+    )
+    yield from _head("state", "gauge", "1 for the current state of the engine.")
     for state in State:
         yield f'vllm_runtime_state{{state="{state}"}} {int(state is status.state)}'
-    yield from _head("restarts_total", "counter", "Starts after an engine ended, by its reason.")
+    yield from _head(
+        "restarts_total", "counter", "Restarts of the engine, by the reason of its exit."
+    )
     for reason in ExitReason:
         count = status.restarts_by_reason.get(reason, 0)
         yield f'vllm_runtime_restarts_total{{reason="{reason}"}} {count}'
@@ -100,16 +104,22 @@ def _lines(status: Status) -> Iterator[str]:
         yield from _metric(
             "last_progress_timestamp_seconds",
             "gauge",
-            "When tokens last moved, or there was nothing to do.",
+            "Unix time of the last generated token, or of the last moment without requests.",
             status.last_progress.timestamp(),
         )
     if status.requests_running is not None:
         yield from _metric(
-            "requests_running", "gauge", "As the engine says.", status.requests_running
+            "requests_running",
+            "gauge",
+            "Running requests, as vLLM reports them.",
+            status.requests_running,
         )
     if status.requests_waiting is not None:
         yield from _metric(
-            "requests_waiting", "gauge", "As the engine says.", status.requests_waiting
+            "requests_waiting",
+            "gauge",
+            "Requests in the queue, as vLLM reports them.",
+            status.requests_waiting,
         )
 
 

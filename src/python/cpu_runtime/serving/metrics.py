@@ -17,15 +17,15 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "cpu_runtime_requests",
-            "Requests that have ended, by how they ended: the status, also if it came after the "
-            "first byte of a stream; 499 if the client left.",
+            "Finished requests by status, also of errors after the first byte of a stream; 499 if "
+            "the client disconnected.",
             ["route", "model", "status"],
             registry=self._registry,
         )
-        self._running = self._gauge("requests_running", "Requests that an engine works on.")
-        self._waiting = self._gauge("requests_waiting", "Requests that wait for an engine.")
-        self._prompt = self._counter("prompt_tokens", "Tokens that were read.")
-        self._generation = self._counter("generation_tokens", "Tokens that were generated.")
+        self._running = self._gauge("requests_running", "Running requests.")
+        self._waiting = self._gauge("requests_waiting", "Requests in the queue.")
+        self._prompt = self._counter("prompt_tokens", "Prompt tokens.")
+        self._generation = self._counter("generation_tokens", "Generated tokens.")
 
     def add_model(self, served: Served) -> None:
         """Report on a model from now on."""

@@ -13,7 +13,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         envvar="QUERYLAKE_CONFIG",
-        help="The configuration file.",
+        help="Configuration file.",
         show_default="querylake.toml",
         default_factory=lambda: Path("querylake.toml"),
     ),

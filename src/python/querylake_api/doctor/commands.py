@@ -34,11 +34,13 @@ def doctor(
     config: ConfigOption,
     dashboard: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Of a Ray cluster, to compare its version with ours."),
+        typer.Option(
+            metavar="URL", help="Dashboard of a Ray cluster, whose version is compared with ours."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Look at everything that serving depends on. Exit code 0 only if nothing is at fault."""
+    """Check everything that serving depends on. Exit code 0 only without faults."""
     findings = asyncio.run(_examine(config, dashboard))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))

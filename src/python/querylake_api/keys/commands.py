@@ -43,31 +43,39 @@ _LIMIT_WORDS = f"a number, `{UNLIMITED_WORD}`, or `{DEFAULT_WORD}` for the confi
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, change, revoke and import API keys.")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Key id, as `keys list` shows it.")]
 RpmOption = Annotated[
-    str | None, typer.Option(help=f"Requests a minute: {_LIMIT_WORDS}.", metavar="LIMIT")
+    str | None, typer.Option(help=f"Requests per minute: {_LIMIT_WORDS}.", metavar="LIMIT")
 ]
 TpmOption = Annotated[
-    str | None, typer.Option(help=f"Tokens a minute: {_LIMIT_WORDS}.", metavar="LIMIT")
+    str | None, typer.Option(help=f"Tokens per minute: {_LIMIT_WORDS}.", metavar="LIMIT")
 ]
 ConcurrencyOption = Annotated[
-    str | None, typer.Option(help=f"Requests at once: {_LIMIT_WORDS}.", metavar="LIMIT")
+    str | None, typer.Option(help=f"Concurrent requests: {_LIMIT_WORDS}.", metavar="LIMIT")
 ]
 
 
 @app.command("create")
 def create(
     config: ConfigOption,
-    name: Annotated[str, typer.Option(help="Who or what the key is for.")],
+    name: Annotated[str, typer.Option(help="Owner of the key: a person or a program.")],
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it opens; may be repeated. [inference]")
+        list[Scope] | None,
+        typer.Option(help="Permission; repeatable.", show_default="inference"),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model it may use; may be repeated. [all]")
+        list[str] | None,
+        typer.Option(help="Model that the key may use; repeatable.", show_default="all models"),
     ] = None,
     expires_in_days: Annotated[
-        float | None, typer.Option(help="Its life time. [for ever]", max=MAX_DAYS)
+        float | None,
+        typer.Option(
+            help="Days until the key expires.",
+            max=MAX_DAYS,
+            metavar="DAYS",
+            show_default="never",
+        ),
     ] = None,
     requests_per_minute: RpmOption = None,
     tokens_per_minute: TpmOption = None,
@@ -102,7 +110,7 @@ def create(
 @app.command("list")
 def list_(
     config: ConfigOption,
-    include_revoked: Annotated[bool, typer.Option(help="Show revoked keys too.")] = False,
+    include_revoked: Annotated[bool, typer.Option(help="Also list revoked keys.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List keys, newest first."""
@@ -121,7 +129,7 @@ def list_(
 
 @app.command("show")
 def show(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False) -> None:
-    """Show everything about a key but the key."""
+    """Show one key: scopes, models, limits, expiry. The secret itself is not stored."""
 
     async def run() -> ApiKey:
         async with _service(config) as service:
@@ -138,26 +146,28 @@ def show(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False) 
 def update(
     config: ConfigOption,
     key_id: IdArgument,
-    name: Annotated[str | None, typer.Option(help="Who or what the key is for.")] = None,
+    name: Annotated[str | None, typer.Option(help="New owner of the key.")] = None,
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it opens, from now on only this.")
+        list[Scope] | None, typer.Option(help="Permission; repeatable. Replaces all former ones.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model it may use, from now on only these.")
+        list[str] | None,
+        typer.Option(help="Model that the key may use; repeatable. Replaces all former ones."),
     ] = None,
-    all_models: Annotated[bool, typer.Option("--all-models", help="It may use all.")] = False,
+    all_models: Annotated[bool, typer.Option("--all-models", help="Allow all models.")] = False,
     expires_in_days: Annotated[
-        float | None, typer.Option(help="Its life time from now.", max=MAX_DAYS)
+        float | None,
+        typer.Option(help="Days from now until it expires.", max=MAX_DAYS, metavar="DAYS"),
     ] = None,
     never_expires: Annotated[
-        bool, typer.Option("--never-expires", help="It has no life time.")
+        bool, typer.Option("--never-expires", help="Remove the expiry date.")
     ] = False,
     requests_per_minute: RpmOption = None,
     tokens_per_minute: TpmOption = None,
     concurrency: ConcurrencyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change some things of a key. Running servers go by them within a second."""
+    """Change a key. Running servers apply the change within a second."""
     if model and all_models:
         raise typer.BadParameter("leave out one of them", param_hint="--model, --all-models")
     if expires_in_days is not None and never_expires:
@@ -195,13 +205,13 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE.csv",
-            help=f"Columns {', '.join(REQUIRED)}, and as wanted {', '.join(OPTIONAL)}. A key is "
-            "itself or its SHA-256 in hex.",
+            help=f"Columns {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}. A key is given "
+            "in full or as its SHA-256 in hex.",
         ),
     ],
     dry_run: Annotated[bool, typer.Option(help="Check the file and change nothing.")] = False,
 ) -> None:
-    """Take over keys that exist elsewhere. Those that are here already stay as they are."""
+    """Import keys of another system. Keys that exist here already are not changed."""
 
     async def run() -> ImportOutcome:
         rows = read_keys(file)
@@ -218,7 +228,7 @@ def import_(
 
 @app.command("revoke")
 def revoke(config: ConfigOption, key_id: IdArgument, as_json: JsonOption = False) -> None:
-    """Revoke a key for good. Running servers refuse it within a second."""
+    """Revoke a key permanently. Running servers refuse it within a second."""
 
     async def run() -> ApiKey:
         async with _service(config) as service:

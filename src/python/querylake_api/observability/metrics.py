@@ -59,19 +59,23 @@ class Metrics:
             "querylake_requests", "Finished requests.", *_PLACE, "outcome"
         )
         self._attempts = self.counter(
-            "querylake_attempts", "Requests sent to engines, retries included.", "model", "stack"
+            "querylake_attempts",
+            "Attempts: requests sent to engines, retries included.",
+            "model",
+            "stack",
         )
         self._prompt_tokens = self.counter(
-            "querylake_prompt_tokens", "Tokens that engines say they have read.", *_PLACE
+            "querylake_prompt_tokens", "Prompt tokens, as the engines report them.", *_PLACE
         )
         self._completion_tokens = self.counter(
-            "querylake_completion_tokens", "Tokens that engines say they have made.", *_PLACE
+            "querylake_completion_tokens", "Generated tokens, as the engines report them.", *_PLACE
         )
         self.usage_written = self.counter(
-            "querylake_usage_records_written", "Usage records put into the database."
+            "querylake_usage_records_written", "Usage records written to the database."
         )
         self.usage_refused = self.counter(
-            "querylake_usage_records_lost", "Usage records that no disk had room for."
+            "querylake_usage_records_lost",
+            "Usage records lost because the disk or the spool was full.",
         )
         self.request_fields = self.counter(
             "querylake_request_fields",
@@ -81,22 +85,22 @@ class Metrics:
         )
         self._duration = self._histogram(
             "querylake_request_duration_seconds",
-            "From the request's head to the answer's last byte.",
+            "Time from the request's head to the response's last byte.",
             _DURATION_BUCKETS,
         )
         self._first_token = self._histogram(
             "querylake_time_to_first_token_seconds",
-            "From the request's head to the first content of a streamed answer.",
+            "Time from the request's head to the first content of a streamed response.",
             _TTFT_BUCKETS,
         )
         self._gap = self._histogram(
             "querylake_inter_token_seconds",
-            "Between two pieces of a stream that bring content. Lengths are right within 5%.",
+            "Time between two chunks of a stream that have content, within 5%.",
             _GAP_BUCKETS,
         )
         self._queued = self._histogram(
             "querylake_queue_seconds",
-            "In the line of a model, for requests that had to wait.",
+            "Time in the queue of a model, for requests that had to wait.",
             _DURATION_BUCKETS,
         )
         self.loop_delay = Histogram(
@@ -108,20 +112,20 @@ class Metrics:
         self._histograms.append(self.loop_delay)
         self.gauge(
             "querylake_build_info",
-            "1; the labels tell the version.",
+            "Always 1; the label is the version.",
             lambda: [((VERSION,), 1)],
             "version",
             merge="max",
         )
         self.gauge(
             "querylake_worker_resident_bytes",
-            "Memory of each worker process.",
+            "Resident memory of each worker process.",
             self._memory,
             "worker",
         )
         self.gauge(
             "querylake_worker_cpu_seconds",
-            "Processor time of each worker process.",
+            "CPU time of each worker process.",
             self._cpu,
             "worker",
         )

@@ -49,13 +49,13 @@ class Parity:
         self.judges = PairJudges(self.repository)
         self._tokens = metrics.counter(
             "querylake_parity_tokens",
-            "Tokens that pairs of a rollout have cost, by stack.",
+            "Tokens spent on parity pairs of rollouts.",
             *("model", "stack"),
         )
 
         self._bridged = metrics.counter(
             "querylake_bridged_requests",
-            "Requests that named a field by its former name, by bridge.",
+            "Requests with a field under its former name.",
             *("model", "bridge"),
         )
 

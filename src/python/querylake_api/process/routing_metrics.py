@@ -40,14 +40,14 @@ def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]])
 
     metrics.gauge(
         "querylake_upstream_in_rotation",
-        "1 while it may have requests from every worker.",
+        "1 while every worker may send requests to the upstream.",
         lambda: [((each.name,), each.in_rotation) for each in facts()],
         "upstream",
         merge="min",
     )
     metrics.gauge(
         "querylake_upstream_condition",
-        "1 for the condition that it is in.",
+        "1 for the current condition of the upstream.",
         conditions,
         "upstream",
         "condition",
@@ -55,7 +55,7 @@ def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]])
     )
     metrics.gauge(
         "querylake_upstream_breaker",
-        "1 for the state that its circuit breaker is in.",
+        "1 for the current state of the upstream's circuit breaker.",
         breakers,
         "upstream",
         "state",
@@ -63,20 +63,20 @@ def _watch_upstreams(metrics: Metrics, facts: Callable[[], list[UpstreamFacts]])
     )
     metrics.gauge(
         "querylake_upstream_outstanding",
-        "Requests under way to it.",
+        "Running requests to the upstream.",
         lambda: [((each.name,), each.outstanding) for each in facts()],
         "upstream",
     )
     metrics.gauge(
         "querylake_upstream_restarts",
-        "Starts of its engine that were seen.",
+        "Observed restarts of the upstream's engine.",
         lambda: [((each.name,), each.restarts) for each in facts()],
         "upstream",
         merge="max",
     )
     metrics.gauge(
         "querylake_upstream_stalled_seconds",
-        "For how long it has had requests and made no token.",
+        "Seconds with running requests and no generated token.",
         lambda: [((each.name,), each.stalled_seconds) for each in facts()],
         "upstream",
         merge="max",
@@ -133,11 +133,11 @@ def _watch_lines(metrics: Metrics, components: Callable[[], Components]) -> None
                 yield place, pool.gate.running
 
     metrics.gauge(
-        "querylake_model_waiting", "Requests that wait for the model.", waiting, "model", "stack"
+        "querylake_model_waiting", "Requests in the queue of the model.", waiting, "model", "stack"
     )
     metrics.gauge(
         "querylake_model_running",
-        "Requests that the model's limit counts.",
+        "Running requests that count towards the model's limit.",
         running,
         "model",
         "stack",

@@ -114,7 +114,7 @@ async def running_application(
         observer = Observer(sinks, tracer)
         metrics.gauge(
             "querylake_requests_in_flight",
-            "Requests that have begun and not ended.",
+            "Running requests.",
             lambda: [((), observer.in_flight)],
         )
         lasting = LastingComponents(

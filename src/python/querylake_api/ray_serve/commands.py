@@ -22,7 +22,7 @@ from querylake_api.ray_serve.errors import ClusterMismatch, ClusterUnreachable
 from querylake_api.ray_serve.reach import reach
 
 AddressOption = Annotated[
-    str, typer.Option(help="The cluster: host:port of its head; `auto` for the one of this node.")
+    str, typer.Option(help="Cluster address: host:port of its head, or `auto` for this node's.")
 ]
 
 
@@ -32,33 +32,44 @@ def deploy(
     dashboard: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Its dashboard, to compare versions before connecting to it."
+            metavar="URL", help="Dashboard of the cluster; versions are compared before connecting."
         ),
     ] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="On a cluster of one's own, until Ctrl-C.")
+        bool, typer.Option("--local", help="Start a local cluster instead, until Ctrl-C.")
     ] = False,
-    host: Annotated[str | None, typer.Option(help="Where Serve listens. [server.host]")] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Where Serve listens. [server.port]", min=1, max=65535)
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address that Ray Serve listens on.", show_default="server.host"),
     ] = None,
-    min_replicas: Annotated[int, typer.Option(min=1, max=1000)] = 1,
-    max_replicas: Annotated[int, typer.Option(min=1, max=1000)] = 4,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port that Ray Serve listens on.", show_default="server.port", min=1, max=65535
+        ),
+    ] = None,
+    min_replicas: Annotated[
+        int, typer.Option(help="Minimum number of replicas.", min=1, max=1000)
+    ] = 1,
+    max_replicas: Annotated[
+        int, typer.Option(help="Maximum number of replicas.", min=1, max=1000)
+    ] = 4,
     target_requests: Annotated[
-        int, typer.Option(help="Under way per replica, that Serve aims at.", min=1)
+        int, typer.Option(help="Concurrent requests per replica that autoscaling aims at.", min=1)
     ] = 64,
-    cpus: Annotated[float, typer.Option(help="Set aside for each replica.", min=0)] = 1.0,
+    cpus: Annotated[float, typer.Option(help="CPUs reserved per replica.", min=0)] = 1.0,
     python: Annotated[
         str | None,
         typer.Option(
             metavar="COMMAND",
-            help="Runs Python with QueryLake on a node. [this PEX, under the same path]",
+            help="Command that runs Python with QueryLake on a node.",
+            show_default="this PEX, under the same path",
         ),
     ] = None,
 ) -> None:
-    """Run the API as replicas on a Ray cluster that is there already, or bring it up to date.
+    """Deploy the API as replicas on an existing Ray cluster, or update the deployment.
 
-    Nothing else in the cluster is touched. The configuration file has to be on every node.
+    Nothing else in the cluster is changed. The configuration file must exist on every node.
     """
     configuration = load_configuration(config)
     if max_replicas < min_replicas:

@@ -25,27 +25,32 @@ ENDED = frozenset({"promoted", "rolled_back", "aborted"})
 UNBOUNDED = 200
 """Columns to assume where there is no terminal."""
 
-app = typer.Typer(no_args_is_help=True, help="Roll a model's candidate out, step by step.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Move traffic from a model's stable target to a candidate, step by step.",
+)
 
-UrlOption = Annotated[str, typer.Option(envvar="QUERYLAKE_URL", help="Where the API answers.")]
+UrlOption = Annotated[str, typer.Option(envvar="QUERYLAKE_URL", help="Base URL of the API.")]
 KeyOption = Annotated[
-    str, typer.Option(envvar="QUERYLAKE_ADMIN_KEY", help="A key with the scope `admin`.")
+    str, typer.Option(envvar="QUERYLAKE_ADMIN_KEY", help="API key with the scope `admin`.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-IdArgument = Annotated[str, typer.Argument(metavar="ID")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the event.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Rollout id, as `rollout list` shows it.")
+]
+ReasonOption = Annotated[str, typer.Option(help="Reason; stored with the event.")]
 
 URL = "http://127.0.0.1:8000"
 
 
 @app.command()
 def create(
-    plan: Annotated[Path, typer.Argument(help="The plan as JSON; `-` reads it from stdin.")],
+    plan: Annotated[Path, typer.Argument(help="Plan in JSON; `-` reads standard input.")],
     key: KeyOption,
     url: UrlOption = URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a draft from a plan. Nothing moves until `start`."""
+    """Create a draft from a plan. No traffic moves until `rollout start`."""
     text = sys.stdin.read() if str(plan) == "-" else plan.read_text(encoding="utf-8")
     try:
         RolloutPlan.model_validate_json(text)
@@ -76,10 +81,12 @@ def status(
     rollout_id: IdArgument,
     key: KeyOption,
     url: UrlOption = URL,
-    watch: Annotated[bool, typer.Option("--watch", help="Until it has ended.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh until the rollout has ended.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show both arms, their intervals, and what follows from them."""
+    """Show both arms, their confidence intervals, and the verdict."""
     with RolloutClient(url, key) as client:
         rollout, events = _look(client, rollout_id)
         if as_json:
@@ -100,7 +107,7 @@ def status(
 def history(
     rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, as_json: JsonOption = False
 ) -> None:
-    """Show what happened, and why; --json has the figures."""
+    """Show the events and their reasons; --json adds the measurements."""
     with RolloutClient(url, key) as client:
         events = client.get(f"/{rollout_id}/events")["data"]
     for event in events:
@@ -121,7 +128,7 @@ def start(
 def pause(
     rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
 ) -> None:
-    """Keep the shares as they are; what harms is still rolled back."""
+    """Keep the traffic shares. A harmful candidate is still rolled back."""
     _move(url, key, rollout_id, "pause", {"reason": reason})
 
 
@@ -129,7 +136,7 @@ def pause(
 def resume(
     rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
 ) -> None:
-    """Go on after a pause."""
+    """Continue after a pause."""
     _move(url, key, rollout_id, "resume", {"reason": reason})
 
 
@@ -145,7 +152,7 @@ def abort(
 def rollback(
     rollout_id: IdArgument, key: KeyOption, url: UrlOption = URL, reason: ReasonOption = ""
 ) -> None:
-    """Give the stable stack everything, at once. Works while the database is away."""
+    """Send all traffic to the stable targets at once. Works without the database."""
     _move(url, key, rollout_id, "rollback", {"reason": reason})
 
 
@@ -156,11 +163,12 @@ def promote(
     url: UrlOption = URL,
     reason: ReasonOption = "",
     override_by: Annotated[
-        str | None, typer.Option(help="Who answers for it if the conditions do not hold.")
+        str | None,
+        typer.Option(help="Person who takes responsibility if the conditions are not met."),
     ] = None,
-    override_reason: Annotated[str | None, typer.Option(help="And why.")] = None,
+    override_reason: Annotated[str | None, typer.Option(help="Reason for the override.")] = None,
 ) -> None:
-    """Give the candidate everything, if it is through its steps and the gates hold."""
+    """Send all traffic to the candidate, if its steps are complete and the gates hold."""
     document = {
         "reason": reason,
         "override_by": override_by,
@@ -171,17 +179,17 @@ def promote(
 
 @app.command()
 def simulate(
-    runs: Annotated[int, typer.Option(help="Runs of each line.", min=1)] = 100,
+    runs: Annotated[int, typer.Option(help="Simulated runs per table line.", min=1)] = 100,
     requests: Annotated[
-        int, typer.Option(help="Requests in each run of a sound candidate.", min=1000)
+        int, typer.Option(help="Requests per run of a healthy candidate.", min=1000)
     ] = REQUESTS,
-    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 2,
     only: Annotated[
         Table | None, typer.Option(help="One of the four tables; all of them take hours.")
     ] = None,
     lines: Annotated[str, typer.Option(help="Only lines whose name contains this.")] = "",
 ) -> None:
-    """Reproduce the tables of docs/rollout-statistics.md. Needs no server; takes its time."""
+    """Recompute the tables of docs/rollout-statistics.md. Needs no server; takes hours."""
     tables = TABLES if only is None else (only,)
     found = report(runs=runs, requests=requests, workers=workers, tables=tables, lines=lines)
     for line in found:

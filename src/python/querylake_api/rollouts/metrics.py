@@ -31,14 +31,14 @@ def watch_rollouts(metrics: Metrics, rollouts: Rollouts) -> None:
 
     metrics.gauge(
         "querylake_rollout_candidate_share",
-        "Of a model's traffic that goes to its candidate, 0 to 1; the largest of all workers.",
+        "Fraction of a model's traffic that goes to its candidate; the largest of all workers.",
         shares,
         "model",
         merge="max",
     )
     metrics.gauge(
         "querylake_rollout_status",
-        "1 for the status of a model's last rollout.",
+        "1 for the current status of a model's last rollout.",
         statuses,
         "model",
         "status",
@@ -46,7 +46,7 @@ def watch_rollouts(metrics: Metrics, rollouts: Rollouts) -> None:
     )
     metrics.gauge(
         "querylake_rollout_outcomes",
-        "Requests that were counted for a rollout's judgement, since the workers started.",
+        "Requests that count in the evaluation of a rollout, since the workers started.",
         outcomes,
         "model",
         "stack",
@@ -54,12 +54,12 @@ def watch_rollouts(metrics: Metrics, rollouts: Rollouts) -> None:
     )
     metrics.gauge(
         "querylake_rollout_controllers",
-        "Workers of this machine that judge all rollouts: 1 on one machine, 0 on the others.",
+        "Workers of this machine that control all rollouts: 1 on one machine, 0 on the others.",
         lambda: [((), float(rollouts.controller.acting))],
     )
     metrics.gauge(
         "querylake_rollout_routing_fresh",
-        "0 while a worker cannot bring its routing up to date, for want of the database.",
+        "0 while a worker cannot update its routing, because the database is unavailable.",
         lambda: [((), float(rollouts.follower.failure is None))],
         merge="min",
     )

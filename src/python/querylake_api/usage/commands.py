@@ -30,7 +30,7 @@ from querylake_api.usage.schemas import MAX_PAGE, UsageGroup
 UNBOUNDED = 400
 """Columns to assume where there is no terminal."""
 
-app = typer.Typer(no_args_is_help=True, help="What requests there were, and what they took.")
+app = typer.Typer(no_args_is_help=True, help="Report requests and tokens by key, model and time.")
 
 
 class Form(StrEnum):
@@ -41,27 +41,37 @@ class Form(StrEnum):
     CSV = "csv"
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 FromOption = Annotated[
     datetime | None,
-    typer.Option("--from", help="First moment, UTC.", show_default=f"{DEFAULT_DAYS} days ago"),
+    typer.Option(
+        "--from",
+        help="Start of the period, inclusive, in UTC.",
+        show_default=f"{DEFAULT_DAYS} days ago",
+    ),
 ]
 ToOption = Annotated[
-    datetime | None, typer.Option("--to", help="Moment after the last, UTC.", show_default="now")
+    datetime | None,
+    typer.Option("--to", help="End of the period, exclusive, in UTC.", show_default="now"),
 ]
-KeyOption = Annotated[str | None, typer.Option(help="Only of a key's id.")]
-ModelOption = Annotated[str | None, typer.Option(help="Only of a model's id.")]
-UpstreamOption = Annotated[str | None, typer.Option(help="Only of an upstream.")]
-StackOption = Annotated[str | None, typer.Option(help="Only of `stable` or `candidate`.")]
-OutcomeOption = Annotated[str | None, typer.Option(help="Only with an outcome, e.g. `success`.")]
+KeyOption = Annotated[str | None, typer.Option(help="Only requests of this key id.")]
+ModelOption = Annotated[str | None, typer.Option(help="Only requests to this model id.")]
+UpstreamOption = Annotated[str | None, typer.Option(help="Only requests to this upstream.")]
+StackOption = Annotated[
+    str | None, typer.Option(help="Only requests to `stable` or `candidate` targets.")
+]
+OutcomeOption = Annotated[
+    str | None, typer.Option(help="Only requests with this outcome, such as `success`.")
+]
 
 
 @app.command("totals")
 def totals(
     config: ConfigOption,
     group_by: Annotated[
-        list[Dimension] | None, typer.Option(help="May be repeated.", show_default="model")
+        list[Dimension] | None,
+        typer.Option(help="Dimension to group by; repeatable.", show_default="model"),
     ] = None,
     start: FromOption = None,
     end: ToOption = None,
@@ -95,7 +105,7 @@ def totals(
 @app.command("records")
 def records(
     config: ConfigOption,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of records.", min=1, metavar="N")] = 50,
     start: FromOption = None,
     end: ToOption = None,
     key: KeyOption = None,
@@ -126,10 +136,10 @@ def records(
 @app.command("prune")
 def prune(
     config: ConfigOption,
-    before: Annotated[datetime, typer.Option(help="Older records go. UTC.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    before: Annotated[datetime, typer.Option(help="Delete records older than this, in UTC.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete records for good. Run it from cron to keep them for a given time."""
+    """Delete old records permanently. Run it from cron to limit how long records are kept."""
     moment = before if before.tzinfo is not None else before.replace(tzinfo=UTC)
     if not yes:
         typer.confirm(

@@ -34,7 +34,7 @@ async def running_ledger(
     )
     metrics.gauge(
         "querylake_usage_lag_seconds",
-        "For how long the oldest usage record has waited for the database.",
+        "Age of the oldest usage record that is not in the database yet.",
         lambda: [((), ledger.state().oldest_wait_seconds)],
         merge="max",
     )

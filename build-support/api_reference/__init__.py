@@ -1,0 +1,1 @@
+"""The pages of docs/reference on the API's settings and metrics."""
