@@ -32,13 +32,11 @@ def _declared(module: ast.Module) -> Iterator[Metric]:
             kind = _KINDS.get(node.func.attr)
             words = list(_words(node.args, constants)) if kind else []
             if kind and words and words[0].startswith("querylake_") and not _is_hidden(node):
-                yield _metric(kind, words, constants)
+                yield _metric(kind, words)
 
 
-def _metric(kind: str, words: list[str], constants: Mapping[str, Any]) -> Metric:
+def _metric(kind: str, words: list[str]) -> Metric:
     name, help, *labels = words
-    if kind == "histogram":  # their labels are the same for all
-        labels = list(constants["_PLACE"])
     return Metric(f"{name}_total" if kind == "counter" else name, kind, tuple(labels), help)
 
 

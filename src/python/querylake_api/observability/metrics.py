@@ -87,29 +87,31 @@ class Metrics:
             "querylake_request_duration_seconds",
             "Time from the request's head to the response's last byte.",
             _DURATION_BUCKETS,
+            *_PLACE,
         )
         self._first_token = self._histogram(
             "querylake_time_to_first_token_seconds",
             "Time from the request's head to the first content of a streamed response.",
             _TTFT_BUCKETS,
+            *_PLACE,
         )
         self._gap = self._histogram(
             "querylake_inter_token_seconds",
             "Time between two chunks of a stream that have content, within 5%.",
             _GAP_BUCKETS,
+            *_PLACE,
         )
         self._queued = self._histogram(
             "querylake_queue_seconds",
             "Time in the queue of a model, for requests that had to wait.",
             _DURATION_BUCKETS,
+            *_PLACE,
         )
-        self.loop_delay = Histogram(
+        self.loop_delay = self._histogram(
             "querylake_event_loop_delay_seconds",
             "How late a timer of each worker's event loop ran, ten times a second.",
-            (),
             _DELAY_BUCKETS,
         )
-        self._histograms.append(self.loop_delay)
         self.gauge(
             "querylake_build_info",
             "Always 1; the label is the version.",
@@ -210,8 +212,10 @@ class Metrics:
     def _file(self) -> Path:
         return self._folder / f"{self._index}.json"
 
-    def _histogram(self, name: str, help: str, bounds: tuple[float, ...]) -> Histogram:
-        family = Histogram(name, help, _PLACE, bounds)
+    def _histogram(
+        self, name: str, help: str, bounds: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        family = Histogram(name, help, labels, bounds)
         self._histograms.append(family)
         return family
 
