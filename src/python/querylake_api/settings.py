@@ -203,8 +203,8 @@ class UsageSettings(_Section):
 
     Attributes:
         max_spool_bytes: maximum size of each worker's records on disk while the database is
-            unavailable. Beyond it, records are lost, and the log and the metrics report it. A record
-            takes about 800 bytes.
+            unavailable. Beyond it, records are lost, and the log and the metrics report it. A
+            record takes about 800 bytes.
     """
 
     max_spool_bytes: int = Field(default=1024**3, ge=1024**2)
@@ -394,8 +394,8 @@ class RolloutSettings(_Section):
 
     Attributes:
         gates_command: program with arguments that prints JSON with `"holds": true` and exits with 0
-            when the upgrade gates hold. It runs in the folder of the configuration file. Without it,
-            a promotion needs the override of a named person.
+            when the upgrade gates hold. It runs in the folder of the configuration file. Without
+            it, a promotion needs the override of a named person.
         webhook_secret_env: environment variable whose value signs webhooks.
     """
 
