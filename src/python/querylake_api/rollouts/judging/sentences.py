@@ -13,6 +13,8 @@ def reason(policy: Policy, verdict: SignalVerdict) -> str:
     """Return what a signal says, and why."""
     what = NAMES[verdict.signal]
     if verdict.word == "not measured":
+        if verdict.signal == "no_tool_call" and verdict.candidate.requests:
+            return f"{what}: no response of either stack called a tool, so none can lack one"
         return f"{what}: nothing to measure"
     stable, candidate = verdict.stable, verdict.candidate
     figures = (
