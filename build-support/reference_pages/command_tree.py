@@ -67,7 +67,9 @@ def from_typer(app: typer.Typer, program: str) -> Command:
 def _typer_command(found: Any, words: tuple[str, ...], short: bool) -> Command:
     inner = found.commands if isinstance(found, TyperGroup) else {}
     text = "\n\n".join(
-        each.replace("\b", "").strip() for each in (found.help, found.epilog) if each
+        each.replace("\b", "").replace("{program}", words[0]).strip()
+        for each in (found.help, found.epilog)
+        if each
     )
     return Command(
         words,

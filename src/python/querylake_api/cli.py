@@ -105,7 +105,7 @@ def migrate(
         str | None,
         typer.Option(
             metavar="REVISION",
-            help="Go back to the schema revision of an older version, which names it at its start.",
+            help="Go back to the schema revision of an older version; its refusal to start names it.",
         ),
     ] = None,
 ) -> None:

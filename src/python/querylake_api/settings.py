@@ -146,8 +146,9 @@ class ServerSettings(_Section):
         max_connections: maximum concurrent client connections per process; without it, what the
             limit of open files allows.
         workers: number of processes that serve the port.
-        cors_origins: origins whose web pages may call `/v1`, such as `http://localhost:5173`; `*`
-            for all. Empty: no CORS headers are sent.
+        cors_origins: origins whose web pages may call everything but `/admin`, `/ui`, `/metrics`
+            and `/docs`, such as `http://localhost:5173`; `*` for all. Empty: no CORS headers are
+            sent.
         stream_keepalive_seconds: a stream without data for so long gets an SSE comment, also before
             its first event. Without it, no comments are sent.
         state_dir: folder for what the processes of this machine share, relative to the
@@ -372,7 +373,7 @@ class ModelSettings(_Section):
             candidates, per worker process. Others wait in a queue. Without it, no limit.
         max_queue: maximum length of the queue; further requests get 429.
         queue_timeout_seconds: maximum time in the queue; then the request gets 503.
-        deadline_seconds: time limit from the end of the request to the first byte of the response,
+        deadline_seconds: time limit from the end of the request until there is something to send,
             the queue and all attempts included; then it gets 504. Without it, only the deadlines
             of the upstreams apply.
         bridges: renamed fields that clients may go on sending and reading by their former names.

@@ -75,7 +75,7 @@ class Metrics:
         )
         self.usage_refused = self.counter(
             "querylake_usage_records_lost",
-            "Usage records lost because the disk or the spool was full.",
+            "Usage records that no disk had room for.",
         )
         self.request_fields = self.counter(
             "querylake_request_fields",
