@@ -105,7 +105,7 @@ def migrate(
         str | None,
         typer.Option(
             metavar="REVISION",
-            help="Go back to the schema revision of an older version; its refusal to start names it.",
+            help="Go back to the schema revision of an older version; its refusal names it.",
         ),
     ] = None,
 ) -> None:

@@ -39,8 +39,8 @@ function Steps({ rollout }) {
 function Arms({ signals }) {
   const rows = signals.map((signal) => ({
     key: signal.signal,
-    cells: [SIGNALS[signal.signal] ?? words(signal.signal), ...(signal.word === "not measured" && signal.candidate.requests ? ["–", "–", ""]
-      : [arm(signal.stable, "stable"), arm(signal.candidate, "candidate"), html`<${Intervals} signal=${signal} />`]),
+    cells: [SIGNALS[signal.signal] ?? words(signal.signal), arm(signal.stable, "stable"), arm(signal.candidate, "candidate"),
+      html`<${Intervals} signal=${signal} />`,
       html`<span class=${`word ${signal.word.replace(" ", "-")}`}>${signal.word}</span>${evidence(signal)}`],
   }));
   return html`<${Table} label="Both stacks" head=${["Signal", "Stable", "Candidate", "Intervals", "Verdict"]} rows=${rows} />
