@@ -146,7 +146,7 @@ class HeadReader:
 
     def __init__(self) -> None:
         self._request_lines: dict[bytes, tuple[str, str, bytes, bytes, str]] = {}
-        # Of fields. A tuple whose type is told is taken apart and made again wherever it is passed.
+        # Of fields. Compiled code unpacks a tuple of a declared type, and packs it to pass it on.
         self._fields: dict[bytes, Any] = {}
 
     @property

@@ -52,7 +52,7 @@ class BalancingDispatcher:
     """Balances each request over the stack that it is assigned to.
 
     Args:
-        journal: is told before an engine gets a request; None if nobody keeps account of these.
+        journal: records a request before an engine gets it; None if these are not recorded.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ async def pass_on(answer: OcrAnswer, exchange: Exchange) -> ResponseEnding:
             await _send(exchange, last)
     except ProviderError:
         if events and not last.endswith(b"\n\n"):
-            # So that half an event is not taken for the beginning of what is told next.
+            # So that half an event is not taken for the beginning of the next one.
             await _send(exchange, b"\n\n")
         raise
     exchange.end(b"")

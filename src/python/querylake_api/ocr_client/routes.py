@@ -58,7 +58,7 @@ class OcrRoutes:
         service: None if none is configured.
         max_body_bytes: larger uploads are answered 413.
         body_seconds: without a byte of an upload, after which it is answered 408.
-        journal: is told before the service gets a request.
+        journal: records a request before the service gets it.
     """
 
     def __init__(

@@ -67,7 +67,7 @@ def decode(content: bytes, *, skipped: Kind | None = None) -> Frames:
     """Return every whole line, whatever else there is.
 
     Args:
-        skipped: lines that tell this are left out without a look at the rest of them.
+        skipped: lines of this kind are left out without a look at the rest of them.
     """
     mark = b"" if skipped is None else bytes((skipped,))
     taken = content.rfind(b"\n") + 1
