@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from querylake_api.keys.models import ApiKeyRow
@@ -14,7 +15,13 @@ from querylake_api.keys.repository import KeyRepository, KeysVersion
 from querylake_api.persistence.database import Database
 from querylake_api.persistence.errors import NoWayBack, SchemaOutdated, SchemaTooNew
 from querylake_api.persistence.location import asyncpg_url
-from querylake_api.persistence.migrate import go_back, migrate, newest_revision, require_schema
+from querylake_api.persistence.migrate import go_back, migrate, require_schema
+from querylake_api.persistence.revision import (
+    MIGRATIONS,
+    newest_revision,
+    revisions,
+    schema_revision,
+)
 from querylake_api.usage.table import usage_records
 from querylake_api_testing.databases import TestPostgres
 
@@ -31,6 +38,19 @@ async def test_migrations_make_what_the_mapped_classes_declare(database_url: str
     async with database.begin() as connection:
         assert await connection.run_sync(differences) == []
     await database.close()
+
+
+def test_files_are_named_for_their_revisions() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert revisions() == tuple(each.revision for each in scripts.walk_revisions())[::-1]
+
+
+async def test_an_empty_database_has_no_revision(postgres: TestPostgres) -> None:
+    async with postgres.database(migrated=False) as url:
+        database = Database(asyncpg_url(url))
+        async with database.begin() as connection:
+            assert await schema_revision(connection) is None
+        await database.close()
 
 
 async def test_several_processes_may_migrate_at_once(postgres: TestPostgres) -> None:

@@ -14,7 +14,7 @@ from querylake_api.keys.models import Scope
 from querylake_api.keys.repository import KeyRepository
 from querylake_api.persistence.database import Database, open_database
 from querylake_api.persistence.errors import DatabaseError, SchemaTooNew
-from querylake_api.persistence.migrate import newest_revision, schema_revision
+from querylake_api.persistence.revision import newest_revision, schema_revision
 
 _SUBJECT = "database"
 

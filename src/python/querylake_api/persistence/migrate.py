@@ -1,37 +1,18 @@
-"""Bringing the tables to the newest form, from inside the package, without an ini file."""
+"""Bringing the tables to the newest form, from inside the package."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from querylake_api.persistence.database import Database
-from querylake_api.persistence.errors import NoWayBack, SchemaOutdated, SchemaTooNew
-from querylake_api.persistence.location import shown
-
-MIGRATIONS = Path(__file__).with_name("migrations")
+from querylake_api.persistence.errors import NoWayBack, SchemaOutdated
+from querylake_api.persistence.revision import newest_revision, revisions, schema_revision
 
 OLDEST_WAY_BACK = "0006"
 """Steps back beyond this remove tables with what is in them."""
 
 # Any constant will do, as long as every QueryLake process takes the same one.
 _ADVISORY_LOCK = 0x71756572796C616B
-
-
-def newest_revision() -> str:
-    """Return the revision that this version of the package works with."""
-    head = _scripts().get_current_head()
-    if head is None:
-        raise RuntimeError(f"no migrations in {MIGRATIONS}: the package was built without them")
-    return head
 
 
 async def migrate(database: Database) -> str:
@@ -50,30 +31,12 @@ async def migrate(database: Database) -> str:
     try:
         async with patient.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            # Asked under the lock: another process may have brought it up just now. Alembic would
-            # find out by itself, and load and run its environment for that at every start.
+            # Asked under the lock: another process may have brought it up just now.
             if await schema_revision(connection) != newest:
                 await connection.run_sync(_upgrade)
     finally:
         await patient.close()
     return newest
-
-
-async def schema_revision(connection: AsyncConnection) -> str | None:
-    """Return the revision that a database is at, None if it has no tables.
-
-    Raises:
-        SchemaTooNew: this version does not know it.
-    """
-    revision = await connection.run_sync(
-        lambda sync: MigrationContext.configure(sync).get_current_revision()
-    )
-    if revision is not None:
-        try:
-            _scripts().get_revision(revision)
-        except CommandError as error:
-            raise SchemaTooNew(shown(connection.engine.url), revision, newest_revision()) from error
-    return revision
 
 
 async def go_back(database: Database, revision: str) -> None:
@@ -84,8 +47,7 @@ async def go_back(database: Database, revision: str) -> None:
         DatabaseUnavailable: the database does not answer.
         SchemaTooNew: a newer QueryLake has been here.
     """
-    known = [each.revision for each in _scripts().walk_revisions()]
-    ways_back = [each for each in reversed(known) if each >= OLDEST_WAY_BACK]
+    ways_back = [each for each in revisions() if each >= OLDEST_WAY_BACK]
     if revision not in ways_back:
         raise NoWayBack(revision, ways_back)
     patient = Database(database.url, statement_seconds=None)
@@ -116,25 +78,12 @@ async def require_schema(database: Database) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    from querylake_api.persistence.alembic_steps import upgrade
+
+    upgrade(connection)
 
 
 def _downgrade(connection: Connection, revision: str) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.downgrade(config, revision)
+    from querylake_api.persistence.alembic_steps import downgrade
 
-
-@cache
-def _scripts() -> ScriptDirectory:
-    """Return the migrations, which Alembic reads and runs as modules: once for a process."""
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    # Alembic reads `%` in option values as interpolation.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+    downgrade(connection, revision)
