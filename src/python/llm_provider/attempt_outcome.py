@@ -7,10 +7,12 @@ Nobody here decides anything. Who reads it, each in a place of its own:
  - a rollout counts what users of an arm suffered: `querylake_api.rollouts`.
 """
 
+# compiled: runs for each request.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 AttemptKind = Literal[
     "answered",
@@ -70,6 +72,6 @@ class AttemptOutcome:
     hold: float = 0.0
 
 
-ANSWERED = AttemptOutcome("answered", 200)
-BEGUN = AttemptOutcome("begun", 200)
-COMPLETED = AttemptOutcome("completed", 200)
+ANSWERED: Final = AttemptOutcome("answered", 200)
+BEGUN: Final = AttemptOutcome("begun", 200)
+COMPLETED: Final = AttemptOutcome("completed", 200)

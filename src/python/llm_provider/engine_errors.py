@@ -98,7 +98,7 @@ def error_in(document: JsonObject) -> JsonObject | None:
     if document.get("object") == "error" or document.get("type") == "error":
         return document
     choices = document.get("choices")
-    if choices.__class__ is list and choices:
+    if isinstance(choices, list) and choices:
         return _error_of_choices(choices)
     if not ANSWER_FIELDS.isdisjoint(document):
         return None

@@ -59,14 +59,14 @@ class StreamObserver(Observer):
     def _observe_event(self, document: JsonObject, data: bytes) -> None:
         has_content = False
         choices = document.get("choices")
-        if choices.__class__ is list:
+        if isinstance(choices, list):
             for choice in choices:
-                if choice.__class__ is dict and self._observe_choice(choice):
+                if isinstance(choice, dict) and self._observe_choice(choice):
                     has_content = True
             if has_content:
                 self.content_chunks += 1
         usage = document.get("usage")
-        if usage.__class__ is dict:
+        if isinstance(usage, dict):
             self.usage = usage
         # An error beside content is an `error` of its choice; nearly no event of content has one.
         if self.in_band_error is None and not (has_content and not holds(data, b"error")):
@@ -79,10 +79,10 @@ class StreamObserver(Observer):
             index = 0
         self._choices.add(index)
         reason = choice.get("finish_reason")
-        if reason.__class__ is str and reason:  # some write "" for "not yet"
+        if isinstance(reason, str) and reason:  # some write "" for "not yet"
             self.finish_reasons[index] = reason
         delta = choice.get("delta")
-        made = _content_of(delta) if delta.__class__ is dict else choice.get("text")
+        made = _content_of(delta) if isinstance(delta, dict) else choice.get("text")
         if not made:
             return False
         self.text = made if isinstance(made, str) else ""

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from llm_provider.byte_search import holds
-from querylake_api.http_server.request_head import FIELD_CHARACTERS, TOKEN_CHARACTERS
+from querylake_api.http_server.request_head import TOKEN_CHARACTERS, holds_control_characters
 
 MAX_CHUNK_LINE: Final = 1024
 """Bytes of a chunk's size with its extensions."""
@@ -108,7 +108,7 @@ class ChunkedBody:
             name, colon, value = line.partition(b":")
             if not colon or not name or name.translate(None, TOKEN_CHARACTERS):
                 raise BadChunk("a trailer is no header")
-            if value.translate(None, FIELD_CHARACTERS):
+            if holds_control_characters(value):
                 raise BadChunk("a trailer holds control characters")
 
     def _check_length(self, length: int) -> None:

@@ -118,16 +118,16 @@ def content_of(document: Any, body: bytes) -> ResponseContent:
     loops: bool | None = None
     if isinstance(document, dict):
         choices = document.get("choices")
-        if choices.__class__ is list:
+        if isinstance(choices, list):
             finish_reason, empty, loops = _end_of_choices(choices)
         else:
             made = document.get("content")
-            if made.__class__ is not list:
+            if not isinstance(made, list):
                 made = document.get("output")
-            if made.__class__ is list:
+            if isinstance(made, list):
                 empty = not made
                 reason = document.get("stop_reason") or document.get("status")
-                finish_reason = reason if reason.__class__ is str else None
+                finish_reason = reason if isinstance(reason, str) else None
     return ResponseContent(usage.prompt, usage.completion, 0, None, finish_reason, empty, loops)
 
 
@@ -140,12 +140,12 @@ def _end_of_choices(choices: list[Any]) -> tuple[str | None, bool, bool]:
     finish_reason: str | None = None
     empty, loops = True, False
     for choice in choices:
-        if choice.__class__ is dict:
+        if isinstance(choice, dict):
             reason = choice.get("finish_reason")
-            if finish_reason is None and reason.__class__ is str:
+            if finish_reason is None and isinstance(reason, str):
                 finish_reason = reason
             message = choice.get("message")
-            made = message if message.__class__ is dict else choice
+            made = message if isinstance(message, dict) else choice
             if _holds_something(made):
                 empty = False
                 if _loops(made):
@@ -156,7 +156,7 @@ def _end_of_choices(choices: list[Any]) -> tuple[str | None, bool, bool]:
 def _loops(made: dict[str, Any]) -> bool:
     """Return whether what a choice says ends in a loop."""
     text = made.get("content") or made.get("text")
-    return text.__class__ is str and ends_in_loop(text[-TAIL_BYTES:].encode(errors="replace"))
+    return isinstance(text, str) and ends_in_loop(text[-TAIL_BYTES:].encode(errors="replace"))
 
 
 _MADE: Final = (
