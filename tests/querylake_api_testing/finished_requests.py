@@ -32,6 +32,7 @@ def finished_request(
     stack: str = "",
     upstream: str = "",
     attempts: int = 0,
+    failed_attempts: int = 0,
     entry_id: str | None = None,
     queued_seconds: float = 0.0,
     prompt_tokens: int | None = None,
@@ -56,7 +57,9 @@ def finished_request(
     return RequestRecord(
         identity,
         Workload(route, key_id, model, streamed, request_bytes, metered),
-        EngineAttempts(stack, stack, upstream, attempts, queued_seconds, None, entry_id),
+        EngineAttempts(
+            *(stack, stack, upstream, attempts, queued_seconds, None, entry_id, failed_attempts)
+        ),
         ResponseContent(
             prompt_tokens, completion_tokens, content_chunks, ending, finish_reason, empty, loops
         ),

@@ -22,6 +22,9 @@ from querylake_api.upstreams.upstream import Upstream
 from querylake_api_testing.valid_keys import valid_key
 
 KEY = valid_key("key_1")
+HANGS_UP = 0
+"""In place of a status: the connection is closed before the response."""
+
 IDENTITY = RequestIdentity("req_1", "POST", "/")
 BODY = b'{"model":"m","messages":[]}'
 
@@ -49,6 +52,13 @@ class Stacks:
         candidate = Target(self._upstreams["candidate"], "M", "candidate")
         chat = frozenset({"chat"})
         return Model("m", (), chat, (stable,), (candidate,) if candidates else ())  # type: ignore[arg-type]
+
+    def replicas(self) -> Model:
+        """Return a model whose candidate is both engines."""
+        first, second = self._upstreams["candidate"], self._upstreams["stable"]
+        stable = Target(second, "M", "stable")
+        both = (Target(first, "M", "candidate"), Target(second, "M", "candidate"))
+        return Model("m", (), frozenset({"chat"}), (stable,), both)
 
     async def send(self, model: Model) -> EngineAttempts:
         dispatcher = BalancingDispatcher([model], AlwaysCandidate(), RetrySettings())
@@ -101,3 +111,35 @@ async def test_a_model_without_candidates_says_where_its_answer_came_from(stacks
     engines = await stacks.send(stacks.model(candidates=False))
     assert (engines.assigned_stack, engines.stack) == ("candidate", "stable")
     assert len(stacks.stable.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "failed"),
+    [
+        (HANGS_UP, {}, {}, 1),
+        (500, {}, {"message": "CUDA error"}, 1),
+        (503, {}, {"message": "overloaded"}, 1),
+        (503, {"Retry-After": "1"}, {"message": "full"}, 0),
+        (429, {"Retry-After": "1"}, {"message": "full"}, 0),
+        (404, {}, {"message": "The model `M` does not exist.", "type": "NotFoundError"}, 0),
+    ],
+)
+async def test_an_engine_that_failed_is_told_from_one_without_room_or_model(
+    stacks: Stacks,
+    status: int,
+    headers: dict[str, str],
+    error: dict[str, str],
+    failed: int,
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        if status == HANGS_UP:
+            exchange.hang_up()
+        else:
+            await exchange.whole({"error": error}, status=status, headers=headers)
+
+    stacks.candidate.script = refuse
+    replicas = stacks.replicas()
+    counted = [await stacks.send(replicas) for _ in range(2)]
+    saved = [(engines.count, engines.failed) for engines in counted if engines.count > 1]
+    assert saved[0] == (2, failed), counted
+    assert counted[0].upstream == counted[1].upstream == "stable", "the replica that has room"

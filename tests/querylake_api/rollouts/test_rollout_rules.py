@@ -234,8 +234,13 @@ def test_what_the_output_was(changes: dict[str, Any], odd: bool, finish: str) ->
 
 
 def test_an_attempt_that_another_replica_saved_counts() -> None:
-    [kind] = kinds_of(partial(record, "success", attempts=2))
+    [kind] = kinds_of(partial(record, "success", attempts=2, failed_attempts=1))
     assert kind.attempt_failed
+
+
+def test_a_replica_that_was_busy_has_not_failed() -> None:
+    [kind] = kinds_of(partial(record, "success", attempts=2))
+    assert not kind.attempt_failed
 
 
 def test_who_waits_is_counted_once_at_each_mark_and_not_after_the_first_token() -> None:

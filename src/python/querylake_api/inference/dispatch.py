@@ -28,7 +28,7 @@ from querylake_api.inference.errors import deadline_exceeded
 from querylake_api.inference.gate import Gate
 from querylake_api.inference.judgement import judge_answer, judge_error
 from querylake_api.inference.pool import Pool
-from querylake_api.inference.retries import retry_after
+from querylake_api.inference.retries import failed_on, retry_after
 from querylake_api.requests.record import EngineAttempts, Journal, Progress
 from querylake_api.settings import RetrySettings, Role
 from querylake_api.upstreams.breaker_hears import EngineVerdict, breaker_hears
@@ -131,6 +131,7 @@ class Dispatch:
         "_count",
         "_entered_at",
         "_entry_id",
+        "_failed",
         "_journal",
         "_max_attempts",
         "_misplaced",
@@ -167,6 +168,8 @@ class Dispatch:
         self._entered_at: float | None = None
         self._attempt: _Attempt | None = None
         self._tried: list[Target] = []
+        self._failed = 0
+        """How many attempts an engine failed before another one followed."""
         self._touched = 0
         """How many engines may have died on the request."""
         self._misplaced = 0
@@ -184,6 +187,7 @@ class Dispatch:
             self._queued,
             self._sent_at,
             self._entry_id,
+            self._failed,
         )
 
     @property
@@ -316,6 +320,8 @@ class Dispatch:
         target = self._next(attempt.target, result, outcome)
         if target is None:
             return None
+        if failed_on(outcome.kind):
+            self._failed += 1
         following = self._begin(target)
         _log.warning(
             "request %s: %s; trying %s", call.identity.request_id, outcome.reason, target.upstream

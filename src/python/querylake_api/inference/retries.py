@@ -34,3 +34,12 @@ _RETRIES: Final[dict[AttemptKind, Retry]] = {
 def retry_after(kind: AttemptKind) -> Retry:
     """Return whether a request may be sent again, as long as nothing has gone to the client."""
     return _RETRIES.get(kind, "never")
+
+
+def failed_on(kind: AttemptKind) -> bool:
+    """Return whether an attempt that another one follows is held against its engine.
+
+    A replica whose queue is full sends the request on, which costs the caller nothing, and one that
+    does not have the model or the route is wrongly configured, and shown as such: neither failed.
+    """
+    return _RETRIES.get(kind, "elsewhere") != "elsewhere" and kind != "busy"

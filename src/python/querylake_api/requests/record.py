@@ -69,6 +69,8 @@ class EngineAttempts:
         stack: where its answer came from, or was expected from.
         upstream: the engine that got it last.
         count: how many engines the request was sent to, one after the other.
+        failed: attempts that an engine failed, and another attempt followed. An engine that had no
+            room, or not what was asked for, has not failed.
         queued_seconds: how long it waited in its model's queue.
         sent_at: when the first engine got it, in `perf_counter` seconds; None if no engine got it,
             or nobody traces.
@@ -79,6 +81,7 @@ class EngineAttempts:
         "assigned_stack",
         "count",
         "entry_id",
+        "failed",
         "queued_seconds",
         "sent_at",
         "stack",
@@ -94,6 +97,7 @@ class EngineAttempts:
         queued_seconds: float = 0.0,
         sent_at: float | None = None,
         entry_id: str | None = None,
+        failed: int = 0,
     ) -> None:
         self.assigned_stack: Final = assigned_stack
         self.stack: Final = stack
@@ -102,6 +106,7 @@ class EngineAttempts:
         self.queued_seconds: Final = queued_seconds
         self.sent_at: Final = sent_at
         self.entry_id: Final = entry_id
+        self.failed: Final = failed
 
 
 class ResponseContent:

@@ -54,7 +54,7 @@ def kind_of(record: RequestRecord, key: str) -> Kind | None:
         _bucket(longest),
         answered and (content.empty is True or content.loops is True or reason in _CUT),
         _finish(reason) if answered else "",
-        answered and record.engines.count > 1,
+        answered and record.engines.failed > 0,
     )
 
 
