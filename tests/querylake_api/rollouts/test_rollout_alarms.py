@@ -282,3 +282,38 @@ async def test_engines_are_looked_at_more_often_while_they_are_judged(
                     await asyncio.sleep(0.05)
     # Every half second instead of every two.
     assert min(map(len, judged)) > 2 * len(usual)
+
+
+async def slow_to_say_so(exchange: Exchange) -> None:
+    """Be well, and take longer to say so than a look at a candidate usually may."""
+    await asyncio.sleep(1.2 * CANDIDATE_TIMEOUT)
+    await answer_probe(exchange)
+
+
+async def silent(exchange: Exchange) -> None:
+    await exchange.caller_gone()
+
+
+async def some_looks(looks: list[datetime], count: int) -> None:
+    """Wait until there were more looks."""
+    wanted = len(looks) + count
+    async with asyncio.timeout(PATIENCE):
+        while len(looks) < wanted:
+            await asyncio.sleep(0.05)
+
+
+async def test_health_endpoints_that_are_slow_alike_are_no_alarm(stage: Watched) -> None:
+    rollout = await patient(stage)
+    stage.old.probe_script = stage.new.probe_script = slow_to_say_so
+    await some_looks(looks_at(stage.new), 6)
+    assert (await stage.admin(f"/{rollout}"))["status"] == "running"
+
+
+async def test_engines_that_are_silent_alike_are_no_alarm_until_one_is_back(stage: Watched) -> None:
+    rollout = await patient(stage)
+    stage.old.probe_script = stage.new.probe_script = silent
+    await some_looks(looks_at(stage.new), 5)
+    assert (await stage.admin(f"/{rollout}"))["status"] == "running"
+    stage.old.probe_script = answer_probe
+    event = await stage.event(rollout, "rolled_back")
+    assert "is down: no answer in time" in event["sentence"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from querylake_api.errors import ApiError
 from querylake_api.inference.catalog import Model, Target
+from querylake_api.requests.gaps import RELATIVE_ERROR, Gaps
 from querylake_api.requests.identity import RequestIdentity
 from querylake_api.requests.record import Outcome, Progress, RequestRecord
 from querylake_api.rollouts.records.buckets import BUCKETS, bucket, limit
@@ -21,6 +22,7 @@ from querylake_api.rollouts.records.lifecycle import Action, Course, Status, aft
 from querylake_api.rollouts.records.split import Split, below
 from querylake_api.rollouts.routing.assignment import RolloutAssignment
 from querylake_api.rollouts.routing.outcome_recorder import OutcomeRecorder
+from querylake_api.rollouts.routing.token_waits import WINDOW_SECONDS
 from querylake_api.settings import Role
 from querylake_api_testing.engines import named_engine
 from querylake_api_testing.finished_requests import finished_request
@@ -262,6 +264,32 @@ def test_who_waits_is_counted_once_at_each_mark_and_not_after_the_first_token() 
     recorder.finished(record("success", identity=hangs))
     now += 100
     assert [kind.ending for batch in recorder.take() for kind in batch.counts] == ["answered"]
+
+
+def test_waits_of_the_stable_stack_are_known_before_a_rollout_and_while_it_runs() -> None:
+    assignment = RolloutAssignment()
+    now = time.perf_counter()
+    recorder = OutcomeRecorder(assignment, clock=lambda: now)
+    stream = partial(record, "success", stack="stable", streamed=True)
+    assert recorder.longest_wait("m") == 0.0
+    recorder.finished(record("success", stack="stable", seconds=30.0))
+    assert recorder.longest_wait("m") == pytest.approx(30.0), "nothing better is known"
+    recorder.finished(stream(seconds=40.0, first_token_seconds=4.0, queued_seconds=1.0))
+    recorder.finished(record("success", stack="candidate", streamed=True, seconds=50.0))
+    recorder.finished(stream(model="other", seconds=50.0))
+    assert recorder.longest_wait("m") == pytest.approx(3.0), "of the engine, not of the queue"
+    paused = Gaps()
+    for pause in (0.02, 6.0, 0.02):
+        paused.add(pause)
+    recorder.finished(stream(seconds=40.0, first_token_seconds=0.1, gaps=paused))
+    assert recorder.longest_wait("m") == pytest.approx(6.0, rel=RELATIVE_ERROR)
+    waits = RequestIdentity("w", "POST", "/", started_at=now)
+    recorder.began(waits, stream().workload, "stable", "stable", Progress())
+    now += 8.0
+    assert recorder.longest_wait("m") == pytest.approx(8.0)
+    recorder.forget(waits)
+    now += 2 * WINDOW_SECONDS + 40.0
+    assert recorder.longest_wait("m") == 0.0, "what was minutes ago says nothing of now"
 
 
 def test_requests_from_before_the_step_and_of_other_models_do_not_count() -> None:

@@ -114,6 +114,40 @@ def test_what_the_stable_stack_shows_too_is_an_incident_of_both(
     assert watch.alarms([facts(name="old")], [facts(**changes)], Judging())
 
 
+def test_a_candidate_may_stand_still_for_twice_as_long_as_a_request_to_the_stable_stack_waits() -> (
+    None
+):
+    watch = EngineWatch()
+    busy = facts(name="old", stalled_seconds=0.0)
+
+    def alarms(seconds: float, longest_wait: float) -> list[str]:
+        return watch.alarms([busy], [facts(stalled_seconds=seconds)], Judging(), longest_wait)
+
+    assert alarms(4.0, longest_wait=0.5)
+    assert alarms(4.0, longest_wait=4.0) == []
+    assert alarms(8.1, longest_wait=4.0)
+    assert alarms(10.1, longest_wait=300.0), "but never for longer than this"
+
+
+@pytest.mark.parametrize(
+    ("stable_silent", "candidate", "alarm"),
+    [
+        (0.0, {"silent_seconds": 3.3}, True),
+        # Its looks take 1.2 s each and are all answered; the candidate's never are.
+        (1.2, {"silent_seconds": 3.3}, True),
+        (3.0, {"silent_seconds": 3.3}, False),
+        # Nobody listens at the candidate, which is no silence.
+        (3.0, {"silent_seconds": 0.004}, True),
+    ],
+)
+def test_silence_that_the_stable_stack_shows_too_is_nobodys_before_it_is_called_down(
+    stable_silent: float, candidate: dict[str, object], alarm: bool
+) -> None:
+    up = facts(name="old", silent_seconds=stable_silent)
+    down = facts(condition="down", detail="no answer in time", **candidate)
+    assert bool(EngineWatch().alarms([up], [down], Judging())) is alarm
+
+
 def test_a_candidate_that_crashes_while_both_are_ill_has_crashed() -> None:
     watch = EngineWatch()
     watch.alarms([facts(name="old")], [facts()], Judging())

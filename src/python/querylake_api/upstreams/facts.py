@@ -59,6 +59,8 @@ class UpstreamFacts:
         tokens_total: since the engine started; None if it does not say.
         stalled_seconds: for how long it was last seen to have requests and make no token.
         supervisor_told: whether a supervisor answered at the last look.
+        look_seconds: how long the last look took, or the one under way if that is longer.
+        silent_seconds: for how long its health endpoint has said nothing although it was asked.
         prefix_queries: prompt tokens that its prefix cache was asked for since the engine started;
             None if it does not say.
         prefix_hits: those of them that were there.
@@ -84,5 +86,7 @@ class UpstreamFacts:
     stalled_seconds: float
     supervisor_told: bool
     unfit: bool = False
+    look_seconds: float = 0.0
+    silent_seconds: float = 0.0
     prefix_queries: int | None = None
     prefix_hits: int | None = None

@@ -71,10 +71,12 @@ class Monitor:
     async def look(self) -> None:
         """Look once, and tell the log if anything has changed."""
         upstream = self.upstream
+        upstream.looks.begin(time.monotonic())
         health, metrics, runtime = await asyncio.gather(
             self._health(), self._metrics(), self._status()
         )
         look = Look(health, metrics, runtime, upstream.answered, upstream.unanswered)
+        upstream.looks.end(time.monotonic(), answered=health is not None)
         if upstream.consider(look, time.monotonic()):
             level = logging.INFO if upstream.condition in ROUTABLE else logging.WARNING
             _log.log(

@@ -10,6 +10,7 @@ from llm_provider.breaker import BreakerPolicy, CircuitBreaker
 from llm_provider.provider import LLMProvider
 from querylake_api.upstreams.facts import ROUTABLE, Condition, LastExit, UpstreamFacts
 from querylake_api.upstreams.judge import HealthPolicy, Judge, Look
+from querylake_api.upstreams.look_clock import LookClock
 from querylake_api.upstreams.misfits import Misfits
 from querylake_api.upstreams.pace import Pace
 
@@ -24,6 +25,7 @@ class Upstream:
         held_until: until then it gets requests only if no other engine can take them; it said that
             it has enough. Seconds of `time.monotonic`.
         answered: whether it has answered well since the last look at it.
+        looks: how long looks at it take.
         misfits: what it does not have although it is configured to.
         connect_failures: attempts in a row that did not connect.
         stream_usage: whether it can be asked to tell the usage of a stream.
@@ -44,6 +46,7 @@ class Upstream:
         "connect_failures",
         "held_until",
         "last_used",
+        "looks",
         "misfits",
         "name",
         "outstanding",
@@ -70,6 +73,7 @@ class Upstream:
         self.held_until = 0.0
         self.answered = False
         self.connect_failures = 0
+        self.looks = LookClock()
         self.misfits = Misfits(provider.name)
         self.stream_usage = stream_usage
         self.pace: Pace | None = None
@@ -145,6 +149,8 @@ class Upstream:
             condition=self._judge.condition,
             detail="; ".join((self._judge.detail, *self.misfits.reasons())),
             unfit=bool(self.misfits),
+            look_seconds=self.looks.slowness(now),
+            silent_seconds=self.looks.silence(now),
             prefix_queries=None if metrics is None else metrics.prefix_queries,
             prefix_hits=None if metrics is None else metrics.prefix_hits,
             since=self._condition_since,

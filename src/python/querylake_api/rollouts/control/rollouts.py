@@ -57,7 +57,11 @@ class Rollouts:
         self.follower = Follower(self.repository, self.assignment, StopFile(state))
         self.service = RolloutService(self.repository, self.follower)
         self.sentinel = Sentinel(
-            self.assignment, self._engines_of, self._judging_of, self.follower.order_stop
+            self.assignment,
+            self._engines_of,
+            self._judging_of,
+            self.recorder.longest_wait,
+            self.follower.order_stop,
         )
         self._reporter = Reporter(
             self._worker, self.repository, self.assignment, self.recorder, self.sentinel

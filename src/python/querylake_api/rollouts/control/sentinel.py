@@ -29,7 +29,9 @@ LOOK_INTERVAL = 0.5
 one stack must be done to the other."""
 
 CANDIDATE_TIMEOUT = 1.0
-"""Seconds that a look at a candidate may take."""
+"""Seconds that a look at a candidate may take at least. It may take twice as long as a look at the
+stable stack takes at the same time, within the upstream's own limit: a machine that is busy makes
+both slow."""
 
 ACTOR = "sentinel"
 
@@ -49,6 +51,8 @@ class Sentinel:
     Args:
         engines_of: finds a rollout's engines.
         judging_of: finds what a rollout's plan says of alarms.
+        longest_wait_of: finds for how many seconds a request to the stable stack of a model has
+            waited for a token lately.
         stop: takes a rollout's traffic back on this machine.
 
     Attributes:
@@ -62,11 +66,13 @@ class Sentinel:
         assignment: RolloutAssignment,
         engines_of: Callable[[Split], Engines],
         judging_of: Callable[[str], Judging],
+        longest_wait_of: Callable[[str], float],
         stop: Callable[[str, Stop], None],
     ) -> None:
         self._assignment = assignment
         self._engines_of = engines_of
         self._judging_of = judging_of
+        self._longest_wait_of = longest_wait_of
         self._stop = stop
         self._watches: dict[str, EngineWatch] = {}
         self._paced: list[Upstream] = []
@@ -109,6 +115,7 @@ class Sentinel:
                     [each.facts() for each in engines[name].stable],
                     [each.facts() for each in engines[name].candidates],
                     self._judging_of(name),
+                    self._longest_wait_of(live[name].model),
                 )
             )
             for name in live
@@ -134,8 +141,10 @@ class Sentinel:
         for engines in all_engines:
             for upstream in engines.stable:
                 upstream.pace = Pace(LOOK_INTERVAL, float("inf"))
+            slowest = max((each.facts().look_seconds for each in engines.stable), default=0.0)
+            patient = Pace(LOOK_INTERVAL, max(CANDIDATE_TIMEOUT, 2 * slowest))
             for upstream in engines.candidates:
-                upstream.pace = Pace(LOOK_INTERVAL, CANDIDATE_TIMEOUT)
+                upstream.pace = patient
             paced += [*engines.stable, *engines.candidates]
         for upstream in self._paced:
             if upstream not in paced:

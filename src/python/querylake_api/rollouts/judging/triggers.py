@@ -17,8 +17,12 @@ Condition = Literal["down", "stalled", "no token", "no connection"]
 
 STALL_SECONDS = (2.5, 10.0)
 """Without `stall_seconds`: how long an engine that has requests may stand still, at least and at
-most. Between them it is twice the longest standstill that the stable stack shows meanwhile: reading
-a long prompt, or compiling for one, holds both stacks up."""
+most. Between them it is twice the longest standstill that the stable stack shows meanwhile, or
+twice the longest time that one of its requests lately waited for a token: reading a long prompt, or
+compiling for one, holds both stacks up. A busy stack shows that in its requests' waits alone."""
+
+SILENT_SECONDS = 1.0
+"""A health endpoint that has said nothing for as long is silent, and not merely being asked."""
 
 
 class EngineWatch:
@@ -38,10 +42,15 @@ class EngineWatch:
         stable: Collection[UpstreamFacts],
         candidates: Iterable[UpstreamFacts],
         judging: Judging,
+        longest_wait: float = 0.0,
     ) -> list[str]:
-        """Take a look, and return a sentence for every reason to roll back at once."""
+        """Take a look, and return a sentence for every reason to roll back at once.
+
+        Args:
+            longest_wait: seconds that a request to the stable stack lately waited for a token.
+        """
         self._standstill = max([self._standstill, *(each.stalled_seconds for each in stable)])
-        limit = judging.stall_seconds or stall_limit(self._standstill)
+        limit = judging.stall_seconds or stall_limit(max(self._standstill, longest_wait))
         of_both = {_condition(each, limit, judging) for each in stable}
         found = []
         for each in candidates:
@@ -51,7 +60,9 @@ class EngineWatch:
             condition = _condition(each, limit, judging)
             if final is not None:
                 found.append(final)
-            elif condition is not None and condition not in of_both:
+            elif condition is None or condition in of_both or _silent_alike(each, stable):
+                continue
+            else:
                 found.append(_sentence(condition, each, name, limit, judging))
         return found
 
@@ -75,10 +86,24 @@ def stall_limit(standstill: float) -> float:
     """Return how long the candidate may stand still.
 
     Args:
-        standstill: the longest that the stable stack has shown.
+        standstill: the longest that the stable stack has shown, or a request to it has waited.
     """
     least, most = STALL_SECONDS
     return min(most, max(least, 2 * standstill))
+
+
+def _silent_alike(candidate: UpstreamFacts, stable: Iterable[UpstreamFacts]) -> bool:
+    """Return whether the candidate is down for a silence that the stable stack shows too.
+
+    That engine is given more time before it is called down, and a few looks fail before that. It
+    need not have been silent for as long: the looks at both do not begin at the same moment.
+    """
+    silent = candidate.silent_seconds
+    return (
+        candidate.condition == "down"
+        and silent >= SILENT_SECONDS
+        and any(each.silent_seconds >= silent / 2 for each in stable)
+    )
 
 
 def _condition(facts: UpstreamFacts, limit: float, judging: Judging) -> Condition | None:

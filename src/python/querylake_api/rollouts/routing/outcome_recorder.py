@@ -20,6 +20,7 @@ from querylake_api.rollouts.records.outcomes import Batch
 from querylake_api.rollouts.records.split import Split
 from querylake_api.rollouts.routing.assignment import RolloutAssignment
 from querylake_api.rollouts.routing.outcome_kind import kind_of, waiting
+from querylake_api.rollouts.routing.token_waits import TokenWaits
 from querylake_api.settings import Role
 from rollout_statistics.outcomes import WAITING_MARKS, Kind
 
@@ -44,6 +45,7 @@ class OutcomeRecorder:
         self._clock = clock
         self._counts: dict[tuple[str, int], Counter[Kind]] = {}
         self._under_way: dict[RequestIdentity, _UnderWay] = {}
+        self._waits = TokenWaits()
         self.totals: Counter[tuple[str, Role, bool]] = Counter()
 
     def began(
@@ -67,6 +69,8 @@ class OutcomeRecorder:
         """Count a request, if it belongs to a live rollout and says something of its stack."""
         self._under_way.pop(record.identity, None)
         workload, engines = record.workload, record.engines
+        if engines.stack == "stable":
+            self._waits.note(record)
         started_at = record.identity.started_at
         split = self._judged(workload, started_at, engines.assigned_stack, engines.stack)
         if split is None:
@@ -81,6 +85,22 @@ class OutcomeRecorder:
         self._count_waiting()
         taken, self._counts = self._counts, {}
         return [Batch(rollout, step, counts) for (rollout, step), counts in taken.items()]
+
+    def longest_wait(self, model: str) -> float:
+        """Return for how many seconds a request to a model's stable stack has waited for a token.
+
+        The longest of the last minutes, those that still wait included; 0 if there were none.
+        """
+        now = self._clock()
+        streams = self._waits.streams(model, now)
+        longest = self._waits.longest(model, now)
+        for each in self._under_way.values():
+            workload = each.workload
+            if workload.model != model or each.stack != "stable":
+                continue
+            if each.progress.first_token_at is None and (workload.streamed or not streams):
+                longest = max(longest, now - each.started_at)
+        return longest
 
     def _count_waiting(self) -> None:
         """Count requests that have no token yet, once for each mark that they have waited to."""
