@@ -133,7 +133,7 @@ def promise(result: Result) -> str:
     policy = Policy(warmup_seconds=0)
     scenario = Scenario("", _traffic(result, rate, canary_rate), MOST_REQUESTS)
     with ProcessPoolExecutor(1) as executor:
-        outcome = run_scenario(scenario, RUNS, executor, policy=policy)
+        outcome = run_scenario(scenario, range(RUNS), executor, policy=policy)
     least = policy.min_requests
     parts = [outcome.requests(0.5), outcome.requests(0.9)]
     return " / ".join("never" if part is None else f"{max(part, least):,}" for part in parts)

@@ -188,11 +188,20 @@ def simulate(
         Table | None, typer.Option(help="One of the four tables; all of them take hours.")
     ] = None,
     lines: Annotated[str, typer.Option(help="Only lines whose name contains this.")] = "",
+    first_seed: Annotated[
+        int, typer.Option(help="Seed of the first run of a line; the next run has the next one.")
+    ] = 0,
 ) -> None:
     """Recompute the tables of docs/rollout-statistics.md. Needs no server; takes hours."""
     tables = TABLES if only is None else (only,)
-    found = report(runs=runs, requests=requests, workers=workers, tables=tables, lines=lines)
-    for line in found:
+    for line in report(
+        runs=runs,
+        requests=requests,
+        workers=workers,
+        tables=tables,
+        lines=lines,
+        first_seed=first_seed,
+    ):
         typer.echo(line)
 
 

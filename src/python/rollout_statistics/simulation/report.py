@@ -35,6 +35,7 @@ def report(
     workers: int,
     tables: Collection[Table] = TABLES,
     lines: str = "",
+    first_seed: int = 0,
 ) -> Iterator[str]:
     """Yield the lines of the tables, each as soon as it is known.
 
@@ -43,47 +44,49 @@ def report(
         requests: of both arms together, in a run of a candidate that must not be rolled back.
         workers: processes to use.
         lines: only those whose name holds this.
+        first_seed: of the runs, whose seeds are this number and the following ones.
     """
+    seeds = range(first_seed, first_seed + runs)
     with ProcessPoolExecutor(workers) as executor:
         if "sound" in tables:
-            yield from _sound(_chosen(sound(requests), lines), runs, executor)
+            yield from _sound(_chosen(sound(requests), lines), seeds, executor)
         if "faulty" in tables:
-            yield from _found(_chosen(faulty(), lines), runs, executor, compare=True)
+            yield from _found(_chosen(faulty(), lines), seeds, executor, compare=True)
         if "late" in tables:
-            yield from _found(_chosen(late(), lines), runs, executor, compare=False)
+            yield from _found(_chosen(late(), lines), seeds, executor, compare=False)
         if "few" in tables:
-            yield from _found(_chosen(few_keys(), lines), runs, executor, compare=False)
+            yield from _found(_chosen(few_keys(), lines), seeds, executor, compare=False)
 
 
 def _chosen(scenarios: Iterable[Scenario], lines: str) -> Iterable[Scenario]:
     return (each for each in scenarios if lines in each.name)
 
 
-def _sound(scenarios: Iterable[Scenario], runs: int, executor: Executor) -> Iterator[str]:
+def _sound(scenarios: Iterable[Scenario], seeds: range, executor: Executor) -> Iterator[str]:
     head = ("rolled back", "95% interval", "by", "advances after", *OTHERS)
     yield from _head("Sound candidate", head)
     for scenario in scenarios:
-        outcome = run_scenario(scenario, runs, executor, compare=True)
-        low, high = exact_interval(outcome.rolled_back, runs)
+        outcome = run_scenario(scenario, seeds, executor, compare=True)
+        low, high = exact_interval(outcome.rolled_back, len(seeds))
         yield _line(
             scenario.name,
             [
-                f"{outcome.rolled_back / runs:.1%}",
+                f"{outcome.rolled_back / len(seeds):.1%}",
                 f"{low:.1%} to {high:.1%}",
                 _signals(outcome),
                 _seconds(outcome.advanced_after(0.5)),
-                *(f"{outcome.rolled_back_by(rule) / runs:.0%}" for rule in OTHERS),
+                *(f"{outcome.rolled_back_by(rule) / len(seeds):.0%}" for rule in OTHERS),
             ],
         )
 
 
 def _found(
-    scenarios: Iterable[Scenario], runs: int, executor: Executor, *, compare: bool
+    scenarios: Iterable[Scenario], seeds: range, executor: Executor, *, compare: bool
 ) -> Iterator[str]:
     rules = OTHERS if compare else ()
     yield from _head("Requests of the candidate: median / 90%", ("found", "by", *rules))
     for scenario in scenarios:
-        outcome = run_scenario(scenario, runs, executor, compare=compare)
+        outcome = run_scenario(scenario, seeds, executor, compare=compare)
         cells = [_detection(outcome, None), _signals(outcome)]
         yield _line(scenario.name, cells + [_detection(outcome, rule) for rule in rules])
 

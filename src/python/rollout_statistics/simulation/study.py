@@ -76,20 +76,20 @@ class Outcome:
 
 def run_scenario(
     scenario: Scenario,
-    runs: int,
+    seeds: range,
     executor: Executor,
     *,
     compare: bool = False,
     policy: Policy | None = None,
 ) -> Outcome:
-    """Run a scenario many times; run number N has the seed N.
+    """Run a scenario once with each seed.
 
     Args:
         compare: whether other rules look, too.
         policy: the product's, unless it is another one.
     """
-    jobs = [(scenario, seed, compare, policy or Policy()) for seed in range(runs)]
-    return Outcome(tuple(executor.map(_run, jobs, chunksize=max(1, runs // 40))))
+    jobs = [(scenario, seed, compare, policy or Policy()) for seed in seeds]
+    return Outcome(tuple(executor.map(_run, jobs, chunksize=max(1, len(seeds) // 40))))
 
 
 def _run(job: tuple[Scenario, int, bool, Policy]) -> End:
