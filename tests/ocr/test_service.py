@@ -326,6 +326,21 @@ async def test_a_password_of_a_body_is_a_header(client: httpx.AsyncClient) -> No
     assert (unknown.status_code, unknown.json()["error"]["param"]) == (400, "page")
 
 
+async def test_query_parameters_hold_beside_a_form(client: httpx.AsyncClient) -> None:
+    file = {"file": ("b.pdf", TWO_PAGES)}
+    part = await client.post("/v1/ocr?pages=2&format=markdown", files=file)
+    assert part.text.startswith("The second page.")
+    unknown = await client.post("/v1/ocr?page=2", files=file)
+    error = unknown.json()["error"]
+    assert (unknown.status_code, error["param"]) == (400, "page")
+    assert "Known: file, pages," in error["message"]
+    twice = await client.post("/v1/ocr?pages=2", files=file, data={"pages": "1"})
+    assert (twice.status_code, twice.json()["error"]["param"]) == (400, "pages")
+    secret = {"file": ("s.pdf", drawn(lines("A secret."), encrypt="pass"))}
+    opened = await client.post("/v1/ocr", files=secret, headers={"x-ocr-password": "pass"})
+    assert opened.json()["markdown"] == "A secret."
+
+
 @pytest.mark.parametrize(
     ("headers", "query"),
     [({"content-type": "text/csv; charset=utf-8"}, ""), ({}, "?file_name=depths.csv")],

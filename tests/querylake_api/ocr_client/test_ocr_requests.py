@@ -47,6 +47,21 @@ async def test_the_service_learns_whose_it_is_and_nothing_of_the_clients_key(
     assert key["key"] not in str(request)
 
 
+@pytest.mark.parametrize(
+    "query", ["page=2", "password=Top5ecret", "key=Top5ecret", "pages=1&pages=2"]
+)
+async def test_a_parameter_that_would_change_nothing_is_refused(
+    ocr_api: RunningApi, ocr_service: ScriptedEngine, query: str
+) -> None:
+    response = await ocr_api.client.post(
+        f"/v1/ocr?{query}", headers=ocr_api.headers(), content=b"%PDF-1.7"
+    )
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, query.partition("=")[0])
+    assert "Top5ecret" not in response.text
+    assert ocr_service.requests == []
+
+
 @pytest.mark.parametrize("path", ["result", "markdown"])
 async def test_a_document_comes_back_as_it_is(
     ocr_api: RunningApi, ocr_service: ScriptedEngine, path: str

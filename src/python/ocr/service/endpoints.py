@@ -53,7 +53,7 @@ _FORM = {
         {
             "name": name,
             "in": "header" if name == PASSWORD_HEADER else "query",
-            "description": "Of a body that is the document; in a form, a field.",
+            "description": "In a form, it may be a field as well.",
             "schema": {"type": "integer" if name == "dpi" else "string"},
         }
         for name in ("pages", "text_layer", "dpi", "format", "file_name", PASSWORD_HEADER)

@@ -81,7 +81,17 @@ async def _from_form(request: Request, path: Path, terms: Terms) -> Received:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise _no_file()
-    fields = fields_of({name: value for name, value in form.items() if name != "file"}, "field")
+    given = {name: value for name, value in form.items() if name != "file"}
+    asked = _asked_by_address(request)
+    twice = sorted(given.keys() & asked.keys())
+    if twice:
+        raise RequestRefused(
+            f"{twice[0]!r} is given twice, as a field and as a query parameter. Give it once.",
+            code="invalid_value",
+            param=twice[0],
+        )
+    fields_of(asked, "query parameter")
+    fields = fields_of({"password": _password(request), **asked, **given}, "field")
     writing = _Writing(path, terms.limits.bytes)
     with writing:
         while piece := await file.read(_PIECE):
@@ -93,15 +103,8 @@ async def _from_body(request: Request, path: Path, terms: Terms) -> Received:
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() in _NO_DOCUMENT:
         raise _no_file()
-    given: dict[str, object] = dict(request.query_params)
-    if "password" in given:
-        raise RequestRefused(
-            f"A password in an address ends up in logs. Send it as the header {PASSWORD_HEADER}.",
-            code="invalid_value",
-            param="password",
-        )
-    given["password"] = request.headers.get(PASSWORD_HEADER, "")
-    fields = fields_of(given, "query parameter")
+    asked = _asked_by_address(request)
+    fields = fields_of({"password": _password(request), **asked}, "query parameter")
     writing = _Writing(path, terms.limits.bytes)
     with writing:
         async for piece in request.stream():
@@ -109,6 +112,26 @@ async def _from_body(request: Request, path: Path, terms: Terms) -> Received:
     if not writing.size:
         raise _no_file()
     return _received(writing, terms, fields, fields.file_name, kind)
+
+
+def _asked_by_address(request: Request) -> dict[str, str]:
+    """Return the query parameters, which say the same as the fields of a form.
+
+    Raises:
+        RequestRefused: a password is among them.
+    """
+    asked = dict(request.query_params)
+    if "password" in asked:
+        raise RequestRefused(
+            f"A password in an address ends up in logs. Send it as the header {PASSWORD_HEADER}.",
+            code="invalid_value",
+            param="password",
+        )
+    return asked
+
+
+def _password(request: Request) -> str:
+    return request.headers.get(PASSWORD_HEADER, "")
 
 
 def _received(

@@ -45,10 +45,12 @@ _BACKLOG_BYTES: Final = 1024 * 1024
 _UPLOAD_HEADERS: Final = (b"content-type", b"content-length", b"x-ocr-password")
 _PARAMETERS: Final = {
     "GET": ("limit",),
-    # Of a document that is the whole body: what a form has as fields beside its file.
     "POST": ("pages", "text_layer", "dpi", "format", "file_name"),
 }
-"""What the service knows, by method: other parameters might hold a client's key."""
+"""What the service knows, by method."""
+
+_LONGEST_NAME: Final = 64
+"""Characters of a parameter's name that are repeated in an error."""
 
 
 class OcrRoutes:
@@ -155,7 +157,11 @@ class OcrRequest(Handling):
         body: AsyncIterator[bytes] | None,
     ) -> None:
         async with service.answer(
-            method, place.path, headers=headers, params=_params(self.exchange.scope), body=body
+            method,
+            place.path,
+            headers=headers,
+            params=_params(method, self.exchange.scope),
+            body=body,
         ) as answer:
             asked = self.workload
             if is_events(answer):
@@ -179,11 +185,34 @@ def _headers(key: ApiKey, identity: RequestIdentity) -> dict[str, str]:
     return {OWNER: key.id, "x-request-id": identity.request_id, **trace}
 
 
-def _params(scope: Scope) -> dict[str, str]:
-    """Return the parameters that are passed on, each once."""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    known = _PARAMETERS.get(scope["method"], ())
-    return {name: query[name][0] for name in known if name in query}
+def _params(method: str, scope: Scope) -> dict[str, str]:
+    """Return the query parameters that are passed on.
+
+    Raises:
+        ApiError: one that is to change how a document is read is unknown, or given twice. Its value
+            is not repeated: it may be a secret.
+    """
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    known = _PARAMETERS.get(method, ())
+    if method != "POST":
+        return {name: query[name][0] for name in known if name in query}
+    for name, values in query.items():
+        if name == "password":
+            raise _wrong_parameter(
+                name, "A password in a URL ends up in logs. Send it as the header x-ocr-password."
+            )
+        shown = repr(name[:_LONGEST_NAME])
+        if name not in known:
+            raise _wrong_parameter(
+                name, f"{shown} is no query parameter of this URL. Known: {', '.join(known)}."
+            )
+        if len(values) > 1:
+            raise _wrong_parameter(name, f"The query parameter {shown} is given twice.")
+    return {name: values[0] for name, values in query.items()}
+
+
+def _wrong_parameter(name: str, message: str) -> ApiError:
+    return invalid_request(message, code="invalid_value", param=name[:_LONGEST_NAME])
 
 
 def not_configured() -> ApiError:
