@@ -19,6 +19,7 @@ from querylake_api.persistence.embedded import EmbeddedPostgres
 from querylake_api.persistence.errors import EmbeddedPostgresFailed
 from querylake_api.persistence.location import asyncpg_url
 from querylake_api.persistence.migrate import migrate
+from querylake_api.persistence.postmaster import find_postmaster
 
 _TEMPLATE = "migrated_template"
 _numbers = itertools.count()
@@ -35,6 +36,22 @@ def database_folder() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="querylake-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def frozen(folder: Path) -> Iterator[None]:
+    """Stop all processes of a PostgreSQL, as a machine that swaps or a disk that hangs does."""
+    server = find_postmaster(folder)
+    assert server is not None
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    pids = [server.pid, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 class TestPostgres:

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from llm_provider_testing.scripted_engine import ScriptedEngine
-from querylake_api.persistence.postmaster import find_postmaster
-from querylake_api_testing.databases import TestPostgres, database_folder
+from querylake_api_testing.databases import TestPostgres, database_folder, frozen
 from querylake_api_testing.running import RunningApi, running_api, write_config
 from waiting_testing.waiting import eventually
 
 CHAT = {"model": "m", "messages": []}
-
-
-@contextmanager
-def frozen(folder: Path) -> Iterator[None]:
-    """Stop all processes of a PostgreSQL, as a machine that swaps or a disk that hangs does."""
-    server = find_postmaster(folder)
-    assert server is not None
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    pids = [server.pid, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def timed(api: RunningApi, path: str, key: str | None = None) -> tuple[int, float]:

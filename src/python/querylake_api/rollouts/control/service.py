@@ -13,6 +13,7 @@ from querylake_api.inference.catalog import Catalog, Model
 from querylake_api.persistence.errors import DatabaseUnavailable
 from querylake_api.rollouts.control.agreement import compare
 from querylake_api.rollouts.control.gates import Gates
+from querylake_api.rollouts.control.prompt import Prompt
 from querylake_api.rollouts.records.errors import (
     database_away,
     embeddings_need_consent,
@@ -34,6 +35,10 @@ WATCH_SECONDS = 0.5
 ANSWER_SECONDS = 0.4
 """How long the answer to a rollback waits for the database. The traffic has gone back by then."""
 
+READ_SECONDS = 1.0
+"""How long who asks for a rollout waits for the database before memory has to do. Once it was so
+long, the next do not wait until it is back."""
+
 
 class RolloutService:
     """Creates rollouts and moves them, in this worker, for all of them."""
@@ -41,6 +46,12 @@ class RolloutService:
     def __init__(self, repository: RolloutRepository, follower: Follower) -> None:
         self._repository = repository
         self._follower = follower
+        self._prompt = Prompt(repository.database.where)
+
+    @property
+    def _away(self) -> bool:
+        """Whether the database is known to say nothing."""
+        return self._follower.failure is not None or self._prompt.late
 
     async def create(self, plan: RolloutPlan, catalog: Catalog, actor: str) -> Rollout:
         """Store a draft.
@@ -77,10 +88,15 @@ class RolloutService:
             ApiError: there is none, or nobody can say.
         """
         known = self._follower.known(rollout_id)
-        if known is not None and self._follower.failure is not None:
+        if known is not None and self._away:
             return known
+        query = self._repository.get(rollout_id)
         try:
-            rollout = await self._repository.get(rollout_id)
+            if known is None and not self._away:
+                rollout = await query  # only the database can say
+            else:
+                seconds = ANSWER_SECONDS if known is None else READ_SECONDS
+                rollout = await self._prompt.within(seconds, query)
         except DatabaseUnavailable:
             if known is not None:
                 return known
@@ -91,10 +107,10 @@ class RolloutService:
 
     async def page(self) -> list[Rollout]:
         """Return rollouts, newest first: without the database, each model's last one."""
-        if self._follower.failure is not None:
+        if self._away:
             return self._remembered()
         try:
-            return await self._repository.page()
+            return await self._prompt.within(READ_SECONDS, self._repository.page())
         except DatabaseUnavailable:
             return self._remembered()
 
@@ -105,10 +121,11 @@ class RolloutService:
     async def events(self, rollout_id: str, after: int = 0) -> list[Event]:
         """Return what happened to a rollout, oldest first; nothing without the database."""
         rollout = await self.get(rollout_id)
-        if self._follower.failure is not None:
+        if self._away:
             return []
+        events = self._repository.events(rollout.id, after)
         try:
-            return await self._repository.events(rollout.id, after)
+            return await self._prompt.within(READ_SECONDS, events)
         except DatabaseUnavailable:
             return []
 
@@ -197,14 +214,14 @@ class RolloutService:
         if known is None:
             rollout = await self._do(rollout_id, Action.ROLLBACK, actor, reason)
             return rollout.course.status.value, True
-        self._follower.order_stop(rollout_id, Stop(actor, reason, time.time()))
+        stop = Stop(actor, reason, time.time())
+        self._follower.order_stop(rollout_id, stop)
+        # The database may have it much later than the traffic went back.
+        figures = {"ordered_at": stop.at}
+        work = self._write(rollout_id, Action.ROLLBACK, actor, reason, figures)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                async with self._repository.database.begin() as connection:
-                    rollout = await transition(
-                        connection, rollout_id, Action.ROLLBACK, actor=actor, reason=reason
-                    )
-        except (DatabaseUnavailable, TimeoutError):
+            rollout = await self._prompt.within(ANSWER_SECONDS, work)
+        except DatabaseUnavailable:
             # The order stays on this machine, and the follower brings it to the database.
             return "rolled_back", False
         except ApiError:
@@ -223,14 +240,19 @@ class RolloutService:
         figures: Mapping[str, Any] | None = None,
     ) -> Rollout:
         try:
-            async with self._repository.database.begin() as connection:
-                rollout = await transition(
-                    connection, rollout_id, action, actor=actor, reason=reason, figures=figures
-                )
+            rollout = await self._write(rollout_id, action, actor, reason, figures or {})
         except DatabaseUnavailable:
             raise database_away() from None
         await self._follower.look()
         return rollout
+
+    async def _write(
+        self, rollout_id: str, action: Action, actor: str, reason: str, figures: Mapping[str, Any]
+    ) -> Rollout:
+        async with self._repository.database.begin() as connection:
+            return await transition(
+                connection, rollout_id, action, actor=actor, reason=reason, figures=figures
+            )
 
 
 def _model(name: str, catalog: Catalog) -> Model:
