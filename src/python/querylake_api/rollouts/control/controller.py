@@ -179,7 +179,8 @@ class Controller:
                 return None
             trial = self._trials.pop(rollout_id, None)
             if trial is None:
-                trial = Trial(rollout.plan, await kept_evidence(connection, rollout_id))
+                kept = await kept_evidence(connection, rollout_id)
+                trial = await asyncio.to_thread(Trial, rollout.plan, kept)
             reports = await reported(connection, rollout_id, trial.rows)
             step = rollout.course.step
             verdicts = await asyncio.to_thread(trial.look, step, passed, reports)

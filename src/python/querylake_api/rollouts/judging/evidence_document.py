@@ -5,17 +5,20 @@ Keys take one row each, with the totals of every signal that saw them: there may
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from typing import Any
 
+from querylake_api.rollouts.judging.long_json import Members, Rows
 from rollout_statistics.change_detector import ChangeDetector
 from rollout_statistics.counts import Block, Counts
 from rollout_statistics.evidence import Evidence
 from rollout_statistics.half_plane import HalfPlaneTest
 from rollout_statistics.odds_ratio import OddsRatioTest, not_worse
 from rollout_statistics.open_block import OpenBlock
-from rollout_statistics.outcomes import ARMS, Kind
+from rollout_statistics.outcomes import ARMS, Arm, Kind
 from rollout_statistics.policy import Policy
 from rollout_statistics.signal_evidence import SignalEvidence, margin
 from rollout_statistics.signals import SIGNALS, Signal
@@ -23,12 +26,12 @@ from rollout_statistics.slow_line import SlowLine
 from rollout_statistics.spells import Moment, Moments
 from rollout_statistics.window_spread import Windows, WindowSpread
 
-FORMAT = 2
+FORMAT = 3
 """Evidence of another format is not read: the rollout is judged anew from where it is."""
 
 
 def to_document(evidence: Evidence, elapsed: float) -> dict[str, Any]:
-    """Return evidence as JSON.
+    """Return evidence for `to_json`.
 
     Args:
         elapsed: seconds since the rollout began, as far as it was watched.
@@ -48,8 +51,8 @@ def to_document(evidence: Evidence, elapsed: float) -> dict[str, Any]:
             stratum: [block.since, [[*kind, count] for kind, count in block.counts.items()]]
             for stratum, block in evidence.open_blocks.items()
         },
-        "firsts": [[*place, made] for place, made in evidence.firsts.items()],
-        "keys": {arm: _keys(evidence, arm) for arm in ARMS},
+        "firsts": Rows(lambda: ([*place, made] for place, made in evidence.firsts.items())),
+        **{f"keys_{arm}": Members(partial(_keys, evidence, arm)) for arm in ARMS},
     }
 
 
@@ -73,20 +76,17 @@ def of_document(
     evidence.firsts = {(arm, key): made for arm, key, made in document["firsts"]}
     for arm in ARMS:
         ledgers = [evidence.signals[signal].keys[arm] for signal in SIGNALS]
-        for key, totals in document["keys"][arm].items():
+        for key, totals in document[f"keys_{arm}"].items():
             for ledger, (trials, events) in zip(ledgers, _pairs(totals), strict=True):
                 if trials:
                     ledger.add(key, trials, events)
     return evidence, document["elapsed"]
 
 
-def _keys(evidence: Evidence, arm: Any) -> dict[str, list[int]]:
-    keys: dict[str, list[int]] = {}
-    for index, signal in enumerate(SIGNALS):
-        for key, (trials, events) in evidence.signals[signal].keys[arm].totals.items():
-            row = keys.setdefault(key, [0] * (2 * len(SIGNALS)))
-            row[2 * index : 2 * index + 2] = trials, events
-    return keys
+def _keys(evidence: Evidence, arm: Arm) -> Iterator[tuple[str, list[int]]]:
+    totals = [evidence.signals[signal].keys[arm].totals for signal in SIGNALS]
+    for key in dict.fromkeys(chain.from_iterable(totals)):
+        yield key, [number for each in totals for number in each.get(key, (0, 0))]
 
 
 def _pairs(totals: Sequence[int]) -> list[tuple[int, int]]:

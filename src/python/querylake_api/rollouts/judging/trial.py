@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querylake_api.rollouts.judging.evidence_document import of_document, to_document
+from querylake_api.rollouts.judging.long_json import to_json
 from querylake_api.rollouts.records.plan import RolloutPlan
 from querylake_api.rollouts.records.repository import Reported
 from rollout_statistics.evidence import Evidence
@@ -59,4 +59,4 @@ class Trial:
 
     def document(self) -> str:
         """Return the evidence as JSON."""
-        return json.dumps(to_document(self.evidence, self.elapsed), separators=(",", ":"))
+        return to_json(to_document(self.evidence, self.elapsed))
