@@ -226,6 +226,32 @@ def test_powers_and_marks_of_notes_are_raised(engine: RapidEngine) -> None:
     assert converted(pdf(page), engine).markdown.startswith("The area is 25 m² and 10⁻⁶")
 
 
+@pytest.mark.parametrize("sign", [",", ".", ";", ")"])
+@pytest.mark.parametrize("rise", [-3, 5], ids=["lowered", "raised"])
+def test_no_space_comes_between_an_index_and_a_sign(
+    engine: RapidEngine, sign: str, rise: int
+) -> None:
+    page = text(72, 740, "Much CO") + text(117, 740 + rise, "2", 7)
+    page += text(121, 740, f"{sign} and more") + paragraph(72, 690)
+    index = "²" if rise > 0 else "2"
+    assert converted(pdf(page), engine).markdown.startswith(f"Much CO{index}{sign} and more")
+
+
+def test_a_word_after_an_index_is_a_word(engine: RapidEngine) -> None:
+    page = text(72, 740, "Much CO") + text(117, 737, "2", 7) + text(124, 740, "and more")
+    assert converted(pdf(page + paragraph(72, 690)), engine).markdown.startswith("Much CO2 and")
+
+
+def test_each_note_below_a_text_is_a_paragraph(engine: RapidEngine) -> None:
+    page = paragraph(72, 690)
+    for number, note in enumerate(("A survey of the lake.", "A later edition of it.")):
+        page += text(72, 104 - 12 * number, str(number + 1), 6)
+        page += text(78, 100 - 12 * number, note, 9)
+    assert converted(pdf(page), engine).markdown.endswith(
+        "\n\n1 A survey of the lake.\n\n2 A later edition of it."
+    )
+
+
 def test_attachments_are_mentioned(engine: RapidEngine) -> None:
     content = pdf(
         text(72, 700, "Open this portfolio in Acrobat."),

@@ -24,6 +24,10 @@ _MORE_SPACE = 0.4
 """Of the type's size: this much more than usual between two lines separates paragraphs."""
 _INDENT = 0.8
 _BOLD_HEADING_LETTERS = 90
+_NOTE_SIGNS = frozenset("*\u2020\u2021\u00a7")
+_NOTE_DIGITS = 3
+_MARK_SIZE = 0.8
+"""Of the size of a note's text: what marks it is no larger."""
 _NARROW = 0.75
 """Share of a column's width up to which lines that end early are an address or a verse."""
 
@@ -109,7 +113,9 @@ def _begins(paragraph: Sequence[Line], line: Line, column: _Column) -> bool:
     space = line.box.top - last.box.bottom
     if space > column.gap + _MORE_SPACE * size or space < -size:
         return True
-    if _is_item(line, column) or leads_on(last.text) or line.bold != last.bold:
+    if _is_item(line, column) or _is_note(line):
+        return True
+    if leads_on(last.text) or line.bold != last.bold:
         return True
     ratio = size / max(min(last.size, line.size), 0.1)
     scanned = "ocr" in (line.source, last.source)
@@ -138,6 +144,18 @@ def _is_item(line: Line, column: _Column) -> bool:
     """Return whether a line begins with a marker. A number that is all of it ends a sentence."""
     marker = column.marker_of(line.text)
     return bool(marker) and not (marker == line.text and marker[0].isalnum())
+
+
+def _is_note(line: Line) -> bool:
+    """Return whether a line begins with the mark of a note: a small number or sign, set high."""
+    if len(line.words) < 2:
+        return False
+    mark, word = line.words[:2]
+    return (
+        (mark.text in _NOTE_SIGNS or (mark.text.isdigit() and len(mark.text) <= _NOTE_DIGITS))
+        and mark.size <= _MARK_SIZE * word.size
+        and mark.box.bottom < word.box.bottom
+    )
 
 
 def _is_heading_size(line: Line, body: float) -> bool:

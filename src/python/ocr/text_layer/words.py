@@ -30,6 +30,9 @@ _RAISED_GAP = 0.5
 """Of the type's size: how far from its word a power may stand, for want of room in its font."""
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _RAISABLE = frozenset(map(chr, _SUPERSCRIPTS))
+_CLOSING = frozenset(",.;:!?)]}\u00bb\u201d\u2019")
+_CLOSE_GAP = 0.15
+"""Of the type's size: a sign this near ends the word before it."""
 _SPACED_LETTERS = 4
 """Letters with space between them from which a word is set wide, as headings are."""
 _SAME_COLUMN = 0.15
@@ -129,9 +132,24 @@ def _begins_word(last: _Placed, character: Character, box: Box) -> bool:
         direction_of(before[:1]),
     ):
         gap = max(gap, last.box.left - box.right)
+    if _closes_index(last, character, gap):
+        return False
     if character.after_space or box.shared_height(last.box) <= 0.4:
         return True
     return not -size < gap < _WORD_GAP * size
+
+
+def _closes_index(last: _Placed, character: Character, gap: float) -> bool:
+    """Return whether a sign ends a word whose last character is small, and raised or lowered.
+
+    The two share little height, and the library that reads the layer takes that for a space.
+    """
+    return (
+        character.text in _CLOSING
+        and last.character.size <= _SMALLER * character.size
+        and abs(gap) < _CLOSE_GAP * character.size
+        and (character.guessed_space or not character.after_space)
+    )
 
 
 def _is_raised(last: _Placed, character: Character, box: Box) -> bool:
