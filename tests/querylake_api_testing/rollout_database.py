@@ -126,4 +126,4 @@ async def kept_requests(repository: RolloutRepository) -> int:
     """Return how many requests of the candidate the evidence holds that was kept last."""
     async with repository.database.begin() as connection:
         evidence = await kept_evidence(connection, "r1")
-    return sum(trials for trials, *_ in evidence["keys"]["candidate"].values())
+    return sum(trials for trials, *_ in evidence["keys_candidate"].values())
