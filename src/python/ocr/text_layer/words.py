@@ -94,9 +94,11 @@ def _words(
         raised = False
         if word:
             last = word[-1]
-            if _drawn_again(word, character, box):
+            # Each letter of a page comes here: what nearly none is, is asked first.
+            goes_on = box.left >= last.box.right and character.text.isascii()
+            if not goes_on and _drawn_again(word, character, box):
                 continue
-            raised = _is_raised(last, character, box)
+            raised = character.text in _RAISABLE and _is_raised(last, character, box)
             if not raised and _begins_word(last, character, box):
                 yield _word(word), word[0].character.origin
                 word = []
@@ -132,7 +134,7 @@ def _begins_word(last: _Placed, character: Character, box: Box) -> bool:
         direction_of(before[:1]),
     ):
         gap = max(gap, last.box.left - box.right)
-    if _closes_index(last, character, gap):
+    if text in _CLOSING and _closes_index(last, character, gap):
         return False
     if character.after_space or box.shared_height(last.box) <= 0.4:
         return True
@@ -145,17 +147,14 @@ def _closes_index(last: _Placed, character: Character, gap: float) -> bool:
     The two share little height, and the library that reads the layer takes that for a space.
     """
     return (
-        character.text in _CLOSING
-        and last.character.size <= _SMALLER * character.size
+        last.character.size <= _SMALLER * character.size
         and abs(gap) < _CLOSE_GAP * character.size
         and (character.guessed_space or not character.after_space)
     )
 
 
 def _is_raised(last: _Placed, character: Character, box: Box) -> bool:
-    """Return whether a character is a power, or the mark of a note, at the word before it."""
-    if character.text not in _RAISABLE:
-        return False
+    """Return whether a digit or sign is a power, or the mark of a note, at the word before it."""
     if character.after_space and not character.guessed_space:
         return False
     before = last.character
