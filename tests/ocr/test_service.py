@@ -333,12 +333,31 @@ async def test_query_parameters_hold_beside_a_form(client: httpx.AsyncClient) ->
     unknown = await client.post("/v1/ocr?page=2", files=file)
     error = unknown.json()["error"]
     assert (unknown.status_code, error["param"]) == (400, "page")
-    assert "Known: file, pages," in error["message"]
-    twice = await client.post("/v1/ocr?pages=2", files=file, data={"pages": "1"})
-    assert (twice.status_code, twice.json()["error"]["param"]) == (400, "pages")
+    assert "Known: pages, text_layer," in error["message"]
     secret = {"file": ("s.pdf", drawn(lines("A secret."), encrypt="pass"))}
     opened = await client.post("/v1/ocr", files=secret, headers={"x-ocr-password": "pass"})
     assert opened.json()["markdown"] == "A secret."
+
+
+@pytest.mark.parametrize(
+    ("query", "form"),
+    [
+        ("?pages=1&pages=2", None),
+        ("?pages=1", {"pages": "2"}),
+        ("", {"pages": ["1", "2"]}),
+    ],
+    ids=["parameters", "a parameter and a field", "fields"],
+)
+async def test_what_is_given_twice_is_refused(
+    query: str, form: dict[str, Any] | None, client: httpx.AsyncClient
+) -> None:
+    sent: dict[str, Any] = {"content": TWO_PAGES}
+    if form is not None:
+        sent = {"files": {"file": ("b.pdf", TWO_PAGES)}, "data": form}
+    answer = await client.post(f"/v1/ocr{query}", **sent)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_value", "pages")
+    assert "twice" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,12 @@ def test_powers_and_marks_of_notes_are_raised(engine: RapidEngine) -> None:
     assert converted(pdf(page), engine).markdown.startswith("The area is 25 m² and 10⁻⁶")
 
 
+def test_signs_inside_words_are_recognised_without_spaces(engine: RapidEngine) -> None:
+    line = "Die 50%-Marke wurde um 12,5% und 3.75%ig verfehlt, 7%/8% von 100%."
+    result = converted(pdf(text(72, 700, line, 9)), engine, "never")
+    assert result.markdown == line
+
+
 @pytest.mark.parametrize("sign", [",", ".", ";", ")"])
 @pytest.mark.parametrize("rise", [-3, 5], ids=["lowered", "raised"])
 def test_no_space_comes_between_an_index_and_a_sign(

@@ -62,8 +62,10 @@ def fields_of(given: Mapping[str, object], place: Literal["field", "query parame
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        known = ", ".join(Fields.model_fields)
-        hint = f" Known: file, {known}." if first["type"] == "extra_forbidden" else ""
+        known = ["file", *Fields.model_fields]
+        if place == "query parameter":
+            known = [each for each in known if each not in ("file", "password")]
+        hint = f" Known: {', '.join(known)}." if first["type"] == "extra_forbidden" else ""
         raise RequestRefused(
             f"The {place} {name!r}: {first['msg']}.{hint}", code="invalid_value", param=name
         ) from None

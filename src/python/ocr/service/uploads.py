@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,17 +81,11 @@ async def _from_form(request: Request, path: Path, terms: Terms) -> Received:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise _no_file()
-    given = {name: value for name, value in form.items() if name != "file"}
     asked = _asked_by_address(request)
-    twice = sorted(given.keys() & asked.keys())
-    if twice:
-        raise RequestRefused(
-            f"{twice[0]!r} is given twice, as a field and as a query parameter. Give it once.",
-            code="invalid_value",
-            param=twice[0],
-        )
     fields_of(asked, "query parameter")
-    fields = fields_of({"password": _password(request), **asked, **given}, "field")
+    fields_given = [(name, value) for name, value in form.multi_items() if name != "file"]
+    given = _each_once([*asked.items(), *fields_given])
+    fields = fields_of({"password": _password(request), **given}, "field")
     writing = _Writing(path, terms.limits.bytes)
     with writing:
         while piece := await file.read(_PIECE):
@@ -114,13 +108,13 @@ async def _from_body(request: Request, path: Path, terms: Terms) -> Received:
     return _received(writing, terms, fields, fields.file_name, kind)
 
 
-def _asked_by_address(request: Request) -> dict[str, str]:
+def _asked_by_address(request: Request) -> dict[str, object]:
     """Return the query parameters, which say the same as the fields of a form.
 
     Raises:
-        RequestRefused: a password is among them.
+        RequestRefused: a password is among them, or one is given twice.
     """
-    asked = dict(request.query_params)
+    asked = _each_once(request.query_params.multi_items())
     if "password" in asked:
         raise RequestRefused(
             f"A password in an address ends up in logs. Send it as the header {PASSWORD_HEADER}.",
@@ -128,6 +122,22 @@ def _asked_by_address(request: Request) -> dict[str, str]:
             param="password",
         )
     return asked
+
+
+def _each_once(given: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Return fields by name.
+
+    Raises:
+        RequestRefused: one is given twice, and nobody can know which is meant.
+    """
+    found: dict[str, object] = {}
+    for name, value in given:
+        if name in found:
+            raise RequestRefused(
+                f"{name!r} is given twice. Give it once.", code="invalid_value", param=name
+            )
+        found[name] = value
+    return found
 
 
 def _password(request: Request) -> str:
